@@ -1,0 +1,1 @@
+//! In-process Kafka-protocol broker for laboratories and tests.

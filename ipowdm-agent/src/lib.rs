@@ -1,0 +1,1 @@
+//! ipowdm-agent: see README.md.

@@ -1,0 +1,1 @@
+//! ipowdm-cmis: see README.md.

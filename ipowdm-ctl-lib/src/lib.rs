@@ -1,0 +1,1 @@
+//! ipowdm-ctl-lib: see README.md.
