@@ -1,2 +1,35 @@
+//! Types, wire messages and message bus of the ipowdm multi-tenant IP-over-WDM control plane.
+//!
+//! Everything that the agent on a switch and the controllers must agree on has its one home here: ids, physical units,
+//! the ITU-T G.694.1 grid, spectrum bitmaps with their first-fit search, module capabilities, the mode catalogue, wire
+//! messages, topic names and partitioning, the quality-of-transmission detector, error codes and the message bus.
+//!
+//! The crate is `no_std` and needs no heap. Features add what needs more: `json` (alloc) the wire messages, `bus` (std
+//! and tokio) the bus trait with its in-memory implementation, `kafka` the bus over Kafka, `tls` its encryption.
+//!
+//! # Example
+//! ```
+//! use ipowdm_core::grid::{Grid, Raster};
+//! use ipowdm_core::slots::{Slots, first_fit};
+//!
+//! let mut fibre = Slots::all_free(Raster::C_BAND.bits());
+//! // The lowest 75 GHz slot whose centre a 400ZR module can tune to.
+//! let slot = first_fit(&fibre, Raster::C_BAND, 6, |f| Grid::Ghz75.channel(f).is_ok()).unwrap();
+//! let (first, count) = Raster::C_BAND.bits_of(slot).unwrap();
+//! fibre.take(first, count).unwrap();
+//! assert_eq!(slot.centre().unwrap().mhz(), 191_300_000);
+//! ```
 #![no_std]
-//! core
+
+#[cfg(feature = "json")]
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+pub mod capability;
+pub mod error;
+pub mod grid;
+pub mod ids;
+pub mod modes;
+pub mod slots;
+pub mod units;

@@ -1,0 +1,284 @@
+//! Names of things: virtual operators, PoPs, routers, ports, agents, connections, commands.
+//!
+//! Every id is a bounded, validated ASCII string without a heap. The character sets are chosen so that topic names,
+//! URLs and log lines need no escaping.
+
+use core::fmt;
+use core::str::FromStr;
+use heapless::String;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not a legal id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// The text is empty.
+    #[error("{kind} is empty")]
+    Empty {
+        /// Which kind of id was being read.
+        kind: &'static str,
+    },
+    /// The text is longer than the kind allows.
+    #[error("{kind} has {len} characters, at most {max} are allowed")]
+    TooLong {
+        /// Which kind of id was being read.
+        kind: &'static str,
+        /// Length of the text in bytes.
+        len: usize,
+        /// Greatest legal length.
+        max: usize,
+    },
+    /// The text has a character that the kind does not allow.
+    #[error("{kind} has the character {character:?} at {at}; allowed: letters, digits and {extra:?}")]
+    BadCharacter {
+        /// Which kind of id was being read.
+        kind: &'static str,
+        /// The refused character.
+        character: char,
+        /// Its byte position.
+        at: usize,
+        /// The legal characters beside letters and digits.
+        extra: &'static str,
+    },
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $extra:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String<$max>);
+
+        impl $name {
+            /// Greatest length in bytes.
+            pub const MAX_LEN: usize = $max;
+
+            /// Checks and takes over a text.
+            ///
+            /// # Errors
+            /// [`IdError`] where the text is empty, too long or has a character outside the kind's set.
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                if text.is_empty() {
+                    return Err(IdError::Empty { kind: $kind });
+                }
+                for (at, character) in text.char_indices() {
+                    if !character.is_ascii_alphanumeric() && !$extra.contains(character) {
+                        return Err(IdError::BadCharacter { kind: $kind, character, at, extra: $extra });
+                    }
+                }
+                String::try_from(text)
+                    .map(Self)
+                    .map_err(|_| IdError::TooLong { kind: $kind, len: text.len(), max: $max })
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = IdError;
+            fn try_from(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str(concat!("a ", $kind))
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::new(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+id! {
+    /// A virtual operator, `[A-Za-z0-9-]{1,63}`. No `_` and no `.`, so that topic naming is injective.
+    VopId, "virtual operator id", 63, "-"
+}
+id! {
+    /// A region, `[A-Za-z0-9-]{1,63}`.
+    RegionId, "region id", 63, "-"
+}
+id! {
+    /// A point of presence.
+    PopId, "PoP id", 63, "_.-"
+}
+id! {
+    /// A router within a PoP; the reference's messages call it `node_id`.
+    RouterId, "router id", 63, "_.-"
+}
+id! {
+    /// A port within a router, such as `Ethernet48`.
+    PortId, "port id", 63, "_.:/-"
+}
+id! {
+    /// The agent of one router. Its default is `<pop>-<router>`; never split it to learn the two.
+    AgentId, "agent id", 127, "_.-"
+}
+id! {
+    /// A fibre link (a pair of directed fibres).
+    LinkId, "link id", 127, "_.:-"
+}
+id! {
+    /// A connection.
+    ConnectionId, "connection id", 127, "_.:-"
+}
+id! {
+    /// A command, unique per issuer for ever.
+    CommandId, "command id", 127, "_.:@/+-"
+}
+id! {
+    /// One life of a topic: a re-created topic has another incarnation.
+    Incarnation, "incarnation", 63, "_.-"
+}
+
+/// A router in a PoP.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RouterRef {
+    /// The PoP.
+    pub pop_id: PopId,
+    /// The router in it.
+    pub router_id: RouterId,
+}
+
+impl RouterRef {
+    /// The default agent id, `<pop>-<router>`. It is ambiguous to read back; keep the pair.
+    #[must_use]
+    pub fn default_agent(&self) -> AgentId {
+        let mut text = String::new();
+        // 63 + 1 + 63 = 127 characters always fit, and both sets are subsets of the agent's.
+        let _ = text.push_str(self.pop_id.as_str());
+        let _ = text.push('-');
+        let _ = text.push_str(self.router_id.as_str());
+        AgentId(text)
+    }
+}
+
+impl fmt::Display for RouterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pop_id, self.router_id)
+    }
+}
+
+/// A port of a router in a PoP.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortRef {
+    /// The PoP.
+    pub pop_id: PopId,
+    /// The router in it.
+    pub router_id: RouterId,
+    /// The port on it.
+    pub port_id: PortId,
+}
+
+impl PortRef {
+    /// The router the port is on.
+    #[must_use]
+    pub fn router(&self) -> RouterRef {
+        RouterRef {
+            pop_id: self.pop_id.clone(),
+            router_id: self.router_id.clone(),
+        }
+    }
+}
+
+impl fmt::Display for PortRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.pop_id, self.router_id, self.port_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_vop_name_has_no_separator() {
+        assert!(VopId::new("vOp2").is_ok());
+        assert!(matches!(
+            VopId::new("v_2"),
+            Err(IdError::BadCharacter {
+                character: '_',
+                at: 1,
+                ..
+            })
+        ));
+        assert!(matches!(VopId::new("v.2"), Err(IdError::BadCharacter { .. })));
+        assert!(matches!(VopId::new(""), Err(IdError::Empty { .. })));
+        let long = "a".repeat(64);
+        assert!(matches!(
+            VopId::new(&long),
+            Err(IdError::TooLong { len: 64, max: 63, .. })
+        ));
+    }
+
+    #[test]
+    fn the_longest_pop_and_router_make_an_agent() {
+        let router = RouterRef {
+            pop_id: PopId::new(&"p".repeat(63)).unwrap(),
+            router_id: RouterId::new(&"r".repeat(63)).unwrap(),
+        };
+        let agent = router.default_agent();
+        assert_eq!(agent.as_str().len(), 127);
+        assert_eq!(AgentId::new(agent.as_str()), Ok(agent));
+    }
+
+    #[test]
+    fn ids_are_checked_when_read_from_json() {
+        assert!(serde_json::from_str::<PopId>("\"pop1\"").is_ok());
+        assert!(serde_json::from_str::<PopId>("\"pop 1\"").is_err());
+        assert!(serde_json::from_str::<PopId>("17").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_reads_back_unchanged(text in ".{0,140}") {
+            if let Ok(id) = ConnectionId::new(&text) {
+                prop_assert_eq!(id.as_str(), text.as_str());
+            }
+        }
+    }
+}
