@@ -62,7 +62,7 @@ fn tracked_files() -> Option<Vec<(String, String)>> {
         files.iter().any(|(name, _)| name == "Cargo.toml"),
         "git lists no files of this workspace"
     );
-    files
+    Some(files)
 }
 
 /// `file:line: pattern` for each line of `content` that holds one of `patterns`.
@@ -92,8 +92,9 @@ fn no_source_holds_unfinished_code() {
 
 #[test]
 fn every_ignored_test_states_its_reason() {
+    let Some(files) = tracked_files() else { return };
     assert_eq!(
-        hits_in(&tracked_files(), ".rs", &[IGNORED_WITHOUT_REASON]),
+        hits_in(&files, ".rs", &[IGNORED_WITHOUT_REASON]),
         Vec::<String>::new()
     );
 }
