@@ -342,7 +342,7 @@ impl Raster {
     /// The slot that covers `count` bits from `first`; `None` where `count` is odd or 0 or leaves the band.
     #[must_use]
     pub fn slot_at(self, first: u16, count: u16) -> Option<FlexSlot> {
-        if count == 0 || count % 2 != 0 || first.checked_add(count)? > self.bits {
+        if count == 0 || !count.is_multiple_of(2) || first.checked_add(count)? > self.bits {
             return None;
         }
         let low_n = FlexSlot::around(self.low, 1)?.n;

@@ -31,5 +31,9 @@ pub mod error;
 pub mod grid;
 pub mod ids;
 pub mod modes;
+#[cfg(feature = "json")]
+pub mod msg;
 pub mod slots;
+pub mod time;
+pub mod topics;
 pub mod units;

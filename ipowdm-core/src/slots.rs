@@ -284,7 +284,7 @@ mod tests {
         fn first_fit_is_the_minimum_over_all_starts(free in proptest::collection::vec(any::<bool>(), 784), m in 1_u16..5) {
             let mut slots = Slots::all_occupied(784);
             for (bit, &f) in free.iter().enumerate() {
-                if f { slots.release(bit as u16, 1).unwrap(); }
+                if f { slots.release(u16::try_from(bit).unwrap(), 1).unwrap(); }
             }
             let found = first_fit(&slots, Raster::C_BAND, m, |_| true)
                 .and_then(|s| Raster::C_BAND.bits_of(s)).map(|(first, _)| usize::from(first));

@@ -466,7 +466,6 @@ impl Ber {
     /// Decodes a CMIS F16: bits 15-11 exponent e, 10-0 mantissa m, value m·10^(e−24). (Not an IEEE half.)
     #[must_use]
     pub const fn from_f16(raw: u16) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "five bits")]
         let exponent = (raw >> 11) as i8 - 24;
         Self {
             mantissa: raw & 0x07FF,

@@ -1,0 +1,151 @@
+//! Wire messages: JSON with the reference's field names.
+//!
+//! Encoding is frozen: golden bytes in the tests. Decoding tolerates unknown fields and `null` for an absent number,
+//! accepts the dialects of existing controllers and agents, and answers anything else with a typed [`DecodeError`].
+//! A number that is not known is absent, never 0; every number written is finite.
+
+mod ack;
+mod assignment;
+mod command;
+mod health;
+mod number;
+mod telemetry;
+
+pub use ack::{AckDetails, AckStatus, CommandAck, Outcome, Readback};
+pub use assignment::{Assignment, PortGrant, VopAssignment};
+pub use command::{Action, AdminState, Command, Endpoint, Target};
+pub use health::{AgentHealth, Capabilities, HealthStatus, InterfaceCapability, InterfaceHealth};
+pub use telemetry::{TelemetryFields, TelemetrySample};
+
+use crate::error::Code;
+use alloc::string::{String, ToString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The version of the messages written by this build.
+pub const VERSION: u16 = 1;
+
+/// Greatest size of a record that is looked at at all.
+pub const MAX_RECORD: usize = 1 << 20;
+
+/// Why a record is not a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The record is not JSON, or not a JSON object.
+    #[error("not a JSON object: {0}")]
+    Malformed(String),
+    /// The record is larger than [`MAX_RECORD`].
+    #[error("record of {size} bytes exceeds {max}", max = MAX_RECORD)]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The message names no type or action, or one that this build does not know.
+    #[error("unknown message type or action {0:?}")]
+    Unknown(String),
+    /// A field is missing or cannot be what it must be.
+    #[error("field {field}: {reason}")]
+    Field {
+        /// Where in the message.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl DecodeError {
+    pub(crate) fn field(field: &str, reason: impl core::fmt::Display) -> Self {
+        Self::Field {
+            field: field.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Malformed(_) => Code::Malformed,
+            Self::TooLarge { .. } => Code::TooLarge,
+            Self::Unknown(_) => Code::UnknownAction,
+            Self::Field { .. } => Code::InvalidField,
+        }
+    }
+}
+
+/// Any message that an agent sends.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum AgentMessage {
+    /// The outcome of a command at one endpoint.
+    Ack(CommandAck),
+    /// A telemetry sample of one connection endpoint.
+    Telemetry(TelemetrySample),
+    /// A heartbeat.
+    Health(AgentHealth),
+    /// What the agent's modules can do.
+    Capabilities(Capabilities),
+}
+
+impl AgentMessage {
+    /// Reads a record of a monitoring or health topic.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; a message of another type is [`DecodeError::Unknown`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let tag: Tag = read(bytes)?;
+        match tag.kind.as_deref() {
+            Some("commandAck") => Ok(Self::Ack(read_as(bytes)?)),
+            Some("telemetrySample") => Ok(Self::Telemetry(read_as(bytes)?)),
+            Some("agentHealth") => Ok(Self::Health(read_as(bytes)?)),
+            Some("capabilities") => Ok(Self::Capabilities(read_as(bytes)?)),
+            other => Err(DecodeError::Unknown(clipped(other.unwrap_or_default()))),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// Text from outside, cut to what a log line should carry.
+fn clipped(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// A JSON value of any shape.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    if bytes.len() > MAX_RECORD {
+        return Err(DecodeError::TooLarge { size: bytes.len() });
+    }
+    serde_json::from_slice(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+/// A message known to be well-formed JSON of the right type: what fails now is a field.
+fn read_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(bytes).map_err(|error| DecodeError::field("(message)", error))
+}
+
+/// Message as JSON bytes. Our message types always serialise: keys are strings, numbers are finite.
+fn write<T: serde::Serialize>(message: &T) -> alloc::vec::Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}
+
+macro_rules! json_message {
+    ($name:ident) => {
+        impl $name {
+            /// The message as JSON, field order fixed.
+            #[must_use]
+            pub fn to_json(&self) -> alloc::vec::Vec<u8> {
+                crate::msg::write(self)
+            }
+        }
+    };
+}
+use json_message;
+
+#[cfg(test)]
+mod tests;
