@@ -33,6 +33,7 @@ pub mod ids;
 pub mod modes;
 #[cfg(feature = "json")]
 pub mod msg;
+pub mod qot;
 pub mod slots;
 pub mod time;
 pub mod topics;

@@ -529,6 +529,12 @@ impl Ber {
         Ok(Self { mantissa, exponent })
     }
 
+    /// `percent` hundredths of this ratio; `None` where the result cannot be represented.
+    #[must_use]
+    pub fn percent(self, percent: u32) -> Option<Self> {
+        Self::from_number(self.value() * f64::from(percent) / 100.0).ok()
+    }
+
     /// The ratio as a float, for display and JSON. Always finite.
     #[must_use]
     pub fn value(self) -> f64 {

@@ -1,0 +1,444 @@
+//! The quality-of-transmission rule: when is a connection degraded, and when is a step due.
+//!
+//! One rule for controller and agent. Two plain machines, no clock and no I/O:
+//!
+//! - [`Receiver`] judges the samples of one end: each sample counts once, whatever number of its values is bad; a level
+//!   is entered after [`Rule::samples`] consecutive samples at or beyond it and left after as many below it.
+//! - [`Episode`] joins the two ends of a connection: one bad end is enough (a healthy far end never masks it).
+//!
+//! ```text
+//!            any end Degraded              attempt due (at once, then every cooldown)
+//!   Quiet ───────────────────────▶ Open ───────────────────────▶ step (at most max_attempts)
+//!     ▲                              │  ╲ attempts used up and a cooldown over
+//!     │      both ends recovered     │   ╲───────────────▶ Exhausted: one alarm
+//!     └──────────────────────────────┴─────────────────────────┘
+//! ```
+//!
+//! Times are [`Millis`] of the caller's monotonic clock: a jump of the wall clock changes nothing.
+
+use crate::capability::PowerRange;
+use crate::modes::Mode;
+use crate::time::Millis;
+use crate::units::{Ber, Db, Power};
+use serde::{Deserialize, Serialize};
+
+/// How good a received signal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// Nothing to remark.
+    Good,
+    /// Closer to the limit than planned.
+    Warning,
+    /// Action is due.
+    Degraded,
+    /// About to fail.
+    Critical,
+}
+
+/// Values beyond which a sample is of some level. Absent: this quantity is not judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// OSNR strictly below this is bad.
+    pub osnr_below: Option<Db>,
+    /// Pre-FEC bit error ratio strictly above this is bad.
+    pub ber_above: Option<Ber>,
+}
+
+impl Limits {
+    fn crossed(&self, measured: &Measured) -> bool {
+        let low = matches!((measured.osnr, self.osnr_below), (Some(osnr), Some(limit)) if osnr < limit);
+        let high = matches!((measured.ber, self.ber_above), (Some(ber), Some(limit)) if ber > limit);
+        low || high
+    }
+}
+
+/// The limits of the three bad levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Limits of [`Level::Warning`].
+    pub warning: Limits,
+    /// Limits of [`Level::Degraded`].
+    pub degraded: Limits,
+    /// Limits of [`Level::Critical`].
+    pub critical: Limits,
+}
+
+impl Thresholds {
+    /// The absolute thresholds of the reference system: 20/18/15 dB and 10⁻⁴/10⁻³/10⁻².
+    ///
+    /// Apply only where its configuration keys ask for them: they do not fit every mode.
+    #[must_use]
+    pub const fn reference() -> Self {
+        const fn limits(osnr_db: i16, exponent: i8) -> Limits {
+            Limits {
+                osnr_below: Some(Db::from_hundredths(osnr_db * 100)),
+                ber_above: Ber::new(1, exponent),
+            }
+        }
+        Self {
+            warning: limits(20, -4),
+            degraded: limits(18, -3),
+            critical: limits(15, -2),
+        }
+    }
+
+    /// Margins to what the mode needs: OSNR 2 / 1 / 0.3 dB above its required OSNR, BER 35 / 60 / 90 % of its FEC limit.
+    #[must_use]
+    pub fn for_mode(mode: &Mode) -> Self {
+        let limits = |margin: i16, percent: u32| Limits {
+            osnr_below: Some(mode.required_osnr.plus(Db::from_hundredths(margin))),
+            ber_above: mode.fec_limit.percent(percent),
+        };
+        Self {
+            warning: limits(200, 35),
+            degraded: limits(100, 60),
+            critical: limits(30, 90),
+        }
+    }
+
+    /// The level of one sample; a sample without any judged value has none.
+    #[must_use]
+    pub fn level(&self, measured: &Measured) -> Option<Level> {
+        if measured.osnr.is_none() && measured.ber.is_none() {
+            return None;
+        }
+        Some(if self.critical.crossed(measured) {
+            Level::Critical
+        } else if self.degraded.crossed(measured) {
+            Level::Degraded
+        } else if self.warning.crossed(measured) {
+            Level::Warning
+        } else {
+            Level::Good
+        })
+    }
+}
+
+/// The judged values of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measured {
+    /// OSNR in 0.1 nm.
+    pub osnr: Option<Db>,
+    /// Pre-FEC bit error ratio.
+    pub ber: Option<Ber>,
+}
+
+/// Where a sample comes from, so that it is counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SampleId {
+    /// Life of the agent.
+    pub boot_id: u64,
+    /// Number within that life.
+    pub seq: u64,
+}
+
+/// Which transmitter the loop adjusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Adjust {
+    /// The transmitter opposite the degraded receiver.
+    #[default]
+    Opposite,
+    /// Both transmitters.
+    Both,
+    /// The source's transmitter.
+    Source,
+    /// The destination's transmitter.
+    Destination,
+}
+
+/// The rule of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Limits of the levels.
+    pub thresholds: Thresholds,
+    /// Consecutive samples that enter or leave a level; at least 1.
+    pub samples: u8,
+    /// Milliseconds between two steps.
+    pub cooldown_ms: u64,
+    /// Steps in one episode.
+    pub max_attempts: u8,
+    /// Transmit power change of one step.
+    pub step: Db,
+    /// Which transmitter is adjusted.
+    pub adjust: Adjust,
+}
+
+impl Rule {
+    /// The reference's persistence, cooldown, attempts and step with the given thresholds: 3 samples, 20 s, 3, 1 dB.
+    #[must_use]
+    pub const fn with_thresholds(thresholds: Thresholds) -> Self {
+        Self {
+            thresholds,
+            samples: 3,
+            cooldown_ms: 20_000,
+            max_attempts: 3,
+            step: Db::from_hundredths(100),
+            adjust: Adjust::Opposite,
+        }
+    }
+}
+
+/// The judge of one end's samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    level: Level,
+    last: Option<SampleId>,
+    /// Consecutive samples worse than `level`, and the least bad level among them.
+    worse: Streak,
+    /// Consecutive samples better than `level`, and the worst level among them.
+    better: Streak,
+    duplicates: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Streak {
+    count: u8,
+    level: Level,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Receiver {
+    /// A receiver of which nothing is known.
+    #[must_use]
+    pub const fn new() -> Self {
+        let none = Streak {
+            count: 0,
+            level: Level::Good,
+        };
+        Self {
+            level: Level::Good,
+            last: None,
+            worse: none,
+            better: none,
+            duplicates: 0,
+        }
+    }
+
+    /// The level entered last.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Samples that were not counted because they had been counted before.
+    #[must_use]
+    pub const fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// Counts a sample; answers the level when it has just changed.
+    ///
+    /// A sample that is not newer than the last counted one (same life of the agent, same or smaller number) changes
+    /// nothing, nor does one without a judged value.
+    pub fn observe(&mut self, rule: &Rule, id: SampleId, measured: &Measured) -> Option<Level> {
+        if self.last.is_some_and(|last| id <= last) {
+            self.duplicates = self.duplicates.saturating_add(1);
+            return None;
+        }
+        self.last = Some(id);
+        let level = rule.thresholds.level(measured)?;
+        let none = Streak {
+            count: 0,
+            level: Level::Good,
+        };
+        let (worse, better) = (level > self.level, level < self.level);
+        self.worse = if worse {
+            self.worse.grown(level, Level::min)
+        } else {
+            none
+        };
+        self.better = if better {
+            self.better.grown(level, Level::max)
+        } else {
+            none
+        };
+        let needed = rule.samples.max(1);
+        let entered = [self.worse, self.better]
+            .into_iter()
+            .find(|streak| streak.count >= needed)?
+            .level;
+        self.level = entered;
+        self.worse = none;
+        self.better = none;
+        Some(entered)
+    }
+}
+
+impl Streak {
+    /// The streak with one more sample; `join` keeps the level that all its samples reach.
+    fn grown(self, level: Level, join: fn(Level, Level) -> Level) -> Self {
+        let level = if self.count == 0 {
+            level
+        } else {
+            join(self.level, level)
+        };
+        Self {
+            count: self.count.saturating_add(1),
+            level,
+        }
+    }
+}
+
+/// One of the two ends of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// Where the connection was asked to start.
+    Source,
+    /// Where it was asked to end.
+    Destination,
+}
+
+impl End {
+    /// The other end.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+}
+
+/// What the loop asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// A step of transmit power is due.
+    Step {
+        /// Number of the attempt in this episode, from 1.
+        attempt: u8,
+        /// Whether the source's transmitter is to be stepped.
+        source: bool,
+        /// Whether the destination's transmitter is to be stepped.
+        destination: bool,
+    },
+    /// The attempts are used up and a cooldown later it is still degraded. Sent once per episode.
+    Alarm {
+        /// Attempts made.
+        attempts: u8,
+    },
+    /// Both ends are below [`Level::Degraded`] again.
+    Recovered,
+}
+
+/// The loop of one connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Episode {
+    source: Receiver,
+    destination: Receiver,
+    /// The last step, in whatever episode: the cooldown outlives an episode.
+    last_step: Option<Millis>,
+    open: Option<Open>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Open {
+    attempts: u8,
+    alarmed: bool,
+}
+
+impl Episode {
+    /// A loop of which nothing is known yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The judge of one end.
+    #[must_use]
+    pub const fn receiver(&self, end: End) -> &Receiver {
+        match end {
+            End::Source => &self.source,
+            End::Destination => &self.destination,
+        }
+    }
+
+    /// The worse of the two ends.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.source.level.max(self.destination.level)
+    }
+
+    /// Whether an episode is open.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Counts a sample received at `end`, then answers what is due at `now`.
+    pub fn observe(
+        &mut self,
+        rule: &Rule,
+        now: Millis,
+        end: End,
+        id: SampleId,
+        measured: &Measured,
+    ) -> Option<Request> {
+        let receiver = match end {
+            End::Source => &mut self.source,
+            End::Destination => &mut self.destination,
+        };
+        receiver.observe(rule, id, measured);
+        self.due(rule, now)
+    }
+
+    /// What is due at `now`. Counts as done: a step that is answered here starts its cooldown.
+    pub fn due(&mut self, rule: &Rule, now: Millis) -> Option<Request> {
+        let bad = |receiver: &Receiver| receiver.level >= Level::Degraded;
+        let (source_bad, destination_bad) = (bad(&self.source), bad(&self.destination));
+        if !source_bad && !destination_bad {
+            return self.open.take().map(|_| Request::Recovered);
+        }
+        let open = self.open.get_or_insert(Open {
+            attempts: 0,
+            last_step: None,
+            alarmed: false,
+        });
+        if open
+            .last_step
+            .is_some_and(|last| now.since(last) < rule.cooldown_ms)
+        {
+            return None;
+        }
+        if open.attempts >= rule.max_attempts {
+            let first = !open.alarmed;
+            open.alarmed = true;
+            return first.then_some(Request::Alarm {
+                attempts: open.attempts,
+            });
+        }
+        open.attempts += 1;
+        self.last_step = Some(now);
+        let (source, destination) = match rule.adjust {
+            // The signal a receiver gets is made by the transmitter at the other end.
+            Adjust::Opposite => (destination_bad, source_bad),
+            Adjust::Both => (true, true),
+            Adjust::Source => (true, false),
+            Adjust::Destination => (false, true),
+        };
+        Some(Request::Step {
+            attempt: open.attempts,
+            source,
+            destination,
+        })
+    }
+}
+
+/// The power after a step, held inside `limits`; `None` where the power is already at or beyond the limit.
+///
+/// Only the loop bends its own step; a power asked for from outside is refused instead.
+#[must_use]
+pub fn stepped(current: Power, step: Db, limits: &PowerRange) -> Option<Power> {
+    let wanted = current.plus(step).clamp(limits.min, limits.max);
+    (wanted != current).then_some(wanted)
+}
+
+#[cfg(test)]
+mod tests;
