@@ -398,10 +398,9 @@ impl Episode {
         }
         let open = self.open.get_or_insert(Open {
             attempts: 0,
-            last_step: None,
             alarmed: false,
         });
-        if open
+        if self
             .last_step
             .is_some_and(|last| now.since(last) < rule.cooldown_ms)
         {
