@@ -23,34 +23,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ipowdm-devbroker", &[]),
     (
         "ipowdm-examples",
-        &[
-            "ipowdm-core",
-            "ipowdm-cmis",
-            "ipowdm-agent",
-            "ipowdm-ctl-lib",
-            "ipowdm-devbroker",
-        ],
+        &["ipowdm-core", "ipowdm-cmis", "ipowdm-agent", "ipowdm-ctl-lib", "ipowdm-devbroker"],
     ),
-    (
-        "benches",
-        &[
-            "ipowdm-core",
-            "ipowdm-cmis",
-            "ipowdm-agent",
-            "ipowdm-ctl-lib",
-            "ipowdm-devbroker",
-        ],
-    ),
+    ("benches", &["ipowdm-core", "ipowdm-cmis", "ipowdm-agent", "ipowdm-ctl-lib", "ipowdm-devbroker"]),
 ];
 
 /// The packages that are published.
 const PRODUCTS: &[&str] = &["ipowdm-core", "ipowdm-cmis", "ipowdm-agent", "ipowdm-ctl-lib"];
 
 fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
 fn metadata() -> Value {
@@ -59,11 +41,7 @@ fn metadata() -> Value {
         .current_dir(workspace_root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -73,10 +51,8 @@ fn packages(metadata: &Value) -> &[Value] {
 
 /// Every dependency between packages of the workspace that [`ARROWS`] does not allow, and every package it does not list.
 fn forbidden_arrows(metadata: &Value) -> Vec<String> {
-    let ours: BTreeSet<&str> = packages(metadata)
-        .iter()
-        .filter_map(|package| package["name"].as_str())
-        .collect();
+    let ours: BTreeSet<&str> =
+        packages(metadata).iter().filter_map(|package| package["name"].as_str()).collect();
     let mut found = Vec::new();
     for package in packages(metadata) {
         let name = package["name"].as_str().unwrap();
@@ -103,10 +79,8 @@ fn packages_depend_on_each_other_only_along_the_arrows() {
 #[test]
 fn every_listed_package_exists() {
     let metadata = metadata();
-    let names: BTreeSet<&str> = packages(&metadata)
-        .iter()
-        .filter_map(|package| package["name"].as_str())
-        .collect();
+    let names: BTreeSet<&str> =
+        packages(&metadata).iter().filter_map(|package| package["name"].as_str()).collect();
     let listed: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, listed);
 }
@@ -119,10 +93,7 @@ fn a_forbidden_arrow_of_any_kind_is_found() {
             { "name": "ipowdm-ctl-lib", "dependencies": [{ "name": "serde", "kind": null }] },
         ]});
         let word = kind.as_str().unwrap_or("normal");
-        assert_eq!(
-            forbidden_arrows(&metadata),
-            [format!("ipowdm-agent -> ipowdm-ctl-lib ({word})")]
-        );
+        assert_eq!(forbidden_arrows(&metadata), [format!("ipowdm-agent -> ipowdm-ctl-lib ({word})")]);
     }
 }
 
@@ -136,10 +107,7 @@ fn an_unlisted_package_is_found() {
 fn every_product_states_licence_description_and_minimum_rust() {
     let metadata = metadata();
     for product in PRODUCTS {
-        let package = packages(&metadata)
-            .iter()
-            .find(|package| package["name"] == *product)
-            .unwrap();
+        let package = packages(&metadata).iter().find(|package| package["name"] == *product).unwrap();
         assert_eq!(package["license"], "MIT OR Apache-2.0", "{product}");
         assert_eq!(package["rust_version"], "1.90", "{product}");
         assert!(package["publish"].is_null(), "{product} is not publishable");
@@ -147,9 +115,7 @@ fn every_product_states_licence_description_and_minimum_rust() {
             !package["description"].as_str().unwrap_or_default().is_empty(),
             "{product} has no description"
         );
-        let folder = Path::new(package["manifest_path"].as_str().unwrap())
-            .parent()
-            .unwrap();
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
         for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
             assert!(folder.join(file).is_file(), "{product} has no {file}");
         }

@@ -9,30 +9,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Text that no Rust source may contain. Split, so that this file does not contain it either.
-const UNFINISHED: &[&str] = &[
-    concat!("to", "do!("),
-    concat!("unimple", "mented!("),
-    concat!("db", "g!("),
-];
+const UNFINISHED: &[&str] = &[concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!(")];
 
 /// An ignored test says why.
 const IGNORED_WITHOUT_REASON: &str = concat!("#[ig", "nore]");
 
 /// Folders of one particular machine.
-const MACHINE_PATHS: &[&str] = &[
-    concat!("/wo", "rk/"),
-    concat!("/ro", "ot/"),
-    concat!("/tm", "p/wt"),
-];
+const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tm", "p/wt")];
 
 /// A longer file holds more than one concept.
 const MAXIMUM_LINES: usize = 700;
 
 fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
 /// Every tracked text file: its path relative to the workspace and its content. `None` where the sources are not a git
@@ -43,25 +32,14 @@ fn tracked_files() -> Option<Vec<(String, String)>> {
         eprintln!("skipped: not a git checkout");
         return None;
     }
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(&root)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(&root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let files: Vec<(String, String)> = String::from_utf8(output.stdout)
         .unwrap()
         .split_terminator('\0')
         .filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(root.join(name)).ok()?)))
         .collect();
-    assert!(
-        files.iter().any(|(name, _)| name == "Cargo.toml"),
-        "git lists no files of this workspace"
-    );
+    assert!(files.iter().any(|(name, _)| name == "Cargo.toml"), "git lists no files of this workspace");
     Some(files)
 }
 
@@ -93,10 +71,7 @@ fn no_source_holds_unfinished_code() {
 #[test]
 fn every_ignored_test_states_its_reason() {
     let Some(files) = tracked_files() else { return };
-    assert_eq!(
-        hits_in(&files, ".rs", &[IGNORED_WITHOUT_REASON]),
-        Vec::<String>::new()
-    );
+    assert_eq!(hits_in(&files, ".rs", &[IGNORED_WITHOUT_REASON]), Vec::<String>::new());
 }
 
 #[test]
@@ -118,11 +93,7 @@ fn no_source_is_longer_than_the_maximum() {
 
 #[test]
 fn each_pattern_is_found_where_it_stands() {
-    for pattern in UNFINISHED
-        .iter()
-        .chain(MACHINE_PATHS)
-        .chain([&IGNORED_WITHOUT_REASON])
-    {
+    for pattern in UNFINISHED.iter().chain(MACHINE_PATHS).chain([&IGNORED_WITHOUT_REASON]) {
         let content = format!("fn main() {{\n    {pattern}\n}}\n");
         assert_eq!(hits("a.rs", &content, &[pattern]), [format!("a.rs:2: {pattern}")]);
     }

@@ -20,9 +20,7 @@ impl GridRange {
     /// Whether `frequency` is a channel of this range.
     #[must_use]
     pub fn holds(&self, frequency: Frequency) -> bool {
-        self.grid
-            .channel(frequency)
-            .is_ok_and(|n| (self.low_channel..=self.high_channel).contains(&n))
+        self.grid.channel(frequency).is_ok_and(|n| (self.low_channel..=self.high_channel).contains(&n))
     }
 }
 
@@ -62,10 +60,7 @@ impl PowerRange {
     /// The range that both allow; `None` where they do not meet.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Option<Self> {
-        let range = Self {
-            min: self.min.max(other.min),
-            max: self.max.min(other.max),
-        };
+        let range = Self { min: self.min.max(other.min), max: self.max.min(other.max) };
         (range.min <= range.max).then_some(range)
     }
 }
@@ -94,9 +89,7 @@ impl ModuleCapability {
         Grid::COARSEST_FIRST.into_iter().find_map(|grid| {
             let range = self.grids.iter().find(|range| range.grid == grid)?;
             let n = grid.channel(frequency).ok()?;
-            (range.low_channel..=range.high_channel)
-                .contains(&n)
-                .then_some((grid, n))
+            (range.low_channel..=range.high_channel).contains(&n).then_some((grid, n))
         })
     }
 
@@ -111,10 +104,7 @@ impl ModuleCapability {
                 continue;
             };
             let so_far = window.unwrap_or(SpectrumWindow { low, high });
-            window = Some(SpectrumWindow {
-                low: so_far.low.min(low),
-                high: so_far.high.max(high),
-            });
+            window = Some(SpectrumWindow { low: so_far.low.min(low), high: so_far.high.max(high) });
         }
         window
     }
@@ -133,27 +123,12 @@ mod tests {
     fn module() -> ModuleCapability {
         ModuleCapability {
             grids: Vec::from_slice(&[
-                GridRange {
-                    grid: Grid::Ghz100,
-                    low_channel: -18,
-                    high_channel: 30,
-                },
-                GridRange {
-                    grid: Grid::Ghz75,
-                    low_channel: -69,
-                    high_channel: 120,
-                },
-                GridRange {
-                    grid: Grid::Ghz6p25,
-                    low_channel: -288,
-                    high_channel: 480,
-                },
+                GridRange { grid: Grid::Ghz100, low_channel: -18, high_channel: 30 },
+                GridRange { grid: Grid::Ghz75, low_channel: -69, high_channel: 120 },
+                GridRange { grid: Grid::Ghz6p25, low_channel: -288, high_channel: 480 },
             ])
             .unwrap(),
-            tx_power: Some(PowerRange {
-                min: Power::from_hundredths(-1500),
-                max: Power::from_hundredths(0),
-            }),
+            tx_power: Some(PowerRange { min: Power::from_hundredths(-1500), max: Power::from_hundredths(0) }),
             applications: Vec::new(),
         }
     }
@@ -162,14 +137,8 @@ mod tests {
     fn the_coarsest_grid_that_holds_a_frequency_is_chosen() {
         let module = module();
         assert_eq!(module.channel_for(Frequency::ANCHOR), Some((Grid::Ghz100, 0)));
-        assert_eq!(
-            module.channel_for(Frequency::from_mhz(193_175_000)),
-            Some((Grid::Ghz75, 3))
-        );
-        assert_eq!(
-            module.channel_for(Frequency::from_mhz(193_106_250)),
-            Some((Grid::Ghz6p25, 1))
-        );
+        assert_eq!(module.channel_for(Frequency::from_mhz(193_175_000)), Some((Grid::Ghz75, 3)));
+        assert_eq!(module.channel_for(Frequency::from_mhz(193_106_250)), Some((Grid::Ghz6p25, 1)));
         assert_eq!(module.channel_for(Frequency::from_mhz(193_106_251)), None);
     }
 
@@ -182,14 +151,9 @@ mod tests {
 
     #[test]
     fn power_ranges_meet_or_do_not() {
-        let range = |min, max| PowerRange {
-            min: Power::from_hundredths(min),
-            max: Power::from_hundredths(max),
-        };
-        assert_eq!(
-            range(-1500, 0).intersection(&range(-800, 100)),
-            Some(range(-800, 0))
-        );
+        let range =
+            |min, max| PowerRange { min: Power::from_hundredths(min), max: Power::from_hundredths(max) };
+        assert_eq!(range(-1500, 0).intersection(&range(-800, 100)), Some(range(-800, 0)));
         assert_eq!(range(-1500, -800).intersection(&range(-700, 0)), None);
         assert!(range(-1500, -800).holds(Power::from_hundredths(-800)));
         assert!(!range(-1500, -800).holds(Power::from_hundredths(-200)));

@@ -137,10 +137,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for code in Code::ALL {
             assert!(seen.insert(code.as_str()), "{code} appears twice");
-            assert!(
-                code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'),
-                "{code}"
-            );
+            assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code}");
             let json = serde_json::to_string(code).unwrap();
             assert_eq!(json, std::format!("\"{code}\""));
             assert_eq!(serde_json::from_str::<Code>(&json).unwrap(), *code);

@@ -170,10 +170,7 @@ impl Grid {
         let khz3 = (n as i64 + shift) * unit;
         match Frequency::ANCHOR.offset(div_round(khz3, 3_000)) {
             Some(frequency) => Ok(frequency),
-            None => Err(GridError::OutOfRange {
-                n: n as i64,
-                grid: self,
-            }),
+            None => Err(GridError::OutOfRange { n: n as i64, grid: self }),
         }
     }
 
@@ -197,12 +194,7 @@ impl Grid {
         }
         let at = |n: i64| i16::try_from(n).ok().and_then(|n| self.frequency(n).ok());
         match (at(below), at(below + step)) {
-            (Some(below), Some(above)) => Err(GridError::OffGrid {
-                frequency,
-                grid: self,
-                below,
-                above,
-            }),
+            (Some(below), Some(above)) => Err(GridError::OffGrid { frequency, grid: self, below, above }),
             _ => Err(GridError::OutOfRange { n: below, grid: self }),
         }
     }
@@ -256,9 +248,7 @@ impl FlexSlot {
         if m == 0 || delta % i64::from(RASTER_MHZ) != 0 {
             return None;
         }
-        i32::try_from(delta / i64::from(RASTER_MHZ))
-            .ok()
-            .map(|n| Self { n, m })
+        i32::try_from(delta / i64::from(RASTER_MHZ)).ok().map(|n| Self { n, m })
     }
 
     /// The centre; `None` outside the representable frequencies.
@@ -297,10 +287,7 @@ pub struct Raster {
 
 impl Raster {
     /// The default C band, 191.250-196.150 THz in 784 bits.
-    pub const C_BAND: Self = Self {
-        low: Frequency::from_mhz(191_250_000),
-        bits: 784,
-    };
+    pub const C_BAND: Self = Self { low: Frequency::from_mhz(191_250_000), bits: 784 };
 
     /// A band from `low`, which must lie on the 6.25 GHz raster; `None` otherwise or with no bits.
     #[must_use]
@@ -320,10 +307,7 @@ impl Raster {
     /// The band as a window.
     #[must_use]
     pub fn window(self) -> SpectrumWindow {
-        let high = self
-            .low
-            .offset(i64::from(self.bits) * i64::from(RASTER_MHZ))
-            .unwrap_or(self.low);
+        let high = self.low.offset(i64::from(self.bits) * i64::from(RASTER_MHZ)).unwrap_or(self.low);
         SpectrumWindow { low: self.low, high }
     }
 
@@ -347,10 +331,7 @@ impl Raster {
         }
         let low_n = FlexSlot::around(self.low, 1)?.n;
         let m = count / 2;
-        Some(FlexSlot {
-            n: low_n + i32::from(first) + i32::from(m),
-            m,
-        })
+        Some(FlexSlot { n: low_n + i32::from(first) + i32::from(m), m })
     }
 
     /// The bits that lie wholly inside a window, as (first, count); `None` where there is none.
@@ -358,18 +339,11 @@ impl Raster {
     pub fn bits_in(self, window: SpectrumWindow) -> Option<(u16, u16)> {
         let step = i64::from(RASTER_MHZ);
         let base = i64::from(self.low.mhz());
-        let first = (i64::from(window.low.mhz()) - base + step - 1)
-            .div_euclid(step)
-            .clamp(0, i64::from(self.bits));
-        let end = (i64::from(window.high.mhz()) - base)
-            .div_euclid(step)
-            .clamp(0, i64::from(self.bits));
+        let first =
+            (i64::from(window.low.mhz()) - base + step - 1).div_euclid(step).clamp(0, i64::from(self.bits));
+        let end = (i64::from(window.high.mhz()) - base).div_euclid(step).clamp(0, i64::from(self.bits));
         let count = u16::try_from(end - first).ok()?;
-        if count == 0 {
-            None
-        } else {
-            Some((u16::try_from(first).ok()?, count))
-        }
+        if count == 0 { None } else { Some((u16::try_from(first).ok()?, count)) }
     }
 }
 
@@ -390,14 +364,8 @@ mod tests {
 
     #[test]
     fn an_illegal_channel_number_is_refused() {
-        assert!(matches!(
-            Grid::Ghz75.frequency(1),
-            Err(GridError::BadChannel { step: 3, .. })
-        ));
-        assert!(matches!(
-            Grid::Ghz300.frequency(8),
-            Err(GridError::BadChannel { step: 24, .. })
-        ));
+        assert!(matches!(Grid::Ghz75.frequency(1), Err(GridError::BadChannel { step: 3, .. })));
+        assert!(matches!(Grid::Ghz300.frequency(8), Err(GridError::BadChannel { step: 24, .. })));
     }
 
     #[test]
@@ -426,25 +394,18 @@ mod tests {
     #[test]
     fn a_slot_at_the_band_edge_is_in_and_one_step_further_is_out() {
         let low = Frequency::from_mhz(191_250_000 + 37_500);
-        assert_eq!(
-            Raster::C_BAND.bits_of(FlexSlot::around(low, 6).unwrap()),
-            Some((0, 12))
-        );
+        assert_eq!(Raster::C_BAND.bits_of(FlexSlot::around(low, 6).unwrap()), Some((0, 12)));
         let under = low.offset(-6_250).unwrap();
         assert_eq!(Raster::C_BAND.bits_of(FlexSlot::around(under, 6).unwrap()), None);
     }
 
     #[test]
     fn window_bits_are_the_whole_ones() {
-        let window = SpectrumWindow {
-            low: Frequency::from_mhz(191_250_001),
-            high: Frequency::from_mhz(191_262_500),
-        };
+        let window =
+            SpectrumWindow { low: Frequency::from_mhz(191_250_001), high: Frequency::from_mhz(191_262_500) };
         assert_eq!(Raster::C_BAND.bits_in(window), Some((1, 1)));
-        let narrow = SpectrumWindow {
-            low: Frequency::from_mhz(191_250_001),
-            high: Frequency::from_mhz(191_256_249),
-        };
+        let narrow =
+            SpectrumWindow { low: Frequency::from_mhz(191_250_001), high: Frequency::from_mhz(191_256_249) };
         assert_eq!(Raster::C_BAND.bits_in(narrow), None);
     }
 

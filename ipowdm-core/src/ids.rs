@@ -217,10 +217,7 @@ impl PortRef {
     /// The router the port is on.
     #[must_use]
     pub fn router(&self) -> RouterRef {
-        RouterRef {
-            pop_id: self.pop_id.clone(),
-            router_id: self.router_id.clone(),
-        }
+        RouterRef { pop_id: self.pop_id.clone(), router_id: self.router_id.clone() }
     }
 }
 
@@ -238,21 +235,11 @@ mod tests {
     #[test]
     fn a_vop_name_has_no_separator() {
         assert!(VopId::new("vOp2").is_ok());
-        assert!(matches!(
-            VopId::new("v_2"),
-            Err(IdError::BadCharacter {
-                character: '_',
-                at: 1,
-                ..
-            })
-        ));
+        assert!(matches!(VopId::new("v_2"), Err(IdError::BadCharacter { character: '_', at: 1, .. })));
         assert!(matches!(VopId::new("v.2"), Err(IdError::BadCharacter { .. })));
         assert!(matches!(VopId::new(""), Err(IdError::Empty { .. })));
         let long = "a".repeat(64);
-        assert!(matches!(
-            VopId::new(&long),
-            Err(IdError::TooLong { len: 64, max: 63, .. })
-        ));
+        assert!(matches!(VopId::new(&long), Err(IdError::TooLong { len: 64, max: 63, .. })));
     }
 
     #[test]

@@ -126,11 +126,7 @@ mod tests {
                 mode.name
             );
             assert!(mode.fec_limit > Ber::ZERO, "{} has no FEC limit", mode.name);
-            assert_eq!(
-                by_media_code(mode.media_code),
-                Some(mode),
-                "media codes are unique"
-            );
+            assert_eq!(by_media_code(mode.media_code), Some(mode), "media codes are unique");
         }
         assert_eq!(by_media_code(0xFF), None);
     }

@@ -71,16 +71,9 @@ impl Thresholds {
     #[must_use]
     pub const fn reference() -> Self {
         const fn limits(osnr_db: i16, exponent: i8) -> Limits {
-            Limits {
-                osnr_below: Some(Db::from_hundredths(osnr_db * 100)),
-                ber_above: Ber::new(1, exponent),
-            }
+            Limits { osnr_below: Some(Db::from_hundredths(osnr_db * 100)), ber_above: Ber::new(1, exponent) }
         }
-        Self {
-            warning: limits(20, -4),
-            degraded: limits(18, -3),
-            critical: limits(15, -2),
-        }
+        Self { warning: limits(20, -4), degraded: limits(18, -3), critical: limits(15, -2) }
     }
 
     /// Margins to what the mode needs: OSNR 2 / 1 / 0.3 dB above its required OSNR, BER 35 / 60 / 90 % of its FEC limit.
@@ -90,11 +83,7 @@ impl Thresholds {
             osnr_below: Some(mode.required_osnr.plus(Db::from_hundredths(margin))),
             ber_above: mode.fec_limit.percent(percent),
         };
-        Self {
-            warning: limits(200, 35),
-            degraded: limits(100, 60),
-            critical: limits(30, 90),
-        }
+        Self { warning: limits(200, 35), degraded: limits(100, 60), critical: limits(30, 90) }
     }
 
     /// The level of one sample; a sample without any judged value has none.
@@ -208,17 +197,8 @@ impl Receiver {
     /// A receiver of which nothing is known.
     #[must_use]
     pub const fn new() -> Self {
-        let none = Streak {
-            count: 0,
-            level: Level::Good,
-        };
-        Self {
-            level: Level::Good,
-            last: None,
-            worse: none,
-            better: none,
-            duplicates: 0,
-        }
+        let none = Streak { count: 0, level: Level::Good };
+        Self { level: Level::Good, last: None, worse: none, better: none, duplicates: 0 }
     }
 
     /// The level entered last.
@@ -244,26 +224,12 @@ impl Receiver {
         }
         self.last = Some(id);
         let level = rule.thresholds.level(measured)?;
-        let none = Streak {
-            count: 0,
-            level: Level::Good,
-        };
+        let none = Streak { count: 0, level: Level::Good };
         let (worse, better) = (level > self.level, level < self.level);
-        self.worse = if worse {
-            self.worse.grown(level, Level::min)
-        } else {
-            none
-        };
-        self.better = if better {
-            self.better.grown(level, Level::max)
-        } else {
-            none
-        };
+        self.worse = if worse { self.worse.grown(level, Level::min) } else { none };
+        self.better = if better { self.better.grown(level, Level::max) } else { none };
         let needed = rule.samples.max(1);
-        let entered = [self.worse, self.better]
-            .into_iter()
-            .find(|streak| streak.count >= needed)?
-            .level;
+        let entered = [self.worse, self.better].into_iter().find(|streak| streak.count >= needed)?.level;
         self.level = entered;
         self.worse = none;
         self.better = none;
@@ -274,15 +240,8 @@ impl Receiver {
 impl Streak {
     /// The streak with one more sample; `join` keeps the level that all its samples reach.
     fn grown(self, level: Level, join: fn(Level, Level) -> Level) -> Self {
-        let level = if self.count == 0 {
-            level
-        } else {
-            join(self.level, level)
-        };
-        Self {
-            count: self.count.saturating_add(1),
-            level,
-        }
+        let level = if self.count == 0 { level } else { join(self.level, level) };
+        Self { count: self.count.saturating_add(1), level }
     }
 }
 
@@ -396,22 +355,14 @@ impl Episode {
         if !source_bad && !destination_bad {
             return self.open.take().map(|_| Request::Recovered);
         }
-        let open = self.open.get_or_insert(Open {
-            attempts: 0,
-            alarmed: false,
-        });
-        if self
-            .last_step
-            .is_some_and(|last| now.since(last) < rule.cooldown_ms)
-        {
+        let open = self.open.get_or_insert(Open { attempts: 0, alarmed: false });
+        if self.last_step.is_some_and(|last| now.since(last) < rule.cooldown_ms) {
             return None;
         }
         if open.attempts >= rule.max_attempts {
             let first = !open.alarmed;
             open.alarmed = true;
-            return first.then_some(Request::Alarm {
-                attempts: open.attempts,
-            });
+            return first.then_some(Request::Alarm { attempts: open.attempts });
         }
         open.attempts += 1;
         self.last_step = Some(now);
@@ -422,11 +373,7 @@ impl Episode {
             Adjust::Source => (true, false),
             Adjust::Destination => (false, true),
         };
-        Some(Request::Step {
-            attempt: open.attempts,
-            source,
-            destination,
-        })
+        Some(Request::Step { attempt: open.attempts, source, destination })
     }
 }
 

@@ -89,11 +89,7 @@ impl Slots {
         let end = u32::from(first) + u32::from(count);
         match u16::try_from(end) {
             Ok(stop) if stop <= self.bits => Ok(first..stop),
-            _ => Err(SlotsError::OutOfRaster {
-                first,
-                end,
-                bits: self.bits,
-            }),
+            _ => Err(SlotsError::OutOfRaster { first, end, bits: self.bits }),
         }
     }
 
@@ -263,14 +259,7 @@ mod tests {
         let before = slots.clone();
         assert_eq!(slots.take(0, 8), Err(SlotsError::Occupied { bit: 5 }));
         assert_eq!(slots.release(4, 4), Err(SlotsError::AlreadyFree { bit: 4 }));
-        assert_eq!(
-            slots.take(780, 8),
-            Err(SlotsError::OutOfRaster {
-                first: 780,
-                end: 788,
-                bits: 784
-            })
-        );
+        assert_eq!(slots.take(780, 8), Err(SlotsError::OutOfRaster { first: 780, end: 788, bits: 784 }));
         assert_eq!(slots, before);
     }
 

@@ -59,9 +59,7 @@ impl<'de> Deserialize<'de> for Timestamp {
         let seconds = f64::deserialize(deserializer)?;
         let ms = seconds * 1e3;
         if !ms.is_finite() || ms.abs() > 9e15 {
-            return Err(serde::de::Error::custom(
-                "timestamp is not a representable number of seconds",
-            ));
+            return Err(serde::de::Error::custom("timestamp is not a representable number of seconds"));
         }
         #[expect(clippy::cast_possible_truncation, reason = "bounded by 9e15 above")]
         let whole = (if ms < 0.0 { ms - 0.5 } else { ms + 0.5 }) as i64;

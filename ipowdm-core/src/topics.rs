@@ -53,9 +53,8 @@ pub fn name(role: Role, vop: &VopId, region: Option<&RegionId>) -> TopicName {
 /// Reads a topic name back.
 #[must_use]
 pub fn parse(name: &str) -> Option<(Role, VopId, Option<RegionId>)> {
-    let (role, rest) = Role::ALL
-        .into_iter()
-        .find_map(|role| Some((role, name.strip_prefix(role.prefix())?)))?;
+    let (role, rest) =
+        Role::ALL.into_iter().find_map(|role| Some((role, name.strip_prefix(role.prefix())?)))?;
     let (vop, region) = match rest.split_once('_') {
         Some((vop, region)) => (vop, Some(RegionId::new(region).ok()?)),
         None => (rest, None),
@@ -80,11 +79,9 @@ pub struct LegacyName {
 /// # Errors
 /// [`LegacyName`], whose message names the fix.
 pub fn refuse_legacy(name: &str) -> Result<(), LegacyName> {
-    for (legacy, prefix) in [
-        ("config-topic", "config_"),
-        ("monitoring-topic", "monitoring_"),
-        ("health-topic", "health_"),
-    ] {
+    for (legacy, prefix) in
+        [("config-topic", "config_"), ("monitoring-topic", "monitoring_"), ("health-topic", "health_")]
+    {
         if name == legacy {
             return Err(LegacyName { legacy, prefix });
         }
@@ -96,10 +93,7 @@ pub fn refuse_legacy(name: &str) -> Result<(), LegacyName> {
 #[must_use]
 pub fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the algorithm mixes in the length modulo 2^32"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the algorithm mixes in the length modulo 2^32")]
     let mut h = 0x9747_b28c_u32 ^ (data.len() as u32);
     let (words, rest) = data.as_chunks::<4>();
     for word in words {
@@ -148,10 +142,7 @@ mod tests {
         let vop = VopId::new("vOp2").unwrap();
         assert_eq!(name(Role::Config, &vop, None), "config_vOp2");
         assert_eq!(name(Role::Monitoring, &vop, None), "monitoring_vOp2");
-        assert_eq!(
-            name(Role::Health, &vop, Some(&RegionId::new("east").unwrap())),
-            "health_vOp2_east"
-        );
+        assert_eq!(name(Role::Health, &vop, Some(&RegionId::new("east").unwrap())), "health_vOp2_east");
     }
 
     #[test]

@@ -90,12 +90,7 @@ fn to_integer(
     if let Some(tolerance) = tolerance
         && (scaled - whole).abs() > tolerance
     {
-        return Err(UnitError::OffRaster {
-            quantity,
-            value,
-            unit,
-            raster,
-        });
+        return Err(UnitError::OffRaster { quantity, value, unit, raster });
     }
     #[expect(clippy::cast_possible_truncation, reason = "bounded by min..=max above")]
     let integer = whole as i64;
@@ -130,18 +125,8 @@ impl Frequency {
     /// # Errors
     /// [`UnitError`] for a number that is not finite, outside 0…4294 THz, or between two megahertz.
     pub fn from_thz(thz: f64) -> Result<Self, UnitError> {
-        let mhz = to_integer(
-            "frequency",
-            "THz",
-            "1 MHz",
-            thz,
-            1e6,
-            (0, i64::from(u32::MAX)),
-            Some(1e-3),
-        )?;
-        u32::try_from(mhz).map(Self).map_err(|_| UnitError::NotFinite {
-            quantity: "frequency",
-        })
+        let mhz = to_integer("frequency", "THz", "1 MHz", thz, 1e6, (0, i64::from(u32::MAX)), Some(1e-3))?;
+        u32::try_from(mhz).map(Self).map_err(|_| UnitError::NotFinite { quantity: "frequency" })
     }
 
     /// Reads a JSON number in THz, GHz or MHz, told apart by magnitude (C band: 190-197 THz).
@@ -153,32 +138,14 @@ impl Frequency {
     /// As [`Frequency::from_thz`].
     pub fn from_number(value: f64) -> Result<Self, UnitError> {
         if value.is_finite() && value >= 1e6 {
-            let mhz = to_integer(
-                "frequency",
-                "MHz",
-                "1 MHz",
-                value,
-                1.0,
-                (0, i64::from(u32::MAX)),
-                Some(1e-3),
-            )?;
-            return u32::try_from(mhz).map(Self).map_err(|_| UnitError::NotFinite {
-                quantity: "frequency",
-            });
+            let mhz =
+                to_integer("frequency", "MHz", "1 MHz", value, 1.0, (0, i64::from(u32::MAX)), Some(1e-3))?;
+            return u32::try_from(mhz).map(Self).map_err(|_| UnitError::NotFinite { quantity: "frequency" });
         }
         if value.is_finite() && value >= 1e3 {
-            let mhz = to_integer(
-                "frequency",
-                "GHz",
-                "1 MHz",
-                value,
-                1e3,
-                (0, i64::from(u32::MAX)),
-                Some(1e-3),
-            )?;
-            return u32::try_from(mhz).map(Self).map_err(|_| UnitError::NotFinite {
-                quantity: "frequency",
-            });
+            let mhz =
+                to_integer("frequency", "GHz", "1 MHz", value, 1e3, (0, i64::from(u32::MAX)), Some(1e-3))?;
+            return u32::try_from(mhz).map(Self).map_err(|_| UnitError::NotFinite { quantity: "frequency" });
         }
         Self::from_thz(value)
     }
@@ -410,9 +377,7 @@ impl Length {
                 unit: "km",
             });
         }
-        u32::try_from(metres)
-            .map(Self)
-            .map_err(|_| UnitError::NotFinite { quantity: "length" })
+        u32::try_from(metres).map(Self).map_err(|_| UnitError::NotFinite { quantity: "length" })
     }
 
     /// In kilometres, for display and JSON.
@@ -439,10 +404,7 @@ pub struct Ber {
 
 impl Ber {
     /// No errors at all.
-    pub const ZERO: Self = Self {
-        mantissa: 0,
-        exponent: -24,
-    };
+    pub const ZERO: Self = Self { mantissa: 0, exponent: -24 };
 
     /// `mantissa · 10^exponent`; `None` where that exceeds 1 or the exponent is outside −24…0.
     #[must_use]
@@ -456,21 +418,14 @@ impl Ber {
             limit *= 10;
             left -= 1;
         }
-        if mantissa as u64 <= limit {
-            Some(Self { mantissa, exponent })
-        } else {
-            None
-        }
+        if mantissa as u64 <= limit { Some(Self { mantissa, exponent }) } else { None }
     }
 
     /// Decodes a CMIS F16: bits 15-11 exponent e, 10-0 mantissa m, value m·10^(e−24). (Not an IEEE half.)
     #[must_use]
     pub const fn from_f16(raw: u16) -> Self {
         let exponent = (raw >> 11) as i8 - 24;
-        Self {
-            mantissa: raw & 0x07FF,
-            exponent,
-        }
+        Self { mantissa: raw & 0x07FF, exponent }
     }
 
     /// Encodes as a CMIS F16, with the largest mantissa that fits.
@@ -499,9 +454,7 @@ impl Ber {
     /// [`UnitError`] for a number that is not finite or outside 0…1.
     pub fn from_number(value: f64) -> Result<Self, UnitError> {
         if !value.is_finite() {
-            return Err(UnitError::NotFinite {
-                quantity: "bit error ratio",
-            });
+            return Err(UnitError::NotFinite { quantity: "bit error ratio" });
         }
         if !(0.0..=1.0).contains(&value) {
             return Err(UnitError::OutOfRange {
@@ -543,11 +496,7 @@ impl Ber {
         for _ in 0..self.exponent.unsigned_abs() {
             scale *= 10.0;
         }
-        if self.exponent < 0 {
-            f64::from(self.mantissa) / scale
-        } else {
-            f64::from(self.mantissa) * scale
-        }
+        if self.exponent < 0 { f64::from(self.mantissa) / scale } else { f64::from(self.mantissa) * scale }
     }
 }
 
@@ -603,22 +552,10 @@ mod tests {
 
     #[test]
     fn a_frequency_between_two_megahertz_is_refused() {
-        assert!(matches!(
-            Frequency::from_thz(193.100_000_4),
-            Err(UnitError::OffRaster { .. })
-        ));
-        assert!(matches!(
-            Frequency::from_thz(f64::NAN),
-            Err(UnitError::NotFinite { .. })
-        ));
-        assert!(matches!(
-            Frequency::from_thz(-1.0),
-            Err(UnitError::OutOfRange { .. })
-        ));
-        assert!(matches!(
-            Frequency::from_number(1e300),
-            Err(UnitError::OutOfRange { .. })
-        ));
+        assert!(matches!(Frequency::from_thz(193.100_000_4), Err(UnitError::OffRaster { .. })));
+        assert!(matches!(Frequency::from_thz(f64::NAN), Err(UnitError::NotFinite { .. })));
+        assert!(matches!(Frequency::from_thz(-1.0), Err(UnitError::OutOfRange { .. })));
+        assert!(matches!(Frequency::from_number(1e300), Err(UnitError::OutOfRange { .. })));
     }
 
     #[test]

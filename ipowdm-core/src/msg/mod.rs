@@ -56,10 +56,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     pub(crate) fn field(field: &str, reason: impl core::fmt::Display) -> Self {
-        Self::Field {
-            field: field.to_string(),
-            reason: reason.to_string(),
-        }
+        Self::Field { field: field.to_string(), reason: reason.to_string() }
     }
 
     /// The stable code.

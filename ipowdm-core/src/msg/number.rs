@@ -19,10 +19,7 @@ macro_rules! optional {
             pub(in crate::msg) fn deserialize<'de, D: Deserializer<'de>>(
                 d: D,
             ) -> Result<Option<$type>, D::Error> {
-                Option::<f64>::deserialize(d)?
-                    .map($from)
-                    .transpose()
-                    .map_err(serde::de::Error::custom)
+                Option::<f64>::deserialize(d)?.map($from).transpose().map_err(serde::de::Error::custom)
             }
         }
     };

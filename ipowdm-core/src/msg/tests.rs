@@ -104,28 +104,18 @@ fn s0_05_an_integer_megahertz_field_is_accepted_and_must_agree() {
         r#""frequency": 193100"#,
         r#""frequency": 193100000"#,
     ] {
-        assert_eq!(
-            Command::from_json(with(field).as_bytes()).unwrap(),
-            guide_setup(),
-            "{field}"
-        );
+        assert_eq!(Command::from_json(with(field).as_bytes()).unwrap(), guide_setup(), "{field}");
     }
     let error =
         Command::from_json(with(r#""frequency": 193.1, "frequency_mhz": 193200000"#).as_bytes()).unwrap_err();
-    assert!(
-        matches!(&error, DecodeError::Field { field, .. } if field.contains("frequency_mhz")),
-        "{error}"
-    );
+    assert!(matches!(&error, DecodeError::Field { field, .. } if field.contains("frequency_mhz")), "{error}");
 }
 
 #[test]
 fn s0_06_the_guides_reconfig_is_golden_and_leaves_the_frequency_alone() {
     let command = Command::from_json(GUIDE_RECONFIG.as_bytes()).unwrap();
     assert_eq!(text(command.to_json()), compact(GUIDE_RECONFIG));
-    let Action::Reconfigure {
-        reason, endpoints, ..
-    } = command.action
-    else {
+    let Action::Reconfigure { reason, endpoints, .. } = command.action else {
         panic!("not a reconfiguration")
     };
     assert_eq!(reason.as_deref(), Some("OSNR degraded"));
@@ -173,41 +163,22 @@ fn every_action_survives_its_encoding() {
         media_code: Some(0x46),
     }];
     for action in [
-        Action::Teardown {
-            connection_id: connection_id.clone(),
-            endpoints: vec![],
-        },
-        Action::Teardown {
-            connection_id: connection_id.clone(),
-            endpoints: endpoints.clone(),
-        },
+        Action::Teardown { connection_id: connection_id.clone(), endpoints: vec![] },
+        Action::Teardown { connection_id: connection_id.clone(), endpoints: endpoints.clone() },
         Action::Reconfigure {
             connection_id: connection_id.clone(),
             reason: None,
             endpoints: endpoints.clone(),
         },
-        Action::StartTelemetry {
-            connection_id: connection_id.clone(),
-            endpoints,
-        },
+        Action::StartTelemetry { connection_id: connection_id.clone(), endpoints },
         Action::StopTelemetry { connection_id },
-        Action::InterfaceControl {
-            port: port("p", "r", "Ethernet0"),
-            state: AdminState::Down,
-        },
-        Action::InterfaceControl {
-            port: port("p", "r", "Ethernet0"),
-            state: AdminState::Up,
-        },
+        Action::InterfaceControl { port: port("p", "r", "Ethernet0"), state: AdminState::Down },
+        Action::InterfaceControl { port: port("p", "r", "Ethernet0"), state: AdminState::Up },
         Action::HealthCheck,
         Action::GetCapabilities,
         Action::Discover,
     ] {
-        let command = Command {
-            v: 1,
-            target: Target::Pop("p".parse().unwrap()),
-            ..Command::bare(action)
-        };
+        let command = Command { v: 1, target: Target::Pop("p".parse().unwrap()), ..Command::bare(action) };
         assert_eq!(Command::from_json(&command.to_json()).unwrap(), command);
     }
 }
@@ -218,24 +189,15 @@ fn existing_controllers_dialects_are_read() {
     let command = Command::from_json(control.as_bytes()).unwrap();
     assert_eq!(
         command.action,
-        Action::InterfaceControl {
-            port: port("pop1", "router1", "Ethernet48"),
-            state: AdminState::Down
-        }
+        Action::InterfaceControl { port: port("pop1", "router1", "Ethernet48"), state: AdminState::Down }
     );
     assert_eq!(command.target, Target::Agent("pop1-router1".parse().unwrap()));
 
     let spread = r#"{"type":"setupConnection","command_id":"x","target_agent":"pop1-router1","connection_id":"POP1-POP2-1","parameters":{"connection_id":"POP1-POP2-1","pop_id":"pop1","router_id":"router1","interface":"Ethernet48","direction":"source","tx_power":-2.0,"frequency":193.1,"modulation":"DP-16QAM","path_info":null}}"#;
-    assert_eq!(
-        Command::from_json(spread.as_bytes()).unwrap().action,
-        guide_setup().action
-    );
+    assert_eq!(Command::from_json(spread.as_bytes()).unwrap().action, guide_setup().action);
 
     let top = r#"{"action":"setupConnection","connection_id":"POP1-POP2-1","frequency":193100,"endpoint_config":[{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48","app":1,"tx_power_level":-2.0}]}"#;
-    assert_eq!(
-        Command::from_json(top.as_bytes()).unwrap().action,
-        guide_setup().action
-    );
+    assert_eq!(Command::from_json(top.as_bytes()).unwrap().action, guide_setup().action);
 
     let legacy = GUIDE_RECONFIG.replace(
         r#""action": "reconfigConnection","#,
@@ -250,18 +212,10 @@ fn bad_commands_are_refused_with_the_place() {
         ("", Code::Malformed, ""),
         ("[1,2]", Code::Malformed, "object"),
         ("{\"action\":\"setupConnection\",", Code::Malformed, ""),
-        (
-            r#"{"action":"launchMissiles"}"#,
-            Code::UnknownAction,
-            "launchMissiles",
-        ),
+        (r#"{"action":"launchMissiles"}"#, Code::UnknownAction, "launchMissiles"),
         (r#"{"hello":"world"}"#, Code::UnknownAction, ""),
         (r#"{"action":17}"#, Code::InvalidField, "action"),
-        (
-            r#"{"action":"setupConnection","parameters":[]}"#,
-            Code::InvalidField,
-            "parameters",
-        ),
+        (r#"{"action":"setupConnection","parameters":[]}"#, Code::InvalidField, "parameters"),
         (
             r#"{"action":"setupConnection","parameters":{"connection_id":"c"}}"#,
             Code::InvalidField,
@@ -269,11 +223,7 @@ fn bad_commands_are_refused_with_the_place() {
         ),
         (r#"{"action":"discover","epoch":-1}"#, Code::InvalidField, "epoch"),
         (r#"{"action":"discover","epoch":1e400}"#, Code::Malformed, ""),
-        (
-            r#"{"action":"discover","target_agent":"a b"}"#,
-            Code::InvalidField,
-            "target_agent",
-        ),
+        (r#"{"action":"discover","target_agent":"a b"}"#, Code::InvalidField, "target_agent"),
     ];
     for (json, code, place) in cases {
         let error = Command::from_json(json.as_bytes()).unwrap_err();
@@ -295,12 +245,7 @@ fn bad_commands_are_refused_with_the_place() {
         assert_eq!(error.code(), Code::InvalidField, "{to}: {error}");
         assert!(std::format!("{error}").contains(place), "{to}: {error}");
     }
-    assert_eq!(
-        Command::from_json(&vec![b' '; MAX_RECORD + 1])
-            .unwrap_err()
-            .code(),
-        Code::TooLarge
-    );
+    assert_eq!(Command::from_json(&vec![b' '; MAX_RECORD + 1]).unwrap_err().code(), Code::TooLarge);
 }
 
 fn ack() -> CommandAck {
@@ -338,17 +283,12 @@ fn s0_07_an_ack_is_golden() {
         json,
         r#"{"type":"commandAck","v":1,"agent_id":"pop1-router1","pop_id":"pop1","router_id":"router1","virtual_operator":"vOp2","command_id":"c-1","action":"setupConnection","status":"success","outcome":"applied","ack_id":"pop1-router1:1:1","connection_id":"POP1-POP2-1","interface":"Ethernet48","details":{"result":"configured","readback":{"frequency_mhz":193100000,"tx_power_dbm":-2.0}},"timestamp":1730000000.123}"#
     );
-    assert_eq!(
-        AgentMessage::from_json(json.as_bytes()),
-        Ok(AgentMessage::Ack(ack))
-    );
+    assert_eq!(AgentMessage::from_json(json.as_bytes()), Ok(AgentMessage::Ack(ack)));
 }
 
 #[test]
 fn a_null_measurement_is_absent_and_an_unknown_type_is_named() {
-    let json = GUIDE_TELEMETRY
-        .replace("0.0002", "null")
-        .replace(r#""osnr": 21.4,"#, "");
+    let json = GUIDE_TELEMETRY.replace("0.0002", "null").replace(r#""osnr": 21.4,"#, "");
     let AgentMessage::Telemetry(sample) = AgentMessage::from_json(json.as_bytes()).unwrap() else {
         panic!("not telemetry")
     };
@@ -363,14 +303,9 @@ fn a_null_measurement_is_absent_and_an_unknown_type_is_named() {
 #[test]
 fn health_capabilities_and_assignments_survive_their_encoding() {
     let health = br#"{"type":"agentHealth","agent_id":"a","pop_id":"p","router_id":"r","virtual_operator":"v","status":"ok","timestamp":1.5,"extra":1}"#;
-    let AgentMessage::Health(health) = AgentMessage::from_json(health).unwrap() else {
-        panic!("not health")
-    };
+    let AgentMessage::Health(health) = AgentMessage::from_json(health).unwrap() else { panic!("not health") };
     assert_eq!(health.status, HealthStatus::Healthy);
-    assert_eq!(
-        AgentMessage::from_json(&health.to_json()),
-        Ok(AgentMessage::Health(health))
-    );
+    assert_eq!(AgentMessage::from_json(&health.to_json()), Ok(AgentMessage::Health(health)));
 
     let assignment = Assignment {
         v: VERSION,
@@ -399,10 +334,7 @@ fn health_capabilities_and_assignments_survive_their_encoding() {
         r#"{"type":"assignment","v":1,"agent_id":"a","pop_id":"p","router_id":"r","revision":3,"vops":[{"vop":"vOp2","incarnation":"i1","ports":[{"port_id":"Ethernet48","spectrum":[{"low_mhz":192000000,"high_mhz":194000000}]}],"telemetry_interval_ms":3000,"health_interval_ms":30000}]}"#
     );
     assert_eq!(Assignment::from_json(json.as_bytes()), Ok(assignment));
-    assert!(matches!(
-        Assignment::from_json(&ack().to_json()),
-        Err(DecodeError::Unknown(_))
-    ));
+    assert!(matches!(Assignment::from_json(&ack().to_json()), Err(DecodeError::Unknown(_))));
 }
 
 proptest! {

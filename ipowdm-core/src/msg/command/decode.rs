@@ -26,9 +26,7 @@ impl Command {
     pub fn from_json(bytes: &[u8]) -> Result<Self, DecodeError> {
         let value: Value = read(bytes)?;
         let Value::Object(top) = value else {
-            return Err(DecodeError::Malformed(
-                "the record is JSON but not an object".to_string(),
-            ));
+            return Err(DecodeError::Malformed("the record is JSON but not an object".to_string()));
         };
         let empty = Object::new();
         let parameters = match top.get("parameters") {
@@ -36,10 +34,7 @@ impl Command {
             Some(Value::Object(object)) => object,
             Some(_) => return Err(DecodeError::field("parameters", "must be an object")),
         };
-        let source = Source {
-            top: &top,
-            parameters,
-        };
+        let source = Source { top: &top, parameters };
         Ok(Self {
             command_id: source.id("command_id", CommandId::new)?,
             vop: source.id("virtual_operator", crate::ids::VopId::new)?,
@@ -65,10 +60,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn get(&self, name: &str) -> Option<&'a Value> {
-        self.parameters
-            .get(name)
-            .or_else(|| self.top.get(name))
-            .filter(|value| !value.is_null())
+        self.parameters.get(name).or_else(|| self.top.get(name)).filter(|value| !value.is_null())
     }
 
     fn text(&self, name: &str) -> Result<Option<&'a str>, DecodeError> {
@@ -76,10 +68,7 @@ impl<'a> Source<'a> {
     }
 
     fn id<T>(&self, name: &str, new: impl Fn(&str) -> Result<T, IdError>) -> Result<Option<T>, DecodeError> {
-        self.text(name)?
-            .map(new)
-            .transpose()
-            .map_err(|error| DecodeError::field(name, error))
+        self.text(name)?.map(new).transpose().map_err(|error| DecodeError::field(name, error))
     }
 
     fn unsigned(&self, name: &str) -> Result<Option<u64>, DecodeError> {
@@ -103,9 +92,9 @@ impl<'a> Source<'a> {
         }
         match text_of(self.top.get("target_pop"), "target_pop")? {
             None | Some("all") => Ok(Target::All),
-            Some(pop) => crate::ids::PopId::new(pop)
-                .map(Target::Pop)
-                .map_err(|e| DecodeError::field("target_pop", e)),
+            Some(pop) => {
+                crate::ids::PopId::new(pop).map(Target::Pop).map_err(|e| DecodeError::field("target_pop", e))
+            }
         }
     }
 
@@ -113,11 +102,7 @@ impl<'a> Source<'a> {
         let action = text_of(self.top.get("action"), "action")?;
         let kind = text_of(self.top.get("type"), "type")?;
         // Where both are there and `type` names a command, `action` is that command's argument (up, down).
-        let name = kind
-            .filter(|kind| is_command(kind))
-            .or(action)
-            .or(kind)
-            .unwrap_or_default();
+        let name = kind.filter(|kind| is_command(kind)).or(action).or(kind).unwrap_or_default();
         match name {
             "setupConnection" => {
                 let endpoints = self.endpoints()?;
@@ -130,41 +115,28 @@ impl<'a> Source<'a> {
                         ));
                     }
                 }
-                Ok(Action::Setup {
-                    connection_id: self.connection()?,
-                    endpoints,
-                })
+                Ok(Action::Setup { connection_id: self.connection()?, endpoints })
             }
             "reconfigConnection" => {
                 let endpoints = self.endpoints()?;
                 required(&endpoints)?;
                 let reason = self.text("reason")?.map(String::from);
-                Ok(Action::Reconfigure {
-                    connection_id: self.connection()?,
-                    reason,
-                    endpoints,
-                })
+                Ok(Action::Reconfigure { connection_id: self.connection()?, reason, endpoints })
             }
-            "teardownConnection" => Ok(Action::Teardown {
-                connection_id: self.connection()?,
-                endpoints: self.endpoints()?,
-            }),
+            "teardownConnection" => {
+                Ok(Action::Teardown { connection_id: self.connection()?, endpoints: self.endpoints()? })
+            }
             "interfaceControl" => Ok(Action::InterfaceControl {
-                port: self
-                    .spread_port()?
-                    .ok_or_else(|| DecodeError::field("interface", "is missing"))?,
+                port: self.spread_port()?.ok_or_else(|| DecodeError::field("interface", "is missing"))?,
                 state: self.admin_state()?,
             }),
             "healthCheck" => Ok(Action::HealthCheck),
             "getCapabilities" => Ok(Action::GetCapabilities),
             "discover" => Ok(Action::Discover),
-            "startTelemetry" => Ok(Action::StartTelemetry {
-                connection_id: self.connection()?,
-                endpoints: self.endpoints()?,
-            }),
-            "stopTelemetry" => Ok(Action::StopTelemetry {
-                connection_id: self.connection()?,
-            }),
+            "startTelemetry" => {
+                Ok(Action::StartTelemetry { connection_id: self.connection()?, endpoints: self.endpoints()? })
+            }
+            "stopTelemetry" => Ok(Action::StopTelemetry { connection_id: self.connection()? }),
             other => Err(DecodeError::Unknown(clipped(other))),
         }
     }
@@ -175,21 +147,16 @@ impl<'a> Source<'a> {
     }
 
     fn admin_state(&self) -> Result<AdminState, DecodeError> {
-        let text = match self
-            .parameters
-            .get("action")
-            .or_else(|| self.parameters.get("admin_state"))
-        {
+        let text = match self.parameters.get("action").or_else(|| self.parameters.get("admin_state")) {
             Some(value) => text_of(Some(value), "parameters.action")?,
             None => self.text("action")?.or(self.text("admin_state")?),
         };
         match text {
             Some("up") => Ok(AdminState::Up),
             Some("down" | "admin_down") => Ok(AdminState::Down),
-            other => Err(DecodeError::field(
-                "action",
-                format!("must be up, down or admin_down, not {other:?}"),
-            )),
+            other => {
+                Err(DecodeError::field("action", format!("must be up, down or admin_down, not {other:?}")))
+            }
         }
     }
 
@@ -200,11 +167,7 @@ impl<'a> Source<'a> {
         };
         let mut object = Object::new();
         object.insert("port_id".to_string(), port.clone());
-        for (from, to) in [
-            ("pop_id", "pop_id"),
-            ("router_id", "node_id"),
-            ("node_id", "node_id"),
-        ] {
+        for (from, to) in [("pop_id", "pop_id"), ("router_id", "node_id"), ("node_id", "node_id")] {
             if let Some(value) = self.get(from) {
                 object.insert(to.to_string(), value.clone());
             }
@@ -303,10 +266,9 @@ fn frequency_of(object: &Object, at: &str) -> Result<Option<Frequency>, DecodeEr
     let float = from("frequency", Frequency::from_number)?;
     let whole = from("frequency_mhz", |mhz| Frequency::from_thz(mhz / 1e6))?;
     match (float, whole) {
-        (Some(a), Some(b)) if a != b => Err(DecodeError::field(
-            &format!("{at}frequency_mhz"),
-            format!("{b} contradicts frequency {a}"),
-        )),
+        (Some(a), Some(b)) if a != b => {
+            Err(DecodeError::field(&format!("{at}frequency_mhz"), format!("{b} contradicts frequency {a}")))
+        }
         (a, b) => Ok(b.or(a)),
     }
 }
@@ -338,11 +300,7 @@ fn port_of(object: &Object, at: &str) -> Result<PortRef, DecodeError> {
         let place = format!("{at}.{name}");
         text_of(object.get(name), &place)?.ok_or_else(|| DecodeError::field(&place, "is missing"))
     };
-    let router = if object.contains_key("node_id") {
-        "node_id"
-    } else {
-        "router_id"
-    };
+    let router = if object.contains_key("node_id") { "node_id" } else { "router_id" };
     let refuse = |name: &str, error: IdError| DecodeError::field(&format!("{at}.{name}"), error);
     Ok(PortRef {
         pop_id: text("pop_id")?.parse().map_err(|e| refuse("pop_id", e))?,

@@ -71,12 +71,7 @@ impl Command {
         let ours = self.v > 0;
         let mut parameters = Parameters {
             connection_id: self.action.connection_id().map(AsRef::as_ref),
-            endpoint_config: self
-                .action
-                .endpoints()
-                .iter()
-                .map(|e| endpoint(e, ours))
-                .collect(),
+            endpoint_config: self.action.endpoints().iter().map(|e| endpoint(e, ours)).collect(),
             ..Parameters::default()
         };
         match &self.action {
@@ -118,10 +113,7 @@ fn endpoint(endpoint: &Endpoint, ours: bool) -> EndpointWire<'_> {
         port_id: endpoint.port.port_id.as_str(),
         frequency: endpoint.frequency.map(crate::units::Frequency::thz),
         tx_power_level: endpoint.tx_power.map(crate::units::Power::value),
-        frequency_mhz: endpoint
-            .frequency
-            .filter(|_| ours)
-            .map(crate::units::Frequency::mhz),
+        frequency_mhz: endpoint.frequency.filter(|_| ours).map(crate::units::Frequency::mhz),
         media_code: endpoint.media_code,
     }
 }
