@@ -26,6 +26,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "bus")]
+pub mod bus;
 pub mod capability;
 pub mod error;
 pub mod grid;

@@ -1,0 +1,132 @@
+use super::memory::MemoryBus;
+use super::publisher::{Class, Publisher};
+use super::reader::{Delivery, Reader, Start};
+use super::*;
+use std::format;
+use std::string::ToString;
+use std::sync::Arc;
+use std::vec;
+
+fn spec(name: &str, partitions: u32) -> TopicSpec {
+    TopicSpec { name: name.to_string(), partitions, replication: 1, configs: BTreeMap::new() }
+}
+
+fn record(key: &str, value: &str) -> Outgoing {
+    Outgoing::new(key, value.as_bytes().to_vec())
+}
+
+async fn bus_with(topic: &str, partitions: u32) -> MemoryBus {
+    let bus = MemoryBus::new();
+    bus.create_topic(spec(topic, partitions)).await.unwrap();
+    bus
+}
+
+async fn collect(reader: &mut Reader, count: usize) -> Vec<Record> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        if let Delivery::Records { records, .. } = reader.next().await {
+            all.extend(records);
+        }
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_for_a_topic_and_then_sees_every_record_in_key_order() {
+    let bus = MemoryBus::new();
+    let mut reader = Reader::new(Arc::new(bus.clone()));
+    reader.follow("t", |_| Start::Earliest);
+    assert!(matches!(reader.next().await, Delivery::Outage { error: BusError::UnknownTopic { .. }, .. }));
+    bus.create_topic(spec("t", 3)).await.unwrap();
+    for i in 0..30 {
+        bus.publish("t", vec![record(&format!("k{}", i % 5), &format!("{i:02}"))]).await.unwrap();
+    }
+    let records = collect(&mut reader, 30).await;
+    for key in 0..5 {
+        let key = format!("k{key}");
+        let of_key: Vec<_> = records
+            .iter()
+            .filter(|r| r.key.as_deref() == Some(key.as_bytes()))
+            .map(|r| r.value.clone())
+            .collect();
+        assert_eq!(of_key.len(), 6);
+        assert!(of_key.is_sorted(), "order per key is kept");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_position_is_a_resync_and_nothing_is_skipped_silently() {
+    let bus = bus_with("t", 1).await;
+    for i in 0..10 {
+        bus.publish("t", vec![record("k", &i.to_string())]).await.unwrap();
+    }
+    bus.delete_records("t", 0, 5).unwrap();
+    let mut reader = Reader::new(Arc::new(bus.clone()));
+    reader.follow("t", |_| Start::At(2));
+    assert!(matches!(reader.next().await, Delivery::Resync { lost: 2, from: 5, .. }));
+    assert_eq!(collect(&mut reader, 5).await[0].offset, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
+    let bus = bus_with("t", 1).await;
+    let mut reader = Reader::new(Arc::new(bus.clone()));
+    reader.follow("t", |_| Start::Earliest);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bus.set_available(false);
+    assert!(matches!(reader.next().await, Delivery::Outage { .. }));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(60), reader.next()).await.is_err(),
+        "one notice an outage"
+    );
+    bus.set_available(true);
+    assert!(matches!(reader.next().await, Delivery::Restored { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_keeps_what_must_be_kept_and_counts_what_it_drops() {
+    let bus = bus_with("t", 1).await;
+    bus.set_available(false);
+    let publisher = Publisher::start(Arc::new(bus.clone()), 10);
+    publisher.send("t", record("k", "in flight"), Class::Droppable).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for i in 0..20 {
+        publisher.send("t", record("k", &format!("sample {i}")), Class::Droppable).unwrap();
+    }
+    for i in 0..10 {
+        publisher.send("t", record("k", &format!("ack {i}")), Class::Keep).unwrap();
+    }
+    assert!(publisher.send("t", record("k", "ack 10"), Class::Keep).is_err(), "refused, not dropped");
+    assert_eq!(publisher.counts().dropped, 20);
+    assert_eq!(publisher.counts().outages, 1);
+    bus.set_available(true);
+    publisher.flush().await;
+    let fetched = bus
+        .fetch(FetchRequest {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            max_bytes: 1 << 20,
+            max_wait: Duration::ZERO,
+        })
+        .await
+        .unwrap();
+    assert_eq!(fetched.records.len(), 11);
+    assert_eq!(publisher.counts().confirmed, 11);
+    assert_eq!(publisher.counts().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_refused_for_ever_does_not_hold_back_its_neighbours() {
+    let bus = bus_with("t", 1).await;
+    bus.set_available(false);
+    let publisher = Publisher::start(Arc::new(bus.clone()), 10);
+    let good = publisher.send_confirmed("t", record("k", "a")).unwrap();
+    let huge = publisher.send_confirmed("t", Outgoing::new("k", vec![0; 2 << 20])).unwrap();
+    let later = publisher.send_confirmed("t", record("k", "b")).unwrap();
+    bus.set_available(true);
+    assert_eq!(good.await.unwrap(), Ok(Position { partition: 0, offset: 0 }));
+    assert!(matches!(huge.await.unwrap(), Err(BusError::TooLarge { .. })));
+    assert_eq!(later.await.unwrap(), Ok(Position { partition: 0, offset: 1 }));
+    assert_eq!(publisher.counts().refused, 1);
+}
