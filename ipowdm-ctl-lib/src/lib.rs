@@ -1,1 +1,3 @@
-//! ipowdm-ctl-lib: see README.md.
+#![doc = include_str!("../README.md")]
+
+pub mod store;

@@ -1,0 +1,294 @@
+//! Keys: a kind and length-prefixed parts, readable in a log line and unambiguous to a machine.
+
+use super::Record;
+use core::fmt;
+use core::marker::PhantomData;
+use std::borrow::Borrow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A key as a back end sees it: text whose byte order is the order of scans.
+///
+/// The form is `kind/<len>:<part>,<len>:<part>,…`. The lengths keep `("a-b", "c")` and `("a", "b-c")` apart, which a
+/// separator alone would not: ids may contain any separator that reads well.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RawKey(Arc<str>);
+
+impl RawKey {
+    /// Takes over a key that a back end has stored before.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The kind: what stands before the slash.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.split_once('/').map_or(&*self.0, |(kind, _)| kind)
+    }
+
+    /// The parts in order; `None` where the text is not a well-formed key.
+    #[must_use]
+    pub fn parts(&self) -> Option<Vec<&str>> {
+        let (_, mut rest) = self.0.split_once('/')?;
+        let mut parts = Vec::new();
+        while !rest.is_empty() {
+            let (length, tail) = rest.split_once(':')?;
+            let length: usize = length.parse().ok()?;
+            parts.push(tail.get(..length)?);
+            rest = tail.get(length..)?.strip_prefix(',')?;
+        }
+        Some(parts)
+    }
+}
+
+impl Borrow<str> for RawKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RawKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RawKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Writes `kind/` and the parts.
+fn compose(kind: &str, parts: &[&str]) -> String {
+    let mut text = String::with_capacity(kind.len() + 1 + parts.iter().map(|p| p.len() + 5).sum::<usize>());
+    text.push_str(kind);
+    text.push('/');
+    for part in parts {
+        push_part(&mut text, part);
+    }
+    text
+}
+
+fn push_part(text: &mut String, part: &str) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{}:{part},", part.len());
+}
+
+/// A number as a part: 16 hexadecimal digits, so that the order of keys is the order of numbers.
+fn push_number(text: &mut String, number: u64) {
+    let _ = write!(text, "16:{number:016x},");
+}
+
+/// The key of one record of type `T`.
+pub struct Key<T> {
+    raw: RawKey,
+    record: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Key<T> {
+    /// The key of kind `T::KIND` with these parts.
+    ///
+    /// ```
+    /// # use ipowdm_ctl_lib::store::{Key, Record};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Port;
+    /// # impl Record for Port { const KIND: &'static str = "port"; const VERSION: u8 = 1; }
+    /// let key = Key::<Port>::new(&["pop1", "router1", "Ethernet48"]);
+    /// assert_eq!(key.to_string(), "port/4:pop1,7:router1,10:Ethernet48,");
+    /// ```
+    #[must_use]
+    pub fn new(parts: &[&str]) -> Self {
+        Self::from_text(&compose(T::KIND, parts))
+    }
+
+    /// The key with these parts and a number as the last part; numbers sort as numbers.
+    #[must_use]
+    pub fn numbered(parts: &[&str], number: u64) -> Self {
+        let mut text = compose(T::KIND, parts);
+        push_number(&mut text, number);
+        Self::from_text(&text)
+    }
+
+    fn from_text(text: &str) -> Self {
+        Self { raw: RawKey(Arc::from(text)), record: PhantomData }
+    }
+
+    /// A stored key as one of this kind; `None` where it is of another kind.
+    #[must_use]
+    pub fn from_raw(raw: RawKey) -> Option<Self> {
+        (raw.kind() == T::KIND).then_some(Self { raw, record: PhantomData })
+    }
+}
+
+impl<T> Key<T> {
+    /// The untyped key.
+    #[must_use]
+    pub const fn raw(&self) -> &RawKey {
+        &self.raw
+    }
+
+    /// The parts in order; empty where the key holds none.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&str> {
+        self.raw.parts().unwrap_or_default()
+    }
+
+    /// The last part as a number, for keys made by [`Key::numbered`].
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        let parts = self.raw.parts()?;
+        u64::from_str_radix(parts.last()?, 16).ok()
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        Self { raw: self.raw.clone(), record: PhantomData }
+    }
+}
+
+impl<T> PartialEq for Key<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl<T> Eq for Key<T> {}
+
+impl<T> PartialOrd for Key<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Key<T> {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.raw.cmp(&other.raw)
+    }
+}
+
+impl<T> core::hash::Hash for Key<T> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.raw.hash(state);
+    }
+}
+
+impl<T> fmt::Display for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+/// All keys of one kind, or those that begin with the same parts.
+pub struct Prefix<T> {
+    raw: RawKey,
+    record: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Prefix<T> {
+    /// Every record of the kind.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::under(&[])
+    }
+
+    /// The records whose first parts are these.
+    #[must_use]
+    pub fn under(parts: &[&str]) -> Self {
+        Self { raw: RawKey(Arc::from(compose(T::KIND, parts))), record: PhantomData }
+    }
+}
+
+impl<T> Prefix<T> {
+    /// The untyped prefix.
+    #[must_use]
+    pub const fn raw(&self) -> &RawKey {
+        &self.raw
+    }
+}
+
+impl<T> Clone for Prefix<T> {
+    fn clone(&self) -> Self {
+        Self { raw: self.raw.clone(), record: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Prefix<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}*", self.raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Thing;
+    impl Record for Thing {
+        const KIND: &'static str = "thing";
+        const VERSION: u8 = 1;
+    }
+
+    #[test]
+    fn parts_with_separators_stay_apart() {
+        assert_ne!(Key::<Thing>::new(&["a-b", "c"]), Key::new(&["a", "b-c"]));
+        assert_ne!(Key::<Thing>::new(&["a,1:b"]), Key::new(&["a", "b"]));
+        assert_eq!(Key::<Thing>::new(&["a,1:b", ""]).to_string(), "thing/5:a,1:b,0:,");
+    }
+
+    #[test]
+    fn a_prefix_covers_whole_parts_only() {
+        let prefix = Prefix::<Thing>::under(&["pop1"]);
+        assert!(Key::<Thing>::new(&["pop1", "x"]).raw().as_str().starts_with(prefix.raw().as_str()));
+        assert!(!Key::<Thing>::new(&["pop11", "x"]).raw().as_str().starts_with(prefix.raw().as_str()));
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_refused() {
+        assert!(Key::<Thing>::from_raw(RawKey::from_stored("other/1:a,")).is_none());
+        assert!(Key::<Thing>::from_raw(RawKey::from_stored("thing/1:a,")).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn parts_read_back_as_written(parts in proptest::collection::vec(".{0,20}", 0..5)) {
+            let borrowed: Vec<&str> = parts.iter().map(String::as_str).collect();
+            let key = Key::<Thing>::new(&borrowed);
+            prop_assert_eq!(key.parts(), borrowed);
+        }
+
+        #[test]
+        fn different_parts_make_different_keys(a in proptest::collection::vec("[ab,:1]{0,4}", 0..4),
+                                               b in proptest::collection::vec("[ab,:1]{0,4}", 0..4)) {
+            let key = |parts: &[String]| Key::<Thing>::new(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+            prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+
+        #[test]
+        fn numbers_sort_as_numbers(a: u64, b: u64) {
+            let (x, y) = (Key::<Thing>::numbered(&["l"], a), Key::<Thing>::numbered(&["l"], b));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(x.number(), Some(a));
+        }
+
+        #[test]
+        fn any_stored_text_reads_without_panic(text in ".{0,40}") {
+            let _ = RawKey::from_stored(&text).parts();
+        }
+    }
+}

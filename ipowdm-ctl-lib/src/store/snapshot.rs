@@ -1,0 +1,107 @@
+//! Reads at one version.
+
+use super::backend::{BackendError, Lookup, Range, View, Want};
+use super::{Key, Prefix, RawKey, Record, StoreError, Value, Version, record};
+use core::time::Duration;
+use tokio::time::timeout;
+
+/// The store as of one commit. Keep it short: it pins the history that it shows.
+pub struct Snapshot {
+    view: Box<dyn View>,
+    limit: Duration,
+}
+
+impl core::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Snapshot({})", self.view.version())
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(view: Box<dyn View>, limit: Duration) -> Self {
+        Self { view, limit }
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.view.version()
+    }
+
+    /// The value of a key; `None` when absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] where the version is no longer kept, [`StoreError::Corrupt`], [`StoreError::Unavailable`],
+    /// [`StoreError::Deadline`].
+    pub async fn get<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, StoreError> {
+        let raw = key.raw();
+        let want = Want::Key(raw.clone());
+        let bytes = self.read(want, |view| view.get(raw)).await?;
+        bytes.map(|bytes| record::decode(raw, &bytes)).transpose()
+    }
+
+    /// The records under a prefix, in key order.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn scan<T: Record>(&mut self, prefix: &Prefix<T>) -> Result<Vec<(Key<T>, T)>, StoreError> {
+        self.page(prefix, None, None).await
+    }
+
+    /// At most `limit` records under a prefix that come after the key `after`, in key order.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn page<T: Record>(
+        &mut self,
+        prefix: &Prefix<T>,
+        after: Option<&Key<T>>,
+        limit: Option<usize>,
+    ) -> Result<Vec<(Key<T>, T)>, StoreError> {
+        self.range(prefix.raw().clone(), after.map(|key| key.raw().clone()), limit)
+            .await?
+            .into_iter()
+            .filter_map(|(raw, bytes)| {
+                let value = record::decode(&raw, &bytes);
+                Key::from_raw(raw).map(|key| value.map(|value| (key, value)))
+            })
+            .collect()
+    }
+
+    /// Keys and stored bytes of all records, for comparing and dumping stores.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn dump(&mut self) -> Result<Vec<(RawKey, Value)>, StoreError> {
+        self.range(RawKey::from_stored(""), None, None).await
+    }
+
+    async fn range(
+        &mut self,
+        prefix: RawKey,
+        after: Option<RawKey>,
+        limit: Option<usize>,
+    ) -> Result<Vec<(RawKey, Value)>, StoreError> {
+        let range = Range { prefix, after, limit };
+        let want = Want::Range(range.clone());
+        self.read(want, |view| view.scan(&range)).await
+    }
+
+    async fn read<R>(
+        &mut self,
+        want: Want,
+        read: impl Fn(&dyn View) -> Result<Lookup<R>, BackendError>,
+    ) -> Result<R, StoreError> {
+        if let Lookup::Known(value) = read(&*self.view)? {
+            return Ok(value);
+        }
+        let limit = self.limit;
+        timeout(limit, self.view.load(&[want])).await.map_err(|_| StoreError::Deadline { limit })??;
+        match read(&*self.view)? {
+            Lookup::Known(value) => Ok(value),
+            Lookup::NotLoaded => Err(StoreError::Unavailable {
+                reason: "the back end did not load what it was asked for".to_owned(),
+            }),
+        }
+    }
+}
