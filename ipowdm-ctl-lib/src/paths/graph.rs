@@ -51,9 +51,9 @@ pub enum GraphError {
     #[error("link {link} ends at {pop}, which is not a PoP of the topology")]
     UnknownPop {
         /// The link.
-        link: LinkId,
+        link: String,
         /// The PoP.
-        pop: PopId,
+        pop: String,
     },
     /// There are too many PoPs or links.
     #[error("{count} PoPs or links are more than a graph holds")]
@@ -91,7 +91,7 @@ impl Graph {
         for (edge, (link, a, b, length)) in (0_u32..).zip(sorted) {
             let find = |pop: PopId| match index.get(&pop) {
                 Some(&node) => Ok(node),
-                None => Err(GraphError::UnknownPop { link: link.clone(), pop }),
+                None => Err(GraphError::UnknownPop { link: link.to_string(), pop: pop.to_string() }),
             };
             let (a, b) = (find(a)?, find(b)?);
             let cost = (u64::from(length.metres()) << HOP_BITS) + 1;

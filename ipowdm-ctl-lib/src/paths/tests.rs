@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-fn pop(n: usize) -> PopId {
+fn pop(n: u32) -> PopId {
     PopId::new(&n.to_string()).unwrap()
 }
 
 /// A graph of `nodes` PoPs "0", "1", … and links given by their ends and metres.
-fn graph(nodes: usize, links: &[(usize, usize, u32)]) -> Graph {
+fn graph(nodes: u32, links: &[(u32, u32, u32)]) -> Graph {
     let links = links.iter().enumerate().map(|(i, &(a, b, metres))| {
         (LinkId::new(&format!("l{i}")).unwrap(), pop(a), pop(b), Length::from_metres(metres))
     });
@@ -22,9 +22,9 @@ fn nodes_of(paths: &[DensePath]) -> Vec<Vec<u32>> {
 }
 
 /// Every loopless path, found by walking everywhere, sorted by the documented order.
-fn enumerate(links: &[(usize, usize, u32)], source: u32, target: u32) -> Vec<DensePath> {
+fn enumerate(links: &[(u32, u32, u32)], source: u32, target: u32) -> Vec<DensePath> {
     fn walk(
-        links: &[(usize, usize, u32)],
+        links: &[(u32, u32, u32)],
         target: u32,
         nodes: &mut Vec<u32>,
         edges: &mut Vec<u32>,
@@ -36,11 +36,11 @@ fn enumerate(links: &[(usize, usize, u32)], source: u32, target: u32) -> Vec<Den
             found.push(DensePath { nodes: nodes.as_slice().into(), edges: edges.as_slice().into(), length });
             return;
         }
-        for (edge, &(a, b, metres)) in links.iter().enumerate() {
-            for (from, to) in [(a as u32, b as u32), (b as u32, a as u32)] {
+        for (edge, &(a, b, metres)) in (0..).zip(links) {
+            for (from, to) in [(a, b), (b, a)] {
                 if from == here && !nodes.contains(&to) {
                     nodes.push(to);
-                    edges.push(edge as u32);
+                    edges.push(edge);
                     walk(links, target, nodes, edges, length + u64::from(metres), found);
                     nodes.pop();
                     edges.pop();
@@ -115,14 +115,14 @@ proptest! {
 
     #[test]
     fn the_k_best_of_all_loopless_paths_are_found(
-        nodes in 2_usize..7,
+        nodes in 2_u32..7,
         // Few distinct lengths, zero among them, so that ties abound.
-        links in proptest::collection::vec((0_usize..7, 0_usize..7, 0_u32..4), 0..14),
+        links in proptest::collection::vec((0_u32..7, 0_u32..7, 0_u32..4), 0..14),
         k in 1_usize..40,
     ) {
         let links: Vec<_> = links.into_iter().map(|(a, b, l)| (a % nodes, b % nodes, l)).collect();
         let table = PathTable::new(graph(nodes, &links));
-        let (source, target) = (0, nodes as u32 - 1);
+        let (source, target) = (0, nodes - 1);
         let mut expected = enumerate(&links, source, target);
         expected.truncate(k);
         prop_assert_eq!(table.between(source, target, k).to_vec(), expected);
