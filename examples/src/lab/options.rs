@@ -1,0 +1,49 @@
+//! The lab's command line.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// The whole system in one process: Kafka-protocol broker, LinkDB, slice manager, a controller per virtual operator and
+/// an agent per router with emulated modules over a small fibre network. Plays three study cases, then stays up.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "lab")]
+pub struct Options {
+    /// Stop after the cases; the exit code says whether all passed.
+    #[arg(long)]
+    pub exit: bool,
+    /// Write a JSON report.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// How much faster than real the modules are; control-plane time is never scaled.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub scale: u32,
+    /// Use a running Kafka instead of the built-in development broker.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+    /// LinkDB's port P; the slice manager answers on P+82 and the controllers from P+83 up. 0: any free ports.
+    #[arg(long, value_name = "P", default_value_t = 8000)]
+    pub port_base: u16,
+    /// Points of presence.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=500))]
+    pub pops: u16,
+    /// Routers in each PoP.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub routers: u16,
+    /// Ports with a pluggable on each router.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub ports: u16,
+    /// Virtual operators.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub vops: u16,
+    /// Log level of the components, as RUST_LOG takes it.
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    pub log: String,
+}
+
+impl Options {
+    /// The defaults with any free ports, as tests use them.
+    #[must_use]
+    pub fn for_tests() -> Self {
+        Self { port_base: 0, ..Self::parse_from(["lab"]) }
+    }
+}
