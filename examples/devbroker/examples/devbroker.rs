@@ -29,10 +29,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = Broker::start(options).await?;
     println!("{}", broker.bootstrap());
     tokio::signal::ctrl_c().await?;
-    let stats = broker.stats();
-    eprintln!(
-        "{} connections, {} topics, {} bytes held; requests: {:?}",
-        stats.connections_accepted, stats.topics, stats.log_bytes, stats.requests
-    );
+    eprintln!("{:#?}", broker.stats());
     Ok(())
 }

@@ -138,16 +138,8 @@ impl Batch {
         if u32::try_from(i32_at(data, LAST_OFFSET_DELTA)).ok() != Some(count - 1) {
             return Err(BatchError::Count);
         }
-        let keyless = if codec == 0 {
-            records::check(&data[HEADER..], count)?.keyless
-        } else {
-            false
-        };
-        Ok(Batch {
-            bytes: BytesMut::from(data),
-            count,
-            keyless,
-        })
+        let keyless = if codec == 0 { records::check(&data[HEADER..], count)?.keyless } else { false };
+        Ok(Batch { bytes: BytesMut::from(data), count, keyless })
     }
 
     /// Bytes of the whole batch.
@@ -241,10 +233,7 @@ impl StoredBatch {
         records::headers(&self.bytes[HEADER..])
             .map_while(Result::ok)
             .map(|record| {
-                (
-                    self.base_offset + record.offset_delta,
-                    base.saturating_add(record.timestamp_delta),
-                )
+                (self.base_offset + record.offset_delta, base.saturating_add(record.timestamp_delta))
             })
             .find(|&(_, at)| at >= timestamp)
     }
@@ -253,9 +242,7 @@ impl StoredBatch {
 /// `range` of `data` as an array. Callers have checked that `data` holds a whole header; were it shorter, the
 /// missing bytes would read as zero.
 fn array<const N: usize>(data: &[u8], range: Range<usize>) -> [u8; N] {
-    data.get(range)
-        .and_then(|bytes| bytes.try_into().ok())
-        .unwrap_or([0; N])
+    data.get(range).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
 }
 
 fn i32_at(data: &[u8], range: Range<usize>) -> i32 {

@@ -26,9 +26,7 @@ impl Clock {
         let wall_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
         Now {
             monotonic: Instant::now(),
-            wall_ms: wall_ms
-                .saturating_add(self.skew_ms.load(Ordering::Relaxed))
-                .max(0),
+            wall_ms: wall_ms.saturating_add(self.skew_ms.load(Ordering::Relaxed)).max(0),
         }
     }
 

@@ -19,11 +19,7 @@ pub(crate) enum ConfigError {
     #[error("{name}: a value is needed")]
     NoValue { name: &'static str },
     #[error("{name} = {value}: {expected}")]
-    Invalid {
-        name: &'static str,
-        value: String,
-        expected: &'static str,
-    },
+    Invalid { name: &'static str, value: String, expected: &'static str },
     #[error("{0} is given twice")]
     Twice(&'static str),
 }
@@ -74,21 +70,11 @@ enum Accepts {
 }
 
 const fn number(name: &'static str, value_type: ValueType, default: &'static str, least: i64) -> Known {
-    Known {
-        name,
-        value_type,
-        default,
-        accepts: Accepts::Number { least },
-    }
+    Known { name, value_type, default, accepts: Accepts::Number { least } }
 }
 
 const fn boolean(name: &'static str, default: &'static str) -> Known {
-    Known {
-        name,
-        value_type: ValueType::Boolean,
-        default,
-        accepts: Accepts::Boolean,
-    }
+    Known { name, value_type: ValueType::Boolean, default, accepts: Accepts::Boolean }
 }
 
 const RETENTION_BYTES: &str = "retention.bytes";
@@ -152,35 +138,24 @@ impl Known {
         let among = |allowed: &[&str], one: &str| allowed.contains(&one);
         let (ok, expected) = match &self.accepts {
             Accepts::Boolean => (among(&["true", "false"], value), "true or false"),
-            Accepts::Number { least } if self.value_type == ValueType::Int => (
-                value.parse::<i32>().is_ok_and(|v| i64::from(v) >= *least),
-                "a 32-bit number in range",
-            ),
-            Accepts::Number { least } => (
-                value.parse::<i64>().is_ok_and(|v| v >= *least),
-                "a 64-bit number in range",
-            ),
-            Accepts::Ratio => (
-                value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)),
-                "a ratio from 0 to 1",
-            ),
-            Accepts::OneOf(allowed) => (
-                among(allowed, value),
-                "not among the values this broker can honour",
-            ),
-            Accepts::ListOf(allowed) => (
-                value.split(',').all(|one| among(allowed, one.trim())),
-                "not a list of known policies",
-            ),
+            Accepts::Number { least } if self.value_type == ValueType::Int => {
+                (value.parse::<i32>().is_ok_and(|v| i64::from(v) >= *least), "a 32-bit number in range")
+            }
+            Accepts::Number { least } => {
+                (value.parse::<i64>().is_ok_and(|v| v >= *least), "a 64-bit number in range")
+            }
+            Accepts::Ratio => {
+                (value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)), "a ratio from 0 to 1")
+            }
+            Accepts::OneOf(allowed) => (among(allowed, value), "not among the values this broker can honour"),
+            Accepts::ListOf(allowed) => {
+                (value.split(',').all(|one| among(allowed, one.trim())), "not a list of known policies")
+            }
         };
         if ok {
             Ok(())
         } else {
-            Err(ConfigError::Invalid {
-                name: self.name,
-                value: value.to_owned(),
-                expected,
-            })
+            Err(ConfigError::Invalid { name: self.name, value: value.to_owned(), expected })
         }
     }
 }
@@ -229,10 +204,7 @@ impl TopicConfig {
 
     fn from_checked(set: BTreeMap<&'static str, String>) -> Self {
         let text = |name: &str| {
-            let default = KNOWN
-                .iter()
-                .find(|known| known.name == name)
-                .map_or("", |known| known.default);
+            let default = KNOWN.iter().find(|known| known.name == name).map_or("", |known| known.default);
             set.get(name).map_or(default, String::as_str)
         };
         let number = |name| text(name).parse::<i64>().unwrap_or(-1);
@@ -315,10 +287,7 @@ mod tests {
 
     #[test]
     fn bad_names_and_values_are_refused() {
-        assert!(matches!(
-            parse(&[("retention.byte", "1")]),
-            Err(ConfigError::UnknownName(_))
-        ));
+        assert!(matches!(parse(&[("retention.byte", "1")]), Err(ConfigError::UnknownName(_))));
         for (name, value) in [
             ("retention.bytes", "-2"),
             ("retention.bytes", "many"),
@@ -330,15 +299,9 @@ mod tests {
             ("preallocate", "yes"),
             ("min.cleanable.dirty.ratio", "NaN"),
         ] {
-            assert!(
-                matches!(parse(&[(name, value)]), Err(ConfigError::Invalid { .. })),
-                "{name}={value}"
-            );
+            assert!(matches!(parse(&[(name, value)]), Err(ConfigError::Invalid { .. })), "{name}={value}");
         }
-        assert!(matches!(
-            parse(&[("flush.ms", "1"), ("flush.ms", "2")]),
-            Err(ConfigError::Twice(_))
-        ));
+        assert!(matches!(parse(&[("flush.ms", "1"), ("flush.ms", "2")]), Err(ConfigError::Twice(_))));
         assert!(matches!(
             TopicConfig::parse([("flush.ms", None)]),
             Err(ConfigError::NoValue { name: "flush.ms" })

@@ -100,11 +100,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(1800);
 impl Coordinator {
     /// A coordinator without groups; `nonce` differs from run to run.
     pub(crate) fn new(nonce: u64, offsets: Offsets) -> Self {
-        Coordinator {
-            nonce,
-            offsets,
-            ..Coordinator::default()
-        }
+        Coordinator { nonce, offsets, ..Coordinator::default() }
     }
 
     /// Takes the answers that have become due.
@@ -144,11 +140,8 @@ impl Coordinator {
         if join.session_timeout.is_zero() || join.session_timeout > LONGEST_TIMEOUT {
             return Err(ResponseError::InvalidSessionTimeout);
         }
-        let left: usize = join
-            .protocols
-            .iter()
-            .map(|(name, subscription)| name.len() + subscription.len())
-            .sum();
+        let left: usize =
+            join.protocols.iter().map(|(name, subscription)| name.len() + subscription.len()).sum();
         if left > limits.member_bytes || join.client.len() > limits.member_bytes {
             return Err(ResponseError::PolicyViolation);
         }
@@ -203,24 +196,11 @@ impl Coordinator {
         assignments: BTreeMap<String, Bytes>,
         limits: &Limits,
     ) -> Result<(), ResponseError> {
-        if assignments
-            .values()
-            .any(|assignment| assignment.len() > limits.member_bytes)
-        {
+        if assignments.values().any(|assignment| assignment.len() > limits.member_bytes) {
             return Err(ResponseError::PolicyViolation);
         }
-        let group = self
-            .groups
-            .get_mut(who.group)
-            .ok_or(ResponseError::UnknownMemberId)?;
-        group.sync(
-            now,
-            ticket,
-            who.member,
-            who.generation,
-            assignments,
-            &mut self.answers,
-        )
+        let group = self.groups.get_mut(who.group).ok_or(ResponseError::UnknownMemberId)?;
+        group.sync(now, ticket, who.member, who.generation, assignments, &mut self.answers)
     }
 
     /// Takes a heartbeat.
@@ -229,10 +209,7 @@ impl Coordinator {
     ///
     /// `RebalanceInProgress` if the member must join again, otherwise why it is not a member.
     pub(crate) fn heartbeat(&mut self, now: Instant, who: &Committer<'_>) -> Result<(), ResponseError> {
-        let group = self
-            .groups
-            .get_mut(who.group)
-            .ok_or(ResponseError::UnknownMemberId)?;
+        let group = self.groups.get_mut(who.group).ok_or(ResponseError::UnknownMemberId)?;
         group.heartbeat(now, who.member, who.generation)
     }
 
@@ -265,18 +242,10 @@ impl Coordinator {
 
     /// Groups with members or committed offsets: name, protocol type, state as Kafka names it.
     pub(crate) fn list(&self) -> Vec<(String, String, &'static str)> {
-        let names: BTreeSet<&str> = self
-            .groups
-            .keys()
-            .map(String::as_str)
-            .chain(self.offsets.groups())
-            .collect();
+        let names: BTreeSet<&str> =
+            self.groups.keys().map(String::as_str).chain(self.offsets.groups()).collect();
         let row = |name: &str| match self.groups.get(name) {
-            Some(group) => (
-                name.to_owned(),
-                group.protocol_type().to_owned(),
-                group.state_name(),
-            ),
+            Some(group) => (name.to_owned(), group.protocol_type().to_owned(), group.state_name()),
             None => (name.to_owned(), String::new(), "Empty"),
         };
         names.into_iter().map(row).collect()

@@ -107,10 +107,7 @@ impl Engine {
             ..SavedLog::default()
         });
         let nonce = u64::try_from(started).unwrap_or_default();
-        let budget = options
-            .limits
-            .frames_in_flight_bytes
-            .max(options.limits.frame_bytes);
+        let budget = options.limits.frames_in_flight_bytes.max(options.limits.frame_bytes);
         Engine {
             state: Mutex::new(Some(State {
                 topics: log.topics,

@@ -45,22 +45,12 @@ pub struct Fault {
 impl Fault {
     /// Strikes requests of this API until cleared.
     pub fn on(api: Api, effect: Effect) -> Self {
-        Fault {
-            api: Some(api),
-            client: None,
-            times: None,
-            effect,
-        }
+        Fault { api: Some(api), client: None, times: None, effect }
     }
 
     /// Strikes every request until cleared.
     pub fn on_any(effect: Effect) -> Self {
-        Fault {
-            api: None,
-            client: None,
-            times: None,
-            effect,
-        }
+        Fault { api: None, client: None, times: None, effect }
     }
 
     /// Strikes only clients with this client id.
@@ -126,11 +116,7 @@ impl Faults {
     /// How often a fault has struck so far; 0 once removed.
     pub fn hits(&self, id: FaultId) -> u64 {
         self.locked(|injected| {
-            injected
-                .faults
-                .iter()
-                .find(|(other, ..)| *other == id)
-                .map_or(0, |(.., hits)| *hits)
+            injected.faults.iter().find(|(other, ..)| *other == id).map_or(0, |(.., hits)| *hits)
         })
     }
 
@@ -146,10 +132,7 @@ impl Faults {
     /// The effect that this request suffers, if any; counts it.
     pub(crate) fn strike(&self, api: Api, client: &str) -> Option<Effect> {
         self.locked(|injected| {
-            let hit = injected
-                .faults
-                .iter_mut()
-                .find(|(_, fault, hits)| fault.strikes(api, client, *hits));
+            let hit = injected.faults.iter_mut().find(|(_, fault, hits)| fault.strikes(api, client, *hits));
             hit.map(|(_, fault, hits)| {
                 *hits += 1;
                 fault.effect
@@ -176,10 +159,7 @@ mod tests {
         let second = faults.inject(Fault::on_any(ERROR));
         let struck = |api| faults.strike(api, "c");
         assert_eq!(struck(Api::Fetch), Some(ERROR));
-        assert_eq!(
-            [struck(Api::Produce), struck(Api::Produce)],
-            [Some(DROP), Some(DROP)]
-        );
+        assert_eq!([struck(Api::Produce), struck(Api::Produce)], [Some(DROP), Some(DROP)]);
         assert_eq!(struck(Api::Produce), Some(ERROR));
         assert_eq!((faults.hits(first), faults.hits(second)), (2, 2));
         assert_eq!(faults.clear(second), 2);

@@ -106,10 +106,7 @@ impl PartitionLog {
     /// Offset and timestamp of the first readable record at or after `timestamp` (milliseconds since the epoch);
     /// see [`StoredBatch::first_since`] for compressed batches.
     pub(crate) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
-        let (offset, at) = self
-            .batches
-            .iter()
-            .find_map(|batch| batch.first_since(timestamp))?;
+        let (offset, at) = self.batches.iter().find_map(|batch| batch.first_since(timestamp))?;
         Some((offset.max(self.start), at))
     }
 
@@ -149,11 +146,7 @@ impl PartitionLog {
         while let Some(batch) = self.batches.front()
             && stale(batch, self.bytes)
         {
-            dropped.add(Dropped {
-                batches: 1,
-                records: batch.count(),
-                bytes: batch.bytes.len() as u64,
-            });
+            dropped.add(Dropped { batches: 1, records: batch.count(), bytes: batch.bytes.len() as u64 });
             self.bytes -= batch.bytes.len();
             self.start = self.start.max(batch.last_offset + 1);
             self.batches.pop_front();

@@ -92,17 +92,11 @@ impl Producers {
         if producer.recent.len() == REMEMBERED_BATCHES {
             producer.recent.pop_front();
         }
-        producer
-            .recent
-            .push_back((stamp.first_sequence, stamp.last_sequence, base_offset));
+        producer.recent.push_back((stamp.first_sequence, stamp.last_sequence, base_offset));
         producer.last_sequence = stamp.last_sequence;
         producer.seen = tick;
         if self.known.len() > REMEMBERED_PRODUCERS {
-            let oldest = self
-                .known
-                .iter()
-                .min_by_key(|(_, producer)| producer.seen)
-                .map(|(&id, _)| id);
+            let oldest = self.known.iter().min_by_key(|(_, producer)| producer.seen).map(|(&id, _)| id);
             oldest.map(|id| self.known.remove(&id));
         }
     }
@@ -113,12 +107,7 @@ mod tests {
     use super::*;
 
     fn stamp(epoch: i16, first: i32, last: i32) -> ProducerStamp {
-        ProducerStamp {
-            id: 7,
-            epoch,
-            first_sequence: first,
-            last_sequence: last,
-        }
+        ProducerStamp { id: 7, epoch, first_sequence: first, last_sequence: last }
     }
 
     fn after(batches: &[(i16, i32, i32)]) -> Producers {
@@ -151,10 +140,7 @@ mod tests {
     #[test]
     fn a_new_epoch_starts_at_zero_and_forgets_the_old_batches() {
         let producers = after(&[(0, 0, 4), (1, 0, 0)]);
-        assert_eq!(
-            producers.judge(stamp(1, 0, 4)),
-            Err(ResponseError::OutOfOrderSequenceNumber)
-        );
+        assert_eq!(producers.judge(stamp(1, 0, 4)), Err(ResponseError::OutOfOrderSequenceNumber));
         assert_eq!(producers.judge(stamp(1, 1, 1)), Ok(Verdict::Append));
     }
 

@@ -61,30 +61,15 @@ impl Broker {
         let failed = |source| StartError::Bind { address, source };
         let listener = listen(address).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
-        let host = options
-            .advertised_host
-            .clone()
-            .unwrap_or_else(|| reachable(addr.ip()).to_string());
-        let engine = Arc::new(Engine::new(
-            options,
-            Endpoint {
-                host,
-                port: addr.port(),
-            },
-        ));
+        let host = options.advertised_host.clone().unwrap_or_else(|| reachable(addr.ip()).to_string());
+        let engine = Arc::new(Engine::new(options, Endpoint { host, port: addr.port() }));
         let (stop, stopped) = oneshot::channel();
         let acceptor = tokio::spawn(accept(Arc::clone(&engine), listener, stopped));
         let timed = Arc::clone(&engine);
         let timer = tokio::spawn(async move {
             tokio::join!(timed.keep_group_time(), timed.keep_retention());
         });
-        Ok(Broker {
-            engine,
-            addr,
-            acceptor,
-            timer,
-            stop: Some(stop),
-        })
+        Ok(Broker { engine, addr, acceptor, timer, stop: Some(stop) })
     }
 
     /// The address bound, with the real port.
@@ -95,11 +80,7 @@ impl Broker {
     /// The advertised `host:port`, as clients want it in `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         let Endpoint { host, port } = &self.engine.endpoint;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// The faults that this broker suffers.

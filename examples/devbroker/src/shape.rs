@@ -3,7 +3,8 @@
 //! The codec reserves memory for an array from the count on the wire, before it has seen one element: a frame of
 //! thirty bytes can ask for hundreds of gigabytes, and a failed allocation ends the process. So every request is
 //! walked first against the layout below. A frame that passes has only lengths that fit in the bytes that are
-//! there, a bounded number of array elements, and nothing after its last field.
+//! there and a bounded number of array elements. Bytes after the last field are let pass, as Apache Kafka does:
+//! librdkafka sends one after the null topic list of Metadata version 9.
 
 use crate::api::Api;
 
@@ -16,8 +17,6 @@ pub(crate) enum ShapeError {
     Negative,
     #[error("more array elements than allowed in one frame")]
     TooManyElements,
-    #[error("{0} bytes after the last field")]
-    Trailing(usize),
 }
 
 /// What a field looks like on the wire.
@@ -42,27 +41,15 @@ struct Field {
 }
 
 const fn field(kind: Kind) -> Field {
-    Field {
-        since: 0,
-        until: i16::MAX,
-        kind,
-    }
+    Field { since: 0, until: i16::MAX, kind }
 }
 
 const fn since(since: i16, kind: Kind) -> Field {
-    Field {
-        since,
-        until: i16::MAX,
-        kind,
-    }
+    Field { since, until: i16::MAX, kind }
 }
 
 const fn until(until: i16, kind: Kind) -> Field {
-    Field {
-        since: 0,
-        until,
-        kind,
-    }
+    Field { since: 0, until, kind }
 }
 
 use Kind::{Blob, Fixed, Structs, Text, Values};
@@ -74,13 +61,7 @@ const fn layout(api: Api) -> &'static [Field] {
         Api::Produce => const { &[since(3, Text), field(Fixed(2 + 4)), field(Structs(PRODUCE_TOPIC))] },
         Api::Fetch => FETCH,
         Api::ListOffsets => {
-            const {
-                &[
-                    field(Fixed(4)),
-                    since(2, Fixed(1)),
-                    field(Structs(LIST_OFFSETS_TOPIC)),
-                ]
-            }
+            const { &[field(Fixed(4)), since(2, Fixed(1)), field(Structs(LIST_OFFSETS_TOPIC))] }
         }
         Api::Metadata => {
             const {
@@ -93,15 +74,7 @@ const fn layout(api: Api) -> &'static [Field] {
             }
         }
         Api::OffsetCommit => {
-            const {
-                &[
-                    field(Text),
-                    field(Fixed(4)),
-                    field(Text),
-                    until(4, Fixed(8)),
-                    field(Structs(COMMIT_TOPIC)),
-                ]
-            }
+            const { &[field(Text), field(Fixed(4)), field(Text), until(4, Fixed(8)), field(Structs(COMMIT_TOPIC))] }
         }
         Api::OffsetFetch => {
             const {
@@ -155,9 +128,7 @@ const fn layout(api: Api) -> &'static [Field] {
         Api::DescribeConfigs => {
             const {
                 &[
-                    field(Structs(
-                        const { &[field(Fixed(1)), field(Text), field(Values(&Text))] },
-                    )),
+                    field(Structs(const { &[field(Fixed(1)), field(Text), field(Values(&Text))] })),
                     field(Fixed(1)),
                     since(3, Fixed(1)),
                 ]
@@ -166,10 +137,7 @@ const fn layout(api: Api) -> &'static [Field] {
     }
 }
 
-const PRODUCE_TOPIC: &[Field] = &[
-    field(Text),
-    field(Structs(const { &[field(Fixed(4)), field(Blob)] })),
-];
+const PRODUCE_TOPIC: &[Field] = &[field(Text), field(Structs(const { &[field(Fixed(4)), field(Blob)] }))];
 
 const FETCH: &[Field] = &[
     // replica, max wait, min bytes, max bytes, isolation level
@@ -195,19 +163,11 @@ const FETCH_PARTITION: &[Field] = &[
     field(Fixed(4)),
 ];
 
-const LIST_OFFSETS_TOPIC: &[Field] = &[
-    field(Text),
-    field(Structs(
-        const { &[field(Fixed(4)), since(4, Fixed(4)), field(Fixed(8))] },
-    )),
-];
+const LIST_OFFSETS_TOPIC: &[Field] =
+    &[field(Text), field(Structs(const { &[field(Fixed(4)), since(4, Fixed(4)), field(Fixed(8))] }))];
 
-const COMMIT_TOPIC: &[Field] = &[
-    field(Text),
-    field(Structs(
-        const { &[field(Fixed(4 + 8)), since(6, Fixed(4)), field(Text)] },
-    )),
-];
+const COMMIT_TOPIC: &[Field] =
+    &[field(Text), field(Structs(const { &[field(Fixed(4 + 8)), since(6, Fixed(4)), field(Text)] }))];
 
 const CREATE_TOPIC: &[Field] = &[
     field(Text),
@@ -218,23 +178,24 @@ const CREATE_TOPIC: &[Field] = &[
     field(Structs(const { &[field(Text), field(Text)] })),
 ];
 
-/// Walks `body` and returns the number of array elements in it.
+/// What a walk found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Walked {
+    /// Array elements and tagged fields.
+    pub(crate) elements: usize,
+    /// Bytes after the last field.
+    pub(crate) trailing: usize,
+}
+
+/// Walks `body`.
 ///
 /// # Errors
 ///
 /// See [`ShapeError`]; the body must then not be decoded.
-pub(crate) fn check(api: Api, version: i16, body: &[u8], max_elements: usize) -> Result<usize, ShapeError> {
-    let mut walk = Walk {
-        rest: body,
-        version,
-        flexible: api.is_flexible(version),
-        left: max_elements,
-    };
+pub(crate) fn check(api: Api, version: i16, body: &[u8], max_elements: usize) -> Result<Walked, ShapeError> {
+    let mut walk = Walk { rest: body, version, flexible: api.is_flexible(version), left: max_elements };
     walk.fields(layout(api))?;
-    match walk.rest.len() {
-        0 => Ok(max_elements - walk.left),
-        trailing => Err(ShapeError::Trailing(trailing)),
-    }
+    Ok(Walked { elements: max_elements - walk.left, trailing: walk.rest.len() })
 }
 
 struct Walk<'a> {
@@ -315,11 +276,7 @@ impl Walk<'_> {
 
     fn least_of(&self, fields: &[Field]) -> usize {
         let tags = usize::from(self.flexible);
-        fields
-            .iter()
-            .filter(|field| self.carries(field))
-            .map(|field| self.least(&field.kind))
-            .sum::<usize>()
+        fields.iter().filter(|field| self.carries(field)).map(|field| self.least(&field.kind)).sum::<usize>()
             + tags
     }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::api::Api;
 use crate::log::Dropped;
+use crate::wire::WireError;
 
 /// A snapshot of the broker's counters, all from its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Stats {
     pub requests: BTreeMap<Api, u64>,
     /// Frames that could not be decoded, or named an API or version that is not served.
     pub malformed_frames: u64,
+    /// Why the newest malformed frame or unencodable response was given up.
+    pub last_unanswered: Option<String>,
     /// Frames longer than [`Limits::frame_bytes`](crate::Limits::frame_bytes).
     pub oversized_frames: u64,
     /// Connections closed because a frame took longer than [`Limits::transfer`](crate::Limits::transfer), or none
@@ -50,36 +54,41 @@ pub(crate) struct Counters {
     pub(crate) open: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
-    pub(crate) malformed: AtomicU64,
+    malformed: AtomicU64,
     pub(crate) oversized: AtomicU64,
     pub(crate) timed_out: AtomicU64,
-    pub(crate) unencodable: AtomicU64,
+    unencodable: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     requests: [AtomicU64; Api::ALL.len()],
+    last_unanswered: Mutex<Option<String>>,
 }
 
 impl Counters {
     pub(crate) fn request(&self, api: Api) {
-        let at = Api::ALL
-            .binary_search(&api)
-            .ok()
-            .and_then(|index| self.requests.get(index));
+        let at = Api::ALL.binary_search(&api).ok().and_then(|index| self.requests.get(index));
         at.into_iter().for_each(bump);
+    }
+
+    /// Counts a frame that led to no answer, and keeps the reason.
+    pub(crate) fn unanswered(&self, error: &WireError) {
+        match error {
+            WireError::Encode { .. } => bump(&self.unencodable),
+            _ => bump(&self.malformed),
+        }
+        *self.last_unanswered.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
     pub(crate) fn snapshot(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let requests = Api::ALL
-            .iter()
-            .zip(&self.requests)
-            .map(|(&api, count)| (api, read(count)));
+        let requests = Api::ALL.iter().zip(&self.requests).map(|(&api, count)| (api, read(count)));
         Stats {
             connections_open: read(&self.open),
             connections_accepted: read(&self.accepted),
             connections_refused: read(&self.refused),
             requests: requests.filter(|&(_, count)| count > 0).collect(),
             malformed_frames: read(&self.malformed),
+            last_unanswered: self.last_unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             oversized_frames: read(&self.oversized),
             timed_out: read(&self.timed_out),
             unencodable_responses: read(&self.unencodable),

@@ -108,8 +108,7 @@ impl Waiters {
     /// connections.
     fn add(&mut self, waiter: &Arc<Notify>) {
         let waiter = Arc::downgrade(waiter);
-        self.0
-            .retain(|other| other.strong_count() > 0 && !other.ptr_eq(&waiter));
+        self.0.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&waiter));
         self.0.push(waiter);
     }
 
@@ -165,16 +164,10 @@ impl Topics {
             return Err(CreateError::NoPartitions);
         }
         if self.by_name.len() >= limits.topics {
-            return Err(CreateError::Limit {
-                what: "topics",
-                limit: limits.topics,
-            });
+            return Err(CreateError::Limit { what: "topics", limit: limits.topics });
         }
         if self.partition_count() + partitions > limits.partitions {
-            return Err(CreateError::Limit {
-                what: "partitions",
-                limit: limits.partitions,
-            });
+            return Err(CreateError::Limit { what: "partitions", limit: limits.partitions });
         }
         Ok(())
     }
@@ -192,10 +185,7 @@ impl Topics {
         limits: &Limits,
     ) -> Result<(), CreateError> {
         self.may_create(name, partitions, limits)?;
-        let topic = Topic {
-            config,
-            partitions: vec![Partition::default(); partitions],
-        };
+        let topic = Topic { config, partitions: vec![Partition::default(); partitions] };
         self.by_name.insert(name.to_owned(), topic);
         Ok(())
     }
@@ -258,10 +248,7 @@ impl Topics {
         if let Some(duplicate) = self.judge(name, index, &batch, limits)? {
             return Ok(duplicate);
         }
-        let topic = self
-            .by_name
-            .get_mut(name)
-            .ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let topic = self.by_name.get_mut(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let config = &topic.config;
         let partition = partition_mut(&mut topic.partitions, index)?;
         let append_time = (config.timestamp_type == TimestampType::LogAppendTime).then_some(now.wall_ms);
@@ -276,9 +263,7 @@ impl Topics {
         self.bytes += size;
         if !config.keeps_all {
             let cap = limits.partition_bytes;
-            let wanted = config
-                .retention_bytes
-                .and_then(|bytes| usize::try_from(bytes).ok());
+            let wanted = config.retention_bytes.and_then(|bytes| usize::try_from(bytes).ok());
             let dropped = partition.log.trim_bytes(wanted.unwrap_or(cap).min(cap));
             self.bytes -= usize::try_from(dropped.bytes).unwrap_or(0);
             self.losses.retention.add(dropped);
@@ -286,11 +271,7 @@ impl Topics {
         partition.waiters.wake();
         let log_start = partition.log.start();
         self.keep_log_bytes(limits.log_bytes);
-        Ok(Appended {
-            base_offset,
-            append_time,
-            log_start,
-        })
+        Ok(Appended { base_offset, append_time, log_start })
     }
 
     /// Decides whether a batch may be appended, and makes room for it; a repeated batch is answered here.
@@ -301,10 +282,7 @@ impl Topics {
         batch: &Batch,
         limits: &Limits,
     ) -> Result<Option<Appended>, ResponseError> {
-        let topic = self
-            .by_name
-            .get_mut(name)
-            .ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let topic = self.by_name.get_mut(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let (config, size) = (&topic.config, batch.len());
         let partition = partition_mut(&mut topic.partitions, index)?;
         if size > config.max_message_bytes {
@@ -317,11 +295,7 @@ impl Topics {
             && let Verdict::Duplicate(base_offset) = partition.producers.judge(stamp)?
         {
             let log_start = partition.log.start();
-            return Ok(Some(Appended {
-                base_offset,
-                append_time: None,
-                log_start,
-            }));
+            return Ok(Some(Appended { base_offset, append_time: None, log_start }));
         }
         if config.keeps_all {
             let held = partition.log.bytes();
@@ -369,14 +343,9 @@ impl Topics {
         at_least_one: bool,
     ) -> Result<Read, ResponseError> {
         let log = &self.partition(name, index)?.log;
-        let records = log
-            .read(offset, max_bytes, at_least_one)
-            .map_err(|_| ResponseError::OffsetOutOfRange)?;
-        Ok(Read {
-            records,
-            log_start: log.start(),
-            end: log.end(),
-        })
+        let records =
+            log.read(offset, max_bytes, at_least_one).map_err(|_| ResponseError::OffsetOutOfRange)?;
+        Ok(Read { records, log_start: log.start(), end: log.end() })
     }
 
     /// Has `waiter` notified when the partition changes. A missing partition is not waited for.
@@ -423,16 +392,10 @@ impl Topics {
         index: i32,
         offset: i64,
     ) -> Result<i64, ResponseError> {
-        let topic = self
-            .by_name
-            .get_mut(name)
-            .ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let topic = self.by_name.get_mut(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let partition = partition_mut(&mut topic.partitions, index)?;
         let offset = if offset == -1 { partition.log.end() } else { offset };
-        let dropped = partition
-            .log
-            .delete_before(offset)
-            .map_err(|_| ResponseError::OffsetOutOfRange)?;
+        let dropped = partition.log.delete_before(offset).map_err(|_| ResponseError::OffsetOutOfRange)?;
         self.bytes -= usize::try_from(dropped.bytes).unwrap_or(0);
         partition.waiters.wake();
         Ok(partition.log.start())
@@ -453,15 +416,9 @@ impl Topics {
     }
 
     fn partition(&self, name: &str, index: i32) -> Result<&Partition, ResponseError> {
-        let partitions = self
-            .by_name
-            .get(name)
-            .map(|topic| topic.partitions.as_slice())
-            .unwrap_or_default();
+        let partitions = self.by_name.get(name).map(|topic| topic.partitions.as_slice()).unwrap_or_default();
         let index = usize::try_from(index).ok();
-        index
-            .and_then(|index| partitions.get(index))
-            .ok_or(ResponseError::UnknownTopicOrPartition)
+        index.and_then(|index| partitions.get(index)).ok_or(ResponseError::UnknownTopicOrPartition)
     }
 }
 

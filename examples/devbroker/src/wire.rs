@@ -20,11 +20,7 @@ pub(crate) enum WireError {
     #[error("{api} version {version} is not served")]
     UnsupportedVersion { api: Api, version: i16 },
     #[error("{api} version {version}: {source}")]
-    Shape {
-        api: Api,
-        version: i16,
-        source: ShapeError,
-    },
+    Shape { api: Api, version: i16, source: ShapeError },
     #[error("{what} cannot be decoded: {reason}")]
     Decode { what: &'static str, reason: String },
     #[error("response to {api} version {version} cannot be encoded: {reason}")]
@@ -72,20 +68,10 @@ pub(crate) fn open(mut frame: Bytes) -> Result<Opened, WireError> {
         };
     }
     let header_version = if api.is_flexible(version) { 2 } else { 1 };
-    let header = RequestHeader::decode(&mut frame, header_version).map_err(|error| WireError::Decode {
-        what: "request header",
-        reason: error.to_string(),
-    })?;
+    let header = RequestHeader::decode(&mut frame, header_version)
+        .map_err(|error| WireError::Decode { what: "request header", reason: error.to_string() })?;
     let client = header.client_id.map(|id| id.to_string()).unwrap_or_default();
-    Ok(Opened::Call(
-        Call {
-            api,
-            version,
-            correlation,
-            client,
-        },
-        frame,
-    ))
+    Ok(Opened::Call(Call { api, version, correlation, client }, frame))
 }
 
 /// Decodes the body of `call` after checking its lengths.
@@ -105,10 +91,8 @@ pub(crate) fn decode<R: Decodable>(
         version,
         source,
     })?;
-    R::decode(&mut body, version).map_err(|error| WireError::Decode {
-        what: "request body",
-        reason: error.to_string(),
-    })
+    R::decode(&mut body, version)
+        .map_err(|error| WireError::Decode { what: "request body", reason: error.to_string() })
 }
 
 /// Encodes a response with its length prefix.
@@ -128,18 +112,14 @@ pub(crate) fn encode_as<R: Encodable + HeaderVersion>(
     response: &R,
 ) -> Result<Bytes, WireError> {
     let failed = |reason: String| WireError::Encode { api, version, reason };
-    let size = response
-        .compute_size(version)
-        .map_err(|error| failed(error.to_string()))?;
+    let size = response.compute_size(version).map_err(|error| failed(error.to_string()))?;
     let mut out = BytesMut::with_capacity(size + 16);
     out.put_i32(0);
     ResponseHeader::default()
         .with_correlation_id(correlation)
         .encode(&mut out, R::header_version(version))
         .map_err(|error| failed(error.to_string()))?;
-    response
-        .encode(&mut out, version)
-        .map_err(|error| failed(error.to_string()))?;
+    response.encode(&mut out, version).map_err(|error| failed(error.to_string()))?;
     let length = i32::try_from(out.len() - 4).map_err(|_| failed("longer than 2 GiB".to_owned()))?;
     if let Some(prefix) = out.first_chunk_mut::<4>() {
         *prefix = length.to_be_bytes();

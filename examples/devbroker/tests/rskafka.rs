@@ -23,23 +23,14 @@ async fn topics_are_created_listed_and_deleted() {
     admin.create_topic("monitoring_vOp2", 3, 1, 5_000).await.unwrap();
     admin.create_topic("config_vOp2", 1, 1, 5_000).await.unwrap();
     let listed = client.list_topics().await.unwrap();
-    let listed: Vec<_> = listed
-        .iter()
-        .map(|topic| (topic.name.as_str(), topic.partitions.len()))
-        .collect();
+    let listed: Vec<_> = listed.iter().map(|topic| (topic.name.as_str(), topic.partitions.len())).collect();
     assert_eq!(listed, [("config_vOp2", 1), ("monitoring_vOp2", 3)]);
 
     admin.delete_topic("monitoring_vOp2", 5_000).await.unwrap();
     let listed = client.list_topics().await.unwrap();
-    assert_eq!(
-        listed.into_iter().map(|topic| topic.name).collect::<Vec<_>>(),
-        ["config_vOp2"]
-    );
+    assert_eq!(listed.into_iter().map(|topic| topic.name).collect::<Vec<_>>(), ["config_vOp2"]);
     let error = admin.delete_topic("monitoring_vOp2", 5_000).await.unwrap_err();
-    assert_eq!(
-        protocol_error(&error),
-        Some(ProtocolError::UnknownTopicOrPartition)
-    );
+    assert_eq!(protocol_error(&error), Some(ProtocolError::UnknownTopicOrPartition));
 }
 
 #[tokio::test]
@@ -56,15 +47,8 @@ async fn a_topic_that_exists_or_has_an_illegal_name_or_no_partitions_is_refused(
         ("u", 0, 1, ProtocolError::InvalidPartitions),
         ("u", 1, 3, ProtocolError::InvalidReplicationFactor),
     ] {
-        let error = admin
-            .create_topic(name, partitions, replicas, 5_000)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            protocol_error(&error),
-            Some(expected),
-            "{name} {partitions} {replicas}"
-        );
+        let error = admin.create_topic(name, partitions, replicas, 5_000).await.unwrap_err();
+        assert_eq!(protocol_error(&error), Some(expected), "{name} {partitions} {replicas}");
     }
     assert_eq!(client.list_topics().await.unwrap().len(), 1);
 }
@@ -95,17 +79,11 @@ async fn records_come_back_as_sent_key_headers_and_tombstone_included() {
     tombstone.key = Some(b"agent-1".to_vec());
     tombstone.value = None;
     let sent = vec![keyed, tombstone];
-    let offsets = partition
-        .produce(sent.clone(), Compression::NoCompression)
-        .await
-        .unwrap();
+    let offsets = partition.produce(sent.clone(), Compression::NoCompression).await.unwrap();
     assert_eq!(offsets, [0, 1]);
     let (records, high_watermark) = partition.fetch_records(0, 1..MEGABYTE, 1_000).await.unwrap();
     assert_eq!(high_watermark, 2);
-    assert_eq!(
-        records.into_iter().map(|one| one.record).collect::<Vec<_>>(),
-        sent
-    );
+    assert_eq!(records.into_iter().map(|one| one.record).collect::<Vec<_>>(), sent);
 }
 
 #[tokio::test]
@@ -128,20 +106,10 @@ async fn a_fetch_outside_the_log_is_offset_out_of_range() {
     produce(&partition, &["0", "1", "2"]).await;
     partition.delete_records(1, 5_000).await.unwrap();
     for offset in [0, 4, -7] {
-        let error = partition
-            .fetch_records(offset, 1..MEGABYTE, 1_000)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            protocol_error(&error),
-            Some(ProtocolError::OffsetOutOfRange),
-            "from {offset}"
-        );
+        let error = partition.fetch_records(offset, 1..MEGABYTE, 1_000).await.unwrap_err();
+        assert_eq!(protocol_error(&error), Some(ProtocolError::OffsetOutOfRange), "from {offset}");
     }
-    assert_eq!(
-        fetch(&partition, 1).await,
-        [(1, "1".to_owned()), (2, "2".to_owned())]
-    );
+    assert_eq!(fetch(&partition, 1).await, [(1, "1".to_owned()), (2, "2".to_owned())]);
 }
 
 #[tokio::test]
@@ -157,10 +125,7 @@ async fn a_waiting_fetch_wakes_when_a_record_arrives() {
     let (records, _) = waiting.await.unwrap();
     assert_eq!(values(&records), [(0, "news".to_owned())]);
     let waited = started.elapsed();
-    assert!(
-        (Duration::from_millis(200)..Duration::from_secs(2)).contains(&waited),
-        "{waited:?}"
-    );
+    assert!((Duration::from_millis(200)..Duration::from_secs(2)).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test]
@@ -171,10 +136,7 @@ async fn a_fetch_without_news_waits_as_long_as_asked_and_not_longer() {
     let (records, _) = partition.fetch_records(0, 1..MEGABYTE, 300).await.unwrap();
     assert!(records.is_empty());
     let waited = started.elapsed();
-    assert!(
-        (Duration::from_millis(290)..Duration::from_secs(2)).contains(&waited),
-        "{waited:?}"
-    );
+    assert!((Duration::from_millis(290)..Duration::from_secs(2)).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test]
@@ -183,21 +145,9 @@ async fn a_waiting_fetch_learns_at_once_that_its_topic_is_deleted() {
     let reader = topic(&broker, "t").await;
     let waiting = tokio::spawn(async move { reader.fetch_records(0, 1..MEGABYTE, 10_000).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    client(&broker)
-        .await
-        .controller_client()
-        .unwrap()
-        .delete_topic("t", 5_000)
-        .await
-        .unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(2), waiting)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        protocol_error(&ended.unwrap_err()),
-        Some(ProtocolError::UnknownTopicOrPartition)
-    );
+    client(&broker).await.controller_client().unwrap().delete_topic("t", 5_000).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(2), waiting).await.unwrap().unwrap();
+    assert_eq!(protocol_error(&ended.unwrap_err()), Some(ProtocolError::UnknownTopicOrPartition));
 }
 
 #[tokio::test]
@@ -206,14 +156,8 @@ async fn offsets_are_found_by_earliest_latest_and_timestamp() {
     let partition = topic(&broker, "t").await;
     let at = |seconds| DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap();
     let batch = |seconds: [i64; 3]| seconds.map(|s| record_at(s.to_string(), at(s))).to_vec();
-    partition
-        .produce(batch([0, 10, 20]), Compression::NoCompression)
-        .await
-        .unwrap();
-    partition
-        .produce(batch([30, 40, 50]), Compression::NoCompression)
-        .await
-        .unwrap();
+    partition.produce(batch([0, 10, 20]), Compression::NoCompression).await.unwrap();
+    partition.produce(batch([30, 40, 50]), Compression::NoCompression).await.unwrap();
     partition.delete_records(1, 5_000).await.unwrap();
     for (asked, expected) in [
         (OffsetAt::Earliest, 1),
@@ -234,27 +178,18 @@ async fn a_batch_over_the_size_limit_is_refused_and_changes_nothing() {
     let broker = broker().await;
     let partition = topic(&broker, "t").await;
     let large = vec![record(vec![0; 1 << 20])];
-    let error = partition
-        .produce(large, Compression::NoCompression)
-        .await
-        .unwrap_err();
+    let error = partition.produce(large, Compression::NoCompression).await.unwrap_err();
     assert_eq!(protocol_error(&error), Some(ProtocolError::MessageTooLarge));
     assert_eq!(produce(&partition, &["small"]).await, [0]);
 }
 
 #[tokio::test]
 async fn old_records_leave_when_a_partition_is_full_and_are_counted() {
-    let limits = Limits {
-        partition_bytes: 4_000,
-        ..Limits::default()
-    };
+    let limits = Limits { partition_bytes: 4_000, ..Limits::default() };
     let broker = Broker::start(Options::default().limits(limits)).await.unwrap();
     let partition = topic(&broker, "t").await;
     for _ in 0..10 {
-        partition
-            .produce(vec![record(vec![7; 900])], Compression::NoCompression)
-            .await
-            .unwrap();
+        partition.produce(vec![record(vec![7; 900])], Compression::NoCompression).await.unwrap();
     }
     let earliest = partition.get_offset(OffsetAt::Earliest).await.unwrap();
     let stats = broker.stats();
@@ -274,14 +209,9 @@ async fn a_crash_with_its_log_kept_loses_nothing() {
     let port = broker.addr().port();
     let log = broker.crash().await;
     assert_eq!(log.topics().collect::<Vec<_>>(), ["t"]);
-    assert!(
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(),
-        "the port is closed"
-    );
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the port is closed");
 
-    let broker = Broker::start(Options::default().port(port).with_log(log))
-        .await
-        .unwrap();
+    let broker = Broker::start(Options::default().port(port).with_log(log)).await.unwrap();
     assert_eq!(broker.addr().port(), port);
     // The old client finds its way back by itself.
     assert_eq!(produce(&before, &["2"]).await, [2]);
@@ -300,10 +230,7 @@ async fn a_crash_that_loses_the_log_loses_the_topics_and_restarts_the_offsets() 
 
     let broker = Broker::start(Options::default().port(port)).await.unwrap();
     let error = before.fetch_records(2, 1..MEGABYTE, 100).await.unwrap_err();
-    assert_eq!(
-        protocol_error(&error),
-        Some(ProtocolError::UnknownTopicOrPartition)
-    );
+    assert_eq!(protocol_error(&error), Some(ProtocolError::UnknownTopicOrPartition));
     let after = topic(&broker, "t").await;
     let error = after.fetch_records(2, 1..MEGABYTE, 100).await.unwrap_err();
     assert_eq!(protocol_error(&error), Some(ProtocolError::OffsetOutOfRange));

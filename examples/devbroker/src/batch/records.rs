@@ -30,11 +30,7 @@ pub(super) fn check(data: &[u8], count: u32) -> Result<Walked, BatchError> {
         keyless |= !record.has_key;
         seen += 1;
     }
-    if seen == count {
-        Ok(Walked { keyless })
-    } else {
-        Err(BatchError::Records)
-    }
+    if seen == count { Ok(Walked { keyless }) } else { Err(BatchError::Records) }
 }
 
 /// The records of `data` in turn; ends after the first malformed one.
@@ -72,11 +68,7 @@ fn split(rest: &mut &[u8]) -> Option<RecordHeader> {
         }
         field(&mut record)?;
     }
-    record.is_empty().then_some(RecordHeader {
-        timestamp_delta,
-        offset_delta,
-        has_key,
-    })
+    record.is_empty().then_some(RecordHeader { timestamp_delta, offset_delta, has_key })
 }
 
 /// Steps over a length-prefixed field; false if it is null.

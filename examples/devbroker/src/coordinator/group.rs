@@ -70,9 +70,7 @@ impl Member {
 
     fn subscription(&self, protocol: &str) -> Bytes {
         let found = self.protocols.iter().find(|(name, _)| name == protocol);
-        found
-            .map(|(_, subscription)| subscription.clone())
-            .unwrap_or_default()
+        found.map(|(_, subscription)| subscription.clone()).unwrap_or_default()
     }
 }
 
@@ -107,23 +105,14 @@ impl Group {
             Phase::Joining { earliest, .. } if self.all_joined() => Some(earliest),
             Phase::Joining { deadline, .. } | Phase::Syncing { deadline } => Some(deadline),
         };
-        let sessions = self
-            .members
-            .values()
-            .filter(|member| !member.waits())
-            .map(|member| member.expires);
-        phase
-            .into_iter()
-            .chain(sessions)
-            .chain(self.promised.values().copied())
-            .min()
+        let sessions = self.members.values().filter(|member| !member.waits()).map(|member| member.expires);
+        phase.into_iter().chain(sessions).chain(self.promised.values().copied()).min()
     }
 
     pub(super) fn tick(&mut self, now: Instant, answers: &mut Vec<Answer>) {
         self.promised.retain(|_, lapses| *lapses > now);
         let before = self.members.len();
-        self.members
-            .retain(|_, member| member.waits() || member.expires > now);
+        self.members.retain(|_, member| member.waits() || member.expires > now);
         if self.members.len() < before {
             self.member_gone(now, answers);
         }
@@ -160,10 +149,7 @@ impl Group {
         if newcomer && !returning {
             return Err(ResponseError::UnknownMemberId);
         }
-        let same = self
-            .members
-            .get(&id)
-            .is_some_and(|member| member.protocols == join.protocols);
+        let same = self.members.get(&id).is_some_and(|member| member.protocols == join.protocols);
         self.protocol_type.clone_from(&join.protocol_type);
         self.admit(now, ticket, &id, join, answers);
         match self.phase {
@@ -183,20 +169,12 @@ impl Group {
         if join.protocols.is_empty() || join.protocol_type.is_empty() {
             return inconsistent;
         }
-        let others: Vec<&Member> = self
-            .members
-            .iter()
-            .filter(|(id, _)| **id != join.member)
-            .map(|(_, member)| member)
-            .collect();
+        let others: Vec<&Member> =
+            self.members.iter().filter(|(id, _)| **id != join.member).map(|(_, member)| member).collect();
         if others.is_empty() {
             return Ok(());
         }
-        let shared = |name: &str| {
-            others
-                .iter()
-                .all(|m| m.protocols.iter().any(|(other, _)| other == name))
-        };
+        let shared = |name: &str| others.iter().all(|m| m.protocols.iter().any(|(other, _)| other == name));
         if join.protocol_type != self.protocol_type || !join.protocols.iter().any(|(name, _)| shared(name)) {
             return inconsistent;
         }
@@ -234,18 +212,11 @@ impl Group {
             }
         }
         let longest = self.longest_rebalance();
-        self.phase = Phase::Joining {
-            earliest: now + delay,
-            deadline: now + longest.max(delay),
-        };
+        self.phase = Phase::Joining { earliest: now + delay, deadline: now + longest.max(delay) };
     }
 
     fn longest_rebalance(&self) -> Duration {
-        self.members
-            .values()
-            .map(|member| member.rebalance_timeout)
-            .max()
-            .unwrap_or_default()
+        self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or_default()
     }
 
     fn all_joined(&self) -> bool {
@@ -270,9 +241,7 @@ impl Group {
             self.leader = self.members.keys().next().cloned().unwrap_or_default();
         }
         self.protocol = self.vote();
-        self.phase = Phase::Syncing {
-            deadline: now + self.longest_rebalance(),
-        };
+        self.phase = Phase::Syncing { deadline: now + self.longest_rebalance() };
         let ids: Vec<String> = self.members.keys().cloned().collect();
         for id in ids {
             if let Some(member) = self.members.get_mut(&id) {
@@ -289,20 +258,11 @@ impl Group {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
             let all_know = |name: &&str| self.members.values().all(|other| knows(other, name));
-            if let Some(choice) = member
-                .protocols
-                .iter()
-                .map(|(name, _)| name.as_str())
-                .find(all_know)
-            {
+            if let Some(choice) = member.protocols.iter().map(|(name, _)| name.as_str()).find(all_know) {
                 *votes.entry(choice).or_default() += 1;
             }
         }
-        votes
-            .into_iter()
-            .max_by_key(|&(_, count)| count)
-            .map(|(name, _)| name.to_owned())
-            .unwrap_or_default()
+        votes.into_iter().max_by_key(|&(_, count)| count).map(|(name, _)| name.to_owned()).unwrap_or_default()
     }
 
     fn answer_join(&mut self, id: &str, answers: &mut Vec<Answer>) {

@@ -47,10 +47,7 @@ impl Offsets {
             return Err(ResponseError::OffsetMetadataTooLarge);
         }
         let key = (topic.to_owned(), partition);
-        let known = self
-            .0
-            .get(group)
-            .is_some_and(|positions| positions.contains_key(&key));
+        let known = self.0.get(group).is_some_and(|positions| positions.contains_key(&key));
         if !known && self.0.values().map(BTreeMap::len).sum::<usize>() >= limits.committed_offsets {
             return Err(ResponseError::InvalidCommitOffsetSize);
         }
@@ -88,11 +85,7 @@ mod tests {
     use super::*;
 
     fn at(offset: i64) -> Committed {
-        Committed {
-            offset,
-            leader_epoch: -1,
-            metadata: String::new(),
-        }
+        Committed { offset, leader_epoch: -1, metadata: String::new() }
     }
 
     #[test]
@@ -110,27 +103,15 @@ mod tests {
     #[test]
     fn positions_are_bounded_in_number_and_note_length() {
         let mut offsets = Offsets::default();
-        let limits = Limits {
-            committed_offsets: 2,
-            ..Limits::default()
-        };
+        let limits = Limits { committed_offsets: 2, ..Limits::default() };
         offsets.commit("g", "t", 0, at(1), &limits).unwrap();
         offsets.commit("h", "t", 0, at(1), &limits).unwrap();
         let refused = offsets.commit("g", "t", 1, at(1), &limits);
         assert_eq!(refused, Err(ResponseError::InvalidCommitOffsetSize));
         offsets.commit("g", "t", 0, at(2), &limits).unwrap();
-        let wordy = Committed {
-            metadata: "x".repeat(LONGEST_METADATA + 1),
-            ..at(3)
-        };
-        assert_eq!(
-            offsets.commit("g", "t", 0, wordy, &limits),
-            Err(ResponseError::OffsetMetadataTooLarge)
-        );
-        assert_eq!(
-            offsets.commit("", "t", 0, at(1), &limits),
-            Err(ResponseError::InvalidGroupId)
-        );
+        let wordy = Committed { metadata: "x".repeat(LONGEST_METADATA + 1), ..at(3) };
+        assert_eq!(offsets.commit("g", "t", 0, wordy, &limits), Err(ResponseError::OffsetMetadataTooLarge));
+        assert_eq!(offsets.commit("", "t", 0, at(1), &limits), Err(ResponseError::InvalidGroupId));
         assert_eq!(offsets.get("g", "t", 0), Some(&at(2)));
     }
 }

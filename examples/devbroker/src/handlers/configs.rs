@@ -32,11 +32,7 @@ impl Serve for DescribeConfigsRequest {
     async fn serve(self, engine: &Engine, _: &Call) -> Result<Option<Self::Response>, HangUp> {
         let synonyms = self.include_synonyms;
         let describe = |resource| engine.with(|state| describe(engine, state, resource, synonyms));
-        let results = self
-            .resources
-            .into_iter()
-            .map(describe)
-            .collect::<Result<_, _>>()?;
+        let results = self.resources.into_iter().map(describe).collect::<Result<_, _>>()?;
         Ok(Some(DescribeConfigsResponse::default().with_results(results)))
     }
 
@@ -45,9 +41,7 @@ impl Serve for DescribeConfigsRequest {
             let answer = result(&resource);
             failed(answer, error)
         });
-        Ok(Some(
-            DescribeConfigsResponse::default().with_results(results.collect()),
-        ))
+        Ok(Some(DescribeConfigsResponse::default().with_results(results.collect())))
     }
 }
 
@@ -58,9 +52,7 @@ fn result(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
 }
 
 fn failed(answer: DescribeConfigsResult, error: ResponseError) -> DescribeConfigsResult {
-    answer
-        .with_error_code(error.code())
-        .with_error_message(Some(text(error.to_string())))
+    answer.with_error_code(error.code()).with_error_message(Some(text(error.to_string())))
 }
 
 fn describe(
@@ -106,33 +98,17 @@ fn topic(state: &State, name: &str) -> Option<Vec<DescribeConfigsResourceResult>
 fn broker(engine: &Engine) -> Vec<DescribeConfigsResourceResult> {
     let (options, limits) = (&engine.options, engine.limits());
     let rows = [
-        (
-            "auto.create.topics.enable",
-            options.auto_create.to_string(),
-            ValueType::Boolean,
-        ),
+        ("auto.create.topics.enable", options.auto_create.to_string(), ValueType::Boolean),
         (
             "group.initial.rebalance.delay.ms",
             options.group_join_delay.as_millis().to_string(),
             ValueType::Int,
         ),
-        (
-            "log.retention.bytes",
-            limits.partition_bytes.to_string(),
-            ValueType::Long,
-        ),
+        ("log.retention.bytes", limits.partition_bytes.to_string(), ValueType::Long),
         ("max.connections", limits.connections.to_string(), ValueType::Int),
         ("node.id", NODE_ID.to_string(), ValueType::Int),
-        (
-            "num.partitions",
-            options.default_partitions.to_string(),
-            ValueType::Int,
-        ),
-        (
-            "socket.request.max.bytes",
-            limits.frame_bytes.to_string(),
-            ValueType::Int,
-        ),
+        ("num.partitions", options.default_partitions.to_string(), ValueType::Int),
+        ("socket.request.max.bytes", limits.frame_bytes.to_string(), ValueType::Int),
     ];
     rows.into_iter()
         .map(|(name, value, value_type)| entry(name, &value, value_type, STATIC_BROKER).with_read_only(true))

@@ -57,19 +57,14 @@ impl Serve for FetchRequest {
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {
         // Errors of the whole fetch have a place of their own only for sessions; clients look at the partitions.
-        let sessions = [
-            ResponseError::FetchSessionIdNotFound,
-            ResponseError::InvalidFetchSessionEpoch,
-        ];
+        let sessions = [ResponseError::FetchSessionIdNotFound, ResponseError::InvalidFetchSessionEpoch];
         if sessions.contains(&error) {
             return Ok(Some(FetchResponse::default().with_error_code(error.code())));
         }
         let topics = self.topics.into_iter().map(|topic| {
             let row = |partition: &FetchPartition| answer(partition.partition, Err(error));
             let rows = topic.partitions.iter().map(row).collect();
-            FetchableTopicResponse::default()
-                .with_topic(topic.topic)
-                .with_partitions(rows)
+            FetchableTopicResponse::default().with_topic(topic.topic).with_partitions(rows)
         });
         Ok(Some(FetchResponse::default().with_responses(topics.collect())))
     }
@@ -90,31 +85,21 @@ fn collect(request: &FetchRequest, state: &State, most: usize) -> Collected {
     let topics = request.topics.iter().map(|topic| {
         let rows = topic.partitions.iter().map(|partition| {
             let left = allowed.saturating_sub(bytes);
-            let limit = usize::try_from(partition.partition_max_bytes)
-                .unwrap_or(0)
-                .min(left);
+            let limit = usize::try_from(partition.partition_max_bytes).unwrap_or(0).min(left);
             let result = check_epoch(partition.current_leader_epoch).and_then(|()| {
                 let at_least_one = bytes == 0;
                 let index = partition.partition;
-                state
-                    .topics
-                    .read(&topic.topic, index, partition.fetch_offset, limit, at_least_one)
+                state.topics.read(&topic.topic, index, partition.fetch_offset, limit, at_least_one)
             });
             failed |= result.is_err();
             bytes += result.as_ref().map_or(0, |read| read.records.len());
             answer(partition.partition, result)
         });
         let rows = rows.collect();
-        FetchableTopicResponse::default()
-            .with_topic(topic.topic.clone())
-            .with_partitions(rows)
+        FetchableTopicResponse::default().with_topic(topic.topic.clone()).with_partitions(rows)
     });
     let response = FetchResponse::default().with_responses(topics.collect());
-    Collected {
-        response,
-        bytes,
-        failed,
-    }
+    Collected { response, bytes, failed }
 }
 
 /// Checks the leader epoch that a client believes in; -1 is "do not care".
@@ -128,9 +113,7 @@ pub(super) fn check_epoch(epoch: i32) -> Result<(), ResponseError> {
 }
 
 fn answer(index: i32, result: Result<Read, ResponseError>) -> PartitionData {
-    let data = PartitionData::default()
-        .with_partition_index(index)
-        .with_aborted_transactions(None);
+    let data = PartitionData::default().with_partition_index(index).with_aborted_transactions(None);
     match result {
         Ok(read) => data
             .with_high_watermark(read.end)

@@ -43,12 +43,7 @@ impl Serve for JoinGroupRequest {
             protocols: self
                 .protocols
                 .iter()
-                .map(|protocol| {
-                    (
-                        protocol.name.to_string(),
-                        Bytes::copy_from_slice(&protocol.metadata),
-                    )
-                })
+                .map(|protocol| (protocol.name.to_string(), Bytes::copy_from_slice(&protocol.metadata)))
                 .collect(),
             id_first: call.version >= ID_FIRST,
         };
@@ -56,10 +51,7 @@ impl Serve for JoinGroupRequest {
         let now = engine.now().monotonic;
         let (outcome, arrives) = engine.with_groups(|state| {
             let (ticket, arrives) = state.ticket();
-            (
-                state.coordinator.join(now, ticket, join, delay, engine.limits()),
-                arrives,
-            )
+            (state.coordinator.join(now, ticket, join, delay, engine.limits()), arrives)
         })?;
         match outcome {
             Err(error) => self.refuse(call, error),
@@ -91,9 +83,7 @@ impl Serve for JoinGroupRequest {
 
 fn joined_response(joined: Joined) -> JoinGroupResponse {
     let row = |(id, subscription): (String, Bytes)| {
-        JoinGroupResponseMember::default()
-            .with_member_id(text(id))
-            .with_metadata(subscription)
+        JoinGroupResponseMember::default().with_member_id(text(id)).with_metadata(subscription)
     };
     JoinGroupResponse::default()
         .with_generation_id(joined.generation)
@@ -107,11 +97,8 @@ impl Serve for SyncGroupRequest {
     type Response = SyncGroupResponse;
 
     async fn serve(self, engine: &Engine, call: &Call) -> Result<Option<Self::Response>, HangUp> {
-        let who = Committer {
-            group: &self.group_id,
-            member: &self.member_id,
-            generation: self.generation_id,
-        };
+        let who =
+            Committer { group: &self.group_id, member: &self.member_id, generation: self.generation_id };
         let assignments = self
             .assignments
             .iter()
@@ -120,12 +107,7 @@ impl Serve for SyncGroupRequest {
         let now = engine.now().monotonic;
         let (outcome, arrives) = engine.with_groups(|state| {
             let (ticket, arrives) = state.ticket();
-            (
-                state
-                    .coordinator
-                    .sync(now, ticket, &who, assignments, engine.limits()),
-                arrives,
-            )
+            (state.coordinator.sync(now, ticket, &who, assignments, engine.limits()), arrives)
         })?;
         match outcome {
             Err(error) => self.refuse(call, error),
@@ -150,15 +132,10 @@ impl Serve for HeartbeatRequest {
 
     async fn serve(self, engine: &Engine, _: &Call) -> Result<Option<Self::Response>, HangUp> {
         let now = engine.now().monotonic;
-        let who = Committer {
-            group: &self.group_id,
-            member: &self.member_id,
-            generation: self.generation_id,
-        };
+        let who =
+            Committer { group: &self.group_id, member: &self.member_id, generation: self.generation_id };
         let heard = engine.with_groups(|state| state.coordinator.heartbeat(now, &who))?;
-        Ok(Some(
-            HeartbeatResponse::default().with_error_code(code_of(&heard)),
-        ))
+        Ok(Some(HeartbeatResponse::default().with_error_code(code_of(&heard))))
     }
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {
@@ -173,9 +150,7 @@ impl Serve for LeaveGroupRequest {
         let now = engine.now().monotonic;
         let left =
             engine.with_groups(|state| state.coordinator.leave(now, &self.group_id, &self.member_id))?;
-        Ok(Some(
-            LeaveGroupResponse::default().with_error_code(code_of(&left)),
-        ))
+        Ok(Some(LeaveGroupResponse::default().with_error_code(code_of(&left))))
     }
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {
@@ -189,10 +164,7 @@ impl Serve for ListGroupsRequest {
     async fn serve(self, engine: &Engine, _: &Call) -> Result<Option<Self::Response>, HangUp> {
         let wanted = |state: &str| {
             self.states_filter.is_empty()
-                || self
-                    .states_filter
-                    .iter()
-                    .any(|filter| filter.eq_ignore_ascii_case(state))
+                || self.states_filter.iter().any(|filter| filter.eq_ignore_ascii_case(state))
         };
         let groups = engine.with(|state| state.coordinator.list())?;
         let row = |(name, protocol_type, state): (String, String, &'static str)| {
@@ -201,11 +173,7 @@ impl Serve for ListGroupsRequest {
                 .with_protocol_type(text(protocol_type))
                 .with_group_state(text(state))
         };
-        let groups = groups
-            .into_iter()
-            .filter(|(_, _, state)| wanted(state))
-            .map(row)
-            .collect();
+        let groups = groups.into_iter().filter(|(_, _, state)| wanted(state)).map(row).collect();
         Ok(Some(ListGroupsResponse::default().with_groups(groups)))
     }
 

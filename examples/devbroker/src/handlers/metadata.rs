@@ -28,11 +28,7 @@ impl Serve for MetadataRequest {
         };
         let may_create = engine.options.auto_create && (call.version < 4 || self.allow_auto_topic_creation);
         let topics = engine.with(|state| match wanted {
-            None => state
-                .topics
-                .iter()
-                .map(|(name, topic)| describe(name, topic.partitions()))
-                .collect(),
+            None => state.topics.iter().map(|(name, topic)| describe(name, topic.partitions())).collect(),
             Some(topics) => topics
                 .into_iter()
                 .map(|topic| {
@@ -49,15 +45,9 @@ impl Serve for MetadataRequest {
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {
         let topics = self.topics.into_iter().flatten();
-        let topics = topics
-            .map(|topic| failed(topic.name.unwrap_or_default(), error))
-            .collect();
+        let topics = topics.map(|topic| failed(topic.name.unwrap_or_default(), error)).collect();
         // Without the node: a client that is to believe in an error must not find its way around it.
-        Ok(Some(
-            MetadataResponse::default()
-                .with_controller_id(BrokerId(-1))
-                .with_topics(topics),
-        ))
+        Ok(Some(MetadataResponse::default().with_controller_id(BrokerId(-1)).with_topics(topics)))
     }
 }
 
@@ -85,9 +75,7 @@ fn find(engine: &Engine, state: &mut State, name: &str, may_create: bool) -> Res
         return Err(ResponseError::UnknownTopicOrPartition);
     }
     let partitions = usize::from(engine.options.default_partitions);
-    let created = state
-        .topics
-        .create(name, partitions, TopicConfig::default(), engine.limits());
+    let created = state.topics.create(name, partitions, TopicConfig::default(), engine.limits());
     created.map(|()| partitions).map_err(|error| error.code())
 }
 
@@ -107,9 +95,7 @@ fn describe(name: &str, partitions: usize) -> MetadataResponseTopic {
 }
 
 fn failed(name: TopicName, error: ResponseError) -> MetadataResponseTopic {
-    MetadataResponseTopic::default()
-        .with_name(Some(name))
-        .with_error_code(error.code())
+    MetadataResponseTopic::default().with_name(Some(name)).with_error_code(error.code())
 }
 
 impl Serve for FindCoordinatorRequest {

@@ -59,19 +59,9 @@ fn commit(
     let committed = Committed {
         offset: partition.committed_offset,
         leader_epoch: partition.committed_leader_epoch,
-        metadata: partition
-            .committed_metadata
-            .as_deref()
-            .unwrap_or_default()
-            .to_owned(),
+        metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
     };
-    state.coordinator.offsets.commit(
-        group,
-        topic,
-        partition.partition_index,
-        committed,
-        engine.limits(),
-    )
+    state.coordinator.offsets.commit(group, topic, partition.partition_index, committed, engine.limits())
 }
 
 fn committed(
@@ -85,9 +75,7 @@ fn committed(
                 .with_error_code(code_of(&commit(&topic.name, partition)))
         });
         let rows = rows.collect();
-        OffsetCommitResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(rows)
+        OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(rows)
     };
     topics.iter().map(topic).collect()
 }
@@ -127,11 +115,7 @@ impl Serve for OffsetFetchRequest {
             answered(topic.name.clone(), rows.collect())
         });
         let topics = topics.collect();
-        Ok(Some(
-            OffsetFetchResponse::default()
-                .with_error_code(error.code())
-                .with_topics(topics),
-        ))
+        Ok(Some(OffsetFetchResponse::default().with_error_code(error.code()).with_topics(topics)))
     }
 }
 
@@ -148,9 +132,7 @@ fn all(offsets: &Offsets, group: &str) -> Vec<OffsetFetchResponseTopic> {
 }
 
 fn answered(name: TopicName, rows: Vec<OffsetFetchResponsePartition>) -> OffsetFetchResponseTopic {
-    OffsetFetchResponseTopic::default()
-        .with_name(name)
-        .with_partitions(rows)
+    OffsetFetchResponseTopic::default().with_name(name).with_partitions(rows)
 }
 
 fn position(index: i32, committed: Option<&Committed>) -> OffsetFetchResponsePartition {

@@ -29,12 +29,7 @@ impl Serve for ProduceRequest {
         let checked: Vec<_> = self
             .topic_data
             .iter()
-            .map(|topic| {
-                (
-                    &topic.name,
-                    topic.partition_data.iter().map(check).collect::<Vec<_>>(),
-                )
-            })
+            .map(|topic| (&topic.name, topic.partition_data.iter().map(check).collect::<Vec<_>>()))
             .collect();
         let mut failed = false;
         let responses = engine.with(|state| {
@@ -53,13 +48,9 @@ impl Serve for ProduceRequest {
             checked
                 .into_iter()
                 .map(|(name, partitions)| {
-                    let rows = partitions
-                        .into_iter()
-                        .map(|(index, batch)| append(name, index, batch))
-                        .collect();
-                    TopicProduceResponse::default()
-                        .with_name(name.clone())
-                        .with_partition_responses(rows)
+                    let rows =
+                        partitions.into_iter().map(|(index, batch)| append(name, index, batch)).collect();
+                    TopicProduceResponse::default().with_name(name.clone()).with_partition_responses(rows)
                 })
                 .collect()
         })?;
@@ -78,19 +69,14 @@ impl Serve for ProduceRequest {
         let topics = self.topic_data.into_iter().map(|topic| {
             let row = |data: &PartitionProduceData| partition_response(data.index, Err((error, None)));
             let rows = topic.partition_data.iter().map(row).collect();
-            TopicProduceResponse::default()
-                .with_name(topic.name)
-                .with_partition_responses(rows)
+            TopicProduceResponse::default().with_name(topic.name).with_partition_responses(rows)
         });
         Ok(Some(ProduceResponse::default().with_responses(topics.collect())))
     }
 }
 
 fn check(data: &PartitionProduceData) -> (i32, Result<Batch, BatchError>) {
-    (
-        data.index,
-        Batch::check(data.records.as_deref().unwrap_or_default()),
-    )
+    (data.index, Batch::check(data.records.as_deref().unwrap_or_default()))
 }
 
 fn partition_response(

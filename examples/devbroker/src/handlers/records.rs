@@ -30,9 +30,7 @@ impl Serve for ListOffsetsRequest {
 
     async fn serve(self, engine: &Engine, call: &Call) -> Result<Option<Self::Response>, HangUp> {
         let topics = engine.with(|state| {
-            list_offsets(call, self.topics, |topic, partition| {
-                find(state, topic, partition)
-            })
+            list_offsets(call, self.topics, |topic, partition| find(state, topic, partition))
         })?;
         Ok(Some(ListOffsetsResponse::default().with_topics(topics)))
     }
@@ -61,9 +59,7 @@ fn list_offsets(
                 .with_leader_epoch(if known { EPOCH } else { -1 })
         });
         let rows = rows.collect();
-        ListOffsetsTopicResponse::default()
-            .with_name(topic.name)
-            .with_partitions(rows)
+        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(rows)
     };
     topics.into_iter().map(topic).collect()
 }
@@ -115,9 +111,7 @@ fn delete_records(
                 .with_low_watermark(result.unwrap_or(-1))
         });
         let rows = rows.collect();
-        DeleteRecordsTopicResult::default()
-            .with_name(topic.name)
-            .with_partitions(rows)
+        DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(rows)
     };
     topics.into_iter().map(topic).collect()
 }

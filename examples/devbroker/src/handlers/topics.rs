@@ -53,13 +53,12 @@ impl Serve for CreateTopicsRequest {
         let names: Vec<TopicName> = self.topics.iter().map(|topic| topic.name.clone()).collect();
         let (unique, repeated) = split_repeated(&names);
         let topics = engine.with(|state| {
-            let created = self
-                .topics
-                .into_iter()
-                .filter(|topic| unique.contains(topic.name.as_str()))
-                .map(|topic| match create(engine, state, &topic, self.validate_only) {
-                    Ok((partitions, config)) => created(topic.name, partitions, &config),
-                    Err(error) => not_created(topic.name, error.code(), error.to_string()),
+            let created =
+                self.topics.into_iter().filter(|topic| unique.contains(topic.name.as_str())).map(|topic| {
+                    match create(engine, state, &topic, self.validate_only) {
+                        Ok((partitions, config)) => created(topic.name, partitions, &config),
+                        Err(error) => not_created(topic.name, error.code(), error.to_string()),
+                    }
                 });
             let refused = |name: &&str| {
                 let error = Refused::Twice;
@@ -72,9 +71,7 @@ impl Serve for CreateTopicsRequest {
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {
         let refused = |topic: CreatableTopic| not_created(topic.name, error, error.to_string());
-        Ok(Some(
-            CreateTopicsResponse::default().with_topics(self.topics.into_iter().map(refused).collect()),
-        ))
+        Ok(Some(CreateTopicsResponse::default().with_topics(self.topics.into_iter().map(refused).collect())))
     }
 }
 
@@ -96,19 +93,12 @@ fn create(
     validate_only: bool,
 ) -> Result<(usize, TopicConfig), Refused> {
     let partitions = partitions(engine, topic)?;
-    let entries = topic
-        .configs
-        .iter()
-        .map(|config| (&*config.name, config.value.as_deref()));
+    let entries = topic.configs.iter().map(|config| (&*config.name, config.value.as_deref()));
     let config = TopicConfig::parse(entries)?;
     if validate_only {
-        state
-            .topics
-            .may_create(&topic.name, partitions, engine.limits())?;
+        state.topics.may_create(&topic.name, partitions, engine.limits())?;
     } else {
-        state
-            .topics
-            .create(&topic.name, partitions, config.clone(), engine.limits())?;
+        state.topics.create(&topic.name, partitions, config.clone(), engine.limits())?;
     }
     Ok((partitions, config))
 }
@@ -131,14 +121,9 @@ fn partitions(engine: &Engine, topic: &CreatableTopic) -> Result<usize, Refused>
 }
 
 fn assigned(assignments: &[CreatableReplicaAssignment]) -> Option<usize> {
-    let indexes: BTreeSet<i32> = assignments
-        .iter()
-        .map(|assignment| assignment.partition_index)
-        .collect();
+    let indexes: BTreeSet<i32> = assignments.iter().map(|assignment| assignment.partition_index).collect();
     let contiguous = indexes.iter().copied().eq((0..).take(assignments.len()));
-    let here = assignments
-        .iter()
-        .all(|assignment| assignment.broker_ids == [NODE_ID]);
+    let here = assignments.iter().all(|assignment| assignment.broker_ids == [NODE_ID]);
     (contiguous && here).then_some(assignments.len())
 }
 
@@ -185,11 +170,7 @@ impl Serve for DeleteTopicsRequest {
     }
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {
-        let responses = self
-            .topic_names
-            .into_iter()
-            .map(|name| deletion(name, Some(error)))
-            .collect();
+        let responses = self.topic_names.into_iter().map(|name| deletion(name, Some(error))).collect();
         Ok(Some(DeleteTopicsResponse::default().with_responses(responses)))
     }
 }

@@ -20,20 +20,13 @@ fn table(error: i16) -> ApiVersionsResponse {
             .with_min_version(*versions.start())
             .with_max_version(*versions.end())
     };
-    ApiVersionsResponse::default()
-        .with_error_code(error)
-        .with_api_keys(Api::ALL.iter().map(row).collect())
+    ApiVersionsResponse::default().with_error_code(error).with_api_keys(Api::ALL.iter().map(row).collect())
 }
 
 /// The answer to `ApiVersions` in a version that is not served: version 0, error 35, and the table to choose from
 /// (KIP-511).
 pub(crate) fn versions_unknown(correlation: i32) -> Result<Bytes, WireError> {
-    wire::encode_as(
-        Api::ApiVersions,
-        0,
-        correlation,
-        &table(ResponseError::UnsupportedVersion.code()),
-    )
+    wire::encode_as(Api::ApiVersions, 0, correlation, &table(ResponseError::UnsupportedVersion.code()))
 }
 
 impl Serve for ApiVersionsRequest {
@@ -62,11 +55,7 @@ impl Serve for InitProducerIdRequest {
             state.next_producer_id = id.checked_add(1).unwrap_or(0);
             id
         })?;
-        Ok(Some(
-            InitProducerIdResponse::default()
-                .with_producer_id(ProducerId(id))
-                .with_producer_epoch(0),
-        ))
+        Ok(Some(InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0)))
     }
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {

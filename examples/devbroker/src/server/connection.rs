@@ -28,16 +28,9 @@ pub(crate) async fn serve(engine: &Engine, mut stream: TcpStream) {
 async fn serve_one(engine: &Engine, stream: &mut TcpStream) -> Result<(), HangUp> {
     let length = receive_length(engine, stream).await?;
     let permits = u32::try_from(length).map_err(|_| HangUp)?;
-    let in_flight = engine
-        .frame_budget
-        .acquire_many(permits)
-        .await
-        .map_err(|_| HangUp)?;
+    let in_flight = engine.frame_budget.acquire_many(permits).await.map_err(|_| HangUp)?;
     let frame = receive(engine, stream, length).await?;
-    engine
-        .counters
-        .bytes_in
-        .fetch_add(4 + u64::from(permits), Ordering::Relaxed);
+    engine.counters.bytes_in.fetch_add(4 + u64::from(permits), Ordering::Relaxed);
     let answer = {
         let answering = answer(engine, frame);
         tokio::pin!(answering);
@@ -85,21 +78,16 @@ async fn receive(engine: &Engine, stream: &mut TcpStream, length: usize) -> Resu
         }
         Ok(frame.freeze())
     };
-    timeout(engine.limits().transfer, reading)
-        .await
-        .unwrap_or_else(|_| {
-            bump(&engine.counters.timed_out);
-            Err(HangUp)
-        })
+    timeout(engine.limits().transfer, reading).await.unwrap_or_else(|_| {
+        bump(&engine.counters.timed_out);
+        Err(HangUp)
+    })
 }
 
 async fn send(engine: &Engine, stream: &mut TcpStream, answer: &[u8]) -> Result<(), HangUp> {
     match timeout(engine.limits().transfer, stream.write_all(answer)).await {
         Ok(Ok(())) => {
-            engine
-                .counters
-                .bytes_out
-                .fetch_add(answer.len() as u64, Ordering::Relaxed);
+            engine.counters.bytes_out.fetch_add(answer.len() as u64, Ordering::Relaxed);
             Ok(())
         }
         Ok(Err(_)) => Err(HangUp),
@@ -122,22 +110,17 @@ async fn hung_up(stream: &TcpStream) {
 /// The whole way of one frame, faults included. `None` if no answer is due.
 pub(crate) async fn answer(engine: &Engine, frame: Bytes) -> Result<Option<Bytes>, HangUp> {
     let malformed = |error: WireError| {
-        match error {
-            WireError::Encode { .. } => bump(&engine.counters.unencodable),
-            _ => bump(&engine.counters.malformed),
-        }
+        engine.counters.unanswered(&error);
         HangUp
     };
     match wire::open(frame).map_err(malformed)? {
-        Opened::UnknownApiVersions { correlation } => handlers::versions_unknown(correlation)
-            .map(Some)
-            .map_err(malformed),
+        Opened::UnknownApiVersions { correlation } => {
+            handlers::versions_unknown(correlation).map(Some).map_err(malformed)
+        }
         Opened::Call(call, body) => {
             engine.counters.request(call.api);
             let fault = engine.faults.strike(call.api, &call.client);
-            answer_struck(engine, &call, body, fault)
-                .await?
-                .map_err(malformed)
+            answer_struck(engine, &call, body, fault).await?.map_err(malformed)
         }
     }
 }

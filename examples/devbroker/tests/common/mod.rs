@@ -22,39 +22,23 @@ pub(crate) async fn client(broker: &Broker) -> Client {
         base: 2.0,
         deadline: Some(Duration::from_secs(2)),
     };
-    ClientBuilder::new(vec![broker.bootstrap()])
-        .backoff_config(backoff)
-        .build()
-        .await
-        .unwrap()
+    ClientBuilder::new(vec![broker.bootstrap()]).backoff_config(backoff).build().await.unwrap()
 }
 
 pub(crate) async fn partition(client: &Client, topic: &str, index: i32) -> Arc<PartitionClient> {
-    Arc::new(
-        client
-            .partition_client(topic, index, UnknownTopicHandling::Error)
-            .await
-            .unwrap(),
-    )
+    Arc::new(client.partition_client(topic, index, UnknownTopicHandling::Error).await.unwrap())
 }
 
 /// Creates `topic` with one partition and returns a client for it.
 pub(crate) async fn topic(broker: &Broker, topic: &str) -> Arc<PartitionClient> {
     let client = client(broker).await;
-    client
-        .controller_client()
-        .unwrap()
-        .create_topic(topic, 1, 1, 5_000)
-        .await
-        .unwrap();
+    client.controller_client().unwrap().create_topic(topic, 1, 1, 5_000).await.unwrap();
     partition(&client, topic, 0).await
 }
 
 /// The wall clock, in the milliseconds that Kafka keeps.
 pub(crate) fn now() -> DateTime<Utc> {
-    let since_epoch = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     DateTime::from_timestamp_millis(i64::try_from(since_epoch.as_millis()).unwrap()).unwrap()
 }
 
@@ -63,21 +47,13 @@ pub(crate) fn record(value: impl Into<Vec<u8>>) -> Record {
 }
 
 pub(crate) fn record_at(value: impl Into<Vec<u8>>, timestamp: DateTime<Utc>) -> Record {
-    Record {
-        key: None,
-        value: Some(value.into()),
-        headers: BTreeMap::new(),
-        timestamp,
-    }
+    Record { key: None, value: Some(value.into()), headers: BTreeMap::new(), timestamp }
 }
 
 /// Appends one batch with these values and returns the offsets.
 pub(crate) async fn produce(partition: &PartitionClient, values: &[&str]) -> Vec<i64> {
     let records = values.iter().map(|value| record(*value)).collect();
-    partition
-        .produce(records, Compression::NoCompression)
-        .await
-        .unwrap()
+    partition.produce(records, Compression::NoCompression).await.unwrap()
 }
 
 /// The values from `offset` on, without waiting.
@@ -88,10 +64,7 @@ pub(crate) async fn fetch(partition: &PartitionClient, offset: i64) -> Vec<(i64,
 
 pub(crate) fn values(records: &[RecordAndOffset]) -> Vec<(i64, String)> {
     let value = |record: &Record| String::from_utf8(record.value.clone().unwrap_or_default()).unwrap();
-    records
-        .iter()
-        .map(|one| (one.offset, value(&one.record)))
-        .collect()
+    records.iter().map(|one| (one.offset, value(&one.record))).collect()
 }
 
 /// The protocol error inside an rskafka error, if there is one.

@@ -23,10 +23,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn connect(broker: &Broker) -> Self {
-        Wire {
-            stream: TcpStream::connect(broker.addr()).await.unwrap(),
-            correlation: 0,
-        }
+        Wire { stream: TcpStream::connect(broker.addr()).await.unwrap(), correlation: 0 }
     }
 
     /// Sends a request without waiting for its answer.
@@ -41,10 +38,7 @@ impl Wire {
             .encode(&mut frame, R::header_version(version))
             .unwrap();
         request.encode(&mut frame, version).unwrap();
-        self.stream
-            .write_i32(i32::try_from(frame.len()).unwrap())
-            .await
-            .unwrap();
+        self.stream.write_i32(i32::try_from(frame.len()).unwrap()).await.unwrap();
         self.stream.write_all(&frame).await.unwrap();
     }
 
@@ -69,18 +63,14 @@ impl Wire {
     /// Creates a topic with one partition and returns the error code.
     pub(crate) async fn create_topic(&mut self, topic: &str, configs: &[(&str, &str)]) -> i16 {
         let config = |&(name, value): &(&str, &str)| {
-            CreatableTopicConfig::default()
-                .with_name(text(name))
-                .with_value(Some(text(value)))
+            CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
         };
         let topic = CreatableTopic::default()
             .with_name(name(topic))
             .with_num_partitions(1)
             .with_replication_factor(1)
             .with_configs(configs.iter().map(config).collect());
-        let request = CreateTopicsRequest::default()
-            .with_topics(vec![topic])
-            .with_timeout_ms(5_000);
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000);
         self.call(5, &request).await.unwrap().topics[0].error_code
     }
 }
