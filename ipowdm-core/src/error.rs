@@ -50,6 +50,14 @@ codes! {
     UnknownVop = "unknown_vop",
     /// The agent is not known.
     UnknownAgent = "unknown_agent",
+    /// The operation is not known, or was forgotten some time after it ended.
+    UnknownOperation = "unknown_operation",
+    /// The service has no such path.
+    UnknownPath = "unknown_path",
+    /// The path does not take this method.
+    MethodNotAllowed = "method_not_allowed",
+    /// The content type or encoding of the body is not one that is read here.
+    UnsupportedMediaType = "unsupported_media_type",
     /// The region is not known or not online.
     NoRegion = "no_region",
     /// Source and destination are the same PoP.

@@ -1,0 +1,36 @@
+//! The REST surfaces: LinkDB (port 8000), slice manager (8082), controller (8083).
+//!
+//! Each is an [`axum::Router`] over the library's own types, to be mounted in a program of yours or handed to [`serve()`].
+//! Every error of every service is one JSON object ([`ApiError`]) with the HTTP status that [`status_of`] has for its code.
+//!
+//! # Limits
+//! Bodies up to 1 MiB (413 beyond), 30 s a request (504; a body must arrive within 10 s, else 408), 256 requests in flight
+//! (429) and as many with `?wait=`. A request that changes something is carried out to its end even when its client has gone.
+//!
+//! # No authentication yet
+//! Whoever reaches a service may do everything that it offers, so serve on the loopback address (the defaults below are) and
+//! put an authenticating proxy before it where other machines must reach it. No CORS header is ever sent: pages of other
+//! origins cannot read these services from a browser.
+
+mod error;
+pub mod extract;
+mod guard;
+mod serve;
+
+pub use error::{ApiError, status_of};
+pub use guard::guarded;
+pub use serve::{Served, serve};
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where the LinkDB service listens unless told otherwise.
+pub const LINKDB_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+
+/// Where the slice manager service listens unless told otherwise.
+pub const SLICE_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8082);
+
+/// Where a controller service listens unless told otherwise.
+pub const CONTROLLER_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8083);
+
+#[cfg(test)]
+mod tests;
