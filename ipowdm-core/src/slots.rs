@@ -10,9 +10,44 @@ pub const MAX_WORDS: usize = 24;
 
 /// The free bits of one fibre over a [`Raster`]. Bits beyond the raster read as occupied.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredSlots")]
 pub struct Slots {
     words: heapless::Vec<u64, MAX_WORDS>,
     bits: u16,
+}
+
+/// A bitmap as it comes from outside, not yet known to be one.
+#[derive(Deserialize)]
+struct StoredSlots {
+    words: heapless::Vec<u64, MAX_WORDS>,
+    bits: u16,
+}
+
+/// The words of a stored bitmap do not match its number of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{words} words are not a bitmap of {bits} bits, or bits beyond its end are set")]
+pub struct NotABitmap {
+    /// Words found.
+    words: usize,
+    /// Bits stated.
+    bits: u16,
+}
+
+impl TryFrom<StoredSlots> for Slots {
+    type Error = NotABitmap;
+
+    fn try_from(stored: StoredSlots) -> Result<Self, NotABitmap> {
+        let StoredSlots { words, bits } = stored;
+        let beyond = match bits % 64 {
+            0 => 0,
+            used => u64::MAX << used,
+        };
+        let whole = words.len() == usize::from(bits).div_ceil(64);
+        if !whole || words.last().is_some_and(|last| last & beyond != 0) {
+            return Err(NotABitmap { words: words.len(), bits });
+        }
+        Ok(Self { words, bits })
+    }
 }
 
 /// A change that the bitmap cannot take because of what is in it.
@@ -261,6 +296,16 @@ mod tests {
         assert_eq!(slots.release(4, 4), Err(SlotsError::AlreadyFree { bit: 4 }));
         assert_eq!(slots.take(780, 8), Err(SlotsError::OutOfRaster { first: 780, end: 788, bits: 784 }));
         assert_eq!(slots, before);
+    }
+
+    #[test]
+    fn a_stored_bitmap_is_checked_when_read() {
+        let read = |text: &str| serde_json::from_str::<Slots>(text);
+        assert_eq!(read(r#"{"words":[7],"bits":3}"#).unwrap(), Slots::all_free(3));
+        assert!(read(r#"{"words":[],"bits":784}"#).is_err());
+        assert!(read(r#"{"words":[0,0],"bits":64}"#).is_err());
+        assert!(read(r#"{"words":[8],"bits":3}"#).is_err());
+        assert_eq!(read(r#"{"words":[18446744073709551615],"bits":64}"#).unwrap(), Slots::all_free(64));
     }
 
     /// The definition, without any cleverness.

@@ -126,6 +126,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether this transaction has written or deleted the record: what is derived from it is not committed state.
+    #[must_use]
+    pub fn has_written<T: Record>(&self, key: &Key<T>) -> bool {
+        self.writes.contains_key(key.raw())
+    }
+
     fn want(&mut self, want: Want) -> StoreError {
         self.wants.push(want);
         StoreError::NotLoaded

@@ -1,0 +1,297 @@
+//! Allocation: ports, the first path with room, the lowest legal slot, in one transaction.
+
+use super::{
+    AllocationRequest, Direction, Grant, Hop, LinkDb, LinkDbError, MAX_PATHS, Path, PortChoice, Tuning,
+};
+use crate::paths::{DensePath, PathTable};
+use crate::spectrum::{Incarnation, LinkSpectrum, PortClaim, SlotOwner, VopConnection, VopGrant};
+use crate::store::Tx;
+use crate::topology::Port;
+use ipowdm_core::capability::GridRange;
+use ipowdm_core::grid::FlexSlot;
+use ipowdm_core::ids::LinkId;
+use ipowdm_core::slots::{Slots, first_fit};
+use ipowdm_core::units::{Frequency, Length};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Which centres a request may get, apart from what is free.
+struct Legal {
+    width_m: u16,
+    width_mhz: u32,
+    frequency: Option<Frequency>,
+    tuning: Tunable,
+    grant: VopGrant,
+}
+
+enum Tunable {
+    Raster,
+    Ranges(Vec<Vec<GridRange>>),
+    Grid(ipowdm_core::grid::Grid),
+}
+
+impl Legal {
+    /// Whether both modules can tune to the centre, and it is the one asked for where one was.
+    fn tunes(&self, centre: Frequency) -> bool {
+        self.frequency.is_none_or(|asked| asked == centre)
+            && match &self.tuning {
+                Tunable::Raster => true,
+                Tunable::Grid(grid) => grid.channel(centre).is_ok(),
+                Tunable::Ranges(modules) => {
+                    modules.iter().all(|ranges| ranges.iter().any(|range| range.holds(centre)))
+                }
+            }
+    }
+
+    fn holds(&self, centre: Frequency) -> bool {
+        self.tunes(centre) && self.grant.holds(centre, self.width_mhz)
+    }
+}
+
+/// The spectrum of the links looked at so far.
+type Seen = HashMap<u32, LinkSpectrum>;
+
+impl LinkDb {
+    /// Allocates in a transaction of its own, see [`LinkDb::allocate_in`].
+    ///
+    /// # Errors
+    /// As [`LinkDb::allocate_in`].
+    pub async fn allocate(&self, request: AllocationRequest) -> Result<Grant, LinkDbError> {
+        self.store.transact(|tx| self.allocate_in(tx, &request)).await
+    }
+
+    /// Takes ports and spectrum for a connection: the first of the `k` shortest paths on which a legal slot is free on
+    /// both fibres of every link, and there the slot of the lowest centre. All of it, or nothing.
+    ///
+    /// A connection that has a grant for an equal request keeps it.
+    ///
+    /// # Errors
+    /// [`LinkDbError`]; [`LinkDbError::AlreadyExists`] where the connection has a grant for another request. The caller's
+    /// transaction must not commit after an error.
+    pub fn allocate_in(&self, tx: &mut Tx, request: &AllocationRequest) -> Result<Grant, LinkDbError> {
+        self.check(request)?;
+        let key = Grant::key(&request.connection_id);
+        if let Some(grant) = tx.get(&key)? {
+            if grant.request == *request {
+                return Ok(grant);
+            }
+            return Err(LinkDbError::AlreadyExists { what: format!("connection {}", request.connection_id) });
+        }
+        let vop_grant = tx
+            .get(&VopGrant::key(&request.vop))?
+            .ok_or_else(|| LinkDbError::UnknownVop { vop: request.vop.to_string() })?;
+        let table = self.paths_in(tx)?;
+        let node = |pop: &ipowdm_core::ids::PopId| {
+            table.graph().node(pop).ok_or_else(|| LinkDbError::UnknownPop { pop: pop.to_string() })
+        };
+        let (source, destination) = (node(&request.source.pop)?, node(&request.destination.pop)?);
+        let source_port = self.choose_port_in(tx, &request.vop, &request.source)?;
+        let destination_port = self.choose_port_in(tx, &request.vop, &request.destination)?;
+        let legal = Legal {
+            width_m: request.width_m,
+            width_mhz: u32::from(request.width_m) * 12_500,
+            frequency: request.frequency,
+            tuning: tunable(request, source_port.as_ref(), destination_port.as_ref())?,
+            grant: vop_grant,
+        };
+        let paths = table.between(source, destination, usize::from(request.k));
+        let (path, slot, seen) = self.first_path_in(tx, &table, &paths, &legal)?.ok_or_else(|| {
+            if paths.is_empty() {
+                let (from, to) = (&request.source.pop, &request.destination.pop);
+                LinkDbError::NoPath { source_pop: from.to_string(), destination_pop: to.to_string() }
+            } else {
+                self.why_not(&legal, paths.len())
+            }
+        })?;
+        let frequency = slot.centre().ok_or_else(|| inconsistent("a slot of the band has no centre"))?;
+        let path = if source > destination { path.reversed() } else { path };
+        let grant = Grant {
+            request: request.clone(),
+            incarnation: Incarnation(tx.version()),
+            path: describe(&table, &path)?,
+            slot,
+            frequency,
+            source_port: source_port.map(|port| port.at),
+            destination_port: destination_port.map(|port| port.at),
+        };
+        self.take_in(tx, &grant, &path, seen)?;
+        tx.put(&key, &grant)?;
+        Ok(grant)
+    }
+
+    fn check(&self, request: &AllocationRequest) -> Result<(), LinkDbError> {
+        let invalid = |field, reason: String| Err(LinkDbError::Invalid { field, reason });
+        if request.source.pop == request.destination.pop {
+            return Err(LinkDbError::SamePop { pop: request.source.pop.to_string() });
+        }
+        let widest = self.raster.bits() / 2;
+        if request.width_m == 0 || request.width_m > widest {
+            return invalid("width_m", format!("{} is not in 1..={widest}", request.width_m));
+        }
+        if request.k == 0 || request.k > MAX_PATHS {
+            return invalid("k", format!("{} is not in 1..={MAX_PATHS}", request.k));
+        }
+        let ends = [&request.source.port, &request.destination.port];
+        if request.tuning == Tuning::OfPorts && ends.contains(&&PortChoice::None) {
+            return invalid("tuning", "the ports decide, but an end claims no port".to_owned());
+        }
+        if let Some(frequency) = request.frequency
+            && FlexSlot::around(frequency, request.width_m).is_none()
+        {
+            return Err(LinkDbError::OffRaster { frequency: frequency.to_string() });
+        }
+        Ok(())
+    }
+
+    /// The first path with room, the slot on it, and the spectrum of all links looked at.
+    fn first_path_in(
+        &self,
+        tx: &mut Tx,
+        table: &PathTable,
+        paths: &[DensePath],
+        legal: &Legal,
+    ) -> Result<Option<(DensePath, FlexSlot, Seen)>, LinkDbError> {
+        let mut seen = Seen::new();
+        for path in paths {
+            let mut free = Slots::all_free(self.raster.bits());
+            for &edge in &path.edges {
+                let spectrum = match seen.entry(edge) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(self.spectrum_in(tx, link_of(table, edge)?)?),
+                };
+                free.intersect(&spectrum.a_to_b);
+                free.intersect(&spectrum.b_to_a);
+            }
+            if let Some(slot) = first_fit(&free, self.raster, legal.width_m, |centre| legal.holds(centre)) {
+                return Ok(Some((path.clone(), slot, seen)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether it is the modules, the grant or the traffic that leaves no slot.
+    fn why_not(&self, legal: &Legal, paths: usize) -> LinkDbError {
+        let width_mhz = legal.width_mhz;
+        let empty = Slots::all_free(self.raster.bits());
+        let fits =
+            |rule: &dyn Fn(Frequency) -> bool| first_fit(&empty, self.raster, legal.width_m, rule).is_some();
+        if !fits(&|centre| legal.tunes(centre)) {
+            LinkDbError::NoCommonChannel { width_mhz }
+        } else if !fits(&|centre| legal.holds(centre)) {
+            LinkDbError::NotGranted { vop: legal.grant.vop.to_string(), width_mhz }
+        } else {
+            LinkDbError::NoSpectrum { paths, width_mhz }
+        }
+    }
+
+    /// Writes the slot, its owners, the port claims and the index.
+    fn take_in(
+        &self,
+        tx: &mut Tx,
+        grant: &Grant,
+        path: &DensePath,
+        mut seen: Seen,
+    ) -> Result<(), LinkDbError> {
+        let (first, count) = self.bits_of(grant.slot)?;
+        let owner = grant.owner();
+        for (edge, hop) in path.edges.iter().zip(&grant.path.hops) {
+            let mut spectrum = seen.remove(edge).ok_or_else(|| inconsistent("a path uses a link twice"))?;
+            for fibre in [&mut spectrum.a_to_b, &mut spectrum.b_to_a] {
+                fibre.take(first, count).map_err(|error| LinkDbError::Inconsistent {
+                    what: format!("the slot found on link {} cannot be taken: {error}", hop.link),
+                })?;
+            }
+            tx.put(&LinkSpectrum::key(&hop.link), &spectrum)?;
+            tx.put(&SlotOwner::key(&hop.link, first), &SlotOwner { owner: owner.clone(), slot: grant.slot })?;
+        }
+        for port in grant.ports() {
+            tx.put(&PortClaim::key(port), &PortClaim { owner: owner.clone() })?;
+        }
+        tx.put(&VopConnection::key(&grant.request.vop, &owner.connection_id), &VopConnection)?;
+        Ok(())
+    }
+
+    /// The spectrum of a link; all free where there is no record.
+    pub(super) fn spectrum_in(&self, tx: &mut Tx, link: &LinkId) -> Result<LinkSpectrum, LinkDbError> {
+        let stored = tx.get(&LinkSpectrum::key(link))?;
+        self.on_raster(link, stored)
+    }
+
+    /// A stored spectrum, checked to be on the raster of this LinkDB.
+    pub(super) fn on_raster(
+        &self,
+        link: &LinkId,
+        stored: Option<LinkSpectrum>,
+    ) -> Result<LinkSpectrum, LinkDbError> {
+        let Some(spectrum) = stored else { return Ok(LinkSpectrum::free(self.raster)) };
+        let bits = self.raster.bits();
+        if spectrum.raster != self.raster || spectrum.a_to_b.bits() != bits || spectrum.b_to_a.bits() != bits
+        {
+            return Err(LinkDbError::Inconsistent {
+                what: format!("the spectrum of link {link} is stored on another raster"),
+            });
+        }
+        Ok(spectrum)
+    }
+
+    pub(super) fn bits_of(&self, slot: FlexSlot) -> Result<(u16, u16), LinkDbError> {
+        self.raster.bits_of(slot).ok_or_else(|| LinkDbError::Inconsistent {
+            what: format!("slot n = {}, m = {} is outside the band", slot.n, slot.m),
+        })
+    }
+}
+
+/// The tunable channels of both ends.
+fn tunable(
+    request: &AllocationRequest,
+    source: Option<&Port>,
+    destination: Option<&Port>,
+) -> Result<Tunable, LinkDbError> {
+    Ok(match &request.tuning {
+        Tuning::Raster => Tunable::Raster,
+        Tuning::Grid(grid) => Tunable::Grid(*grid),
+        Tuning::Modules { source, destination } => Tunable::Ranges(vec![source.clone(), destination.clone()]),
+        Tuning::OfPorts => {
+            let mut modules = Vec::with_capacity(2);
+            for port in [source, destination].into_iter().flatten() {
+                let capability = port
+                    .capability
+                    .as_ref()
+                    .ok_or_else(|| LinkDbError::UnknownCapability { port: port.at.to_string() })?;
+                modules.push(capability.grids.to_vec());
+            }
+            Tunable::Ranges(modules)
+        }
+    })
+}
+
+fn inconsistent(what: &str) -> LinkDbError {
+    LinkDbError::Inconsistent { what: what.to_owned() }
+}
+
+fn link_of(table: &PathTable, edge: u32) -> Result<&LinkId, LinkDbError> {
+    table.graph().link(edge).ok_or_else(|| inconsistent("a path uses a link that its graph does not have"))
+}
+
+/// A path in terms of ids.
+pub(super) fn describe(table: &PathTable, path: &DensePath) -> Result<Path, LinkDbError> {
+    let graph = table.graph();
+    let pops: Option<Vec<_>> = path.nodes.iter().map(|&node| graph.pop(node).cloned()).collect();
+    let hops: Option<Vec<_>> = path
+        .edges
+        .iter()
+        .zip(path.nodes.iter())
+        .map(|(&edge, &from)| {
+            let (a, _) = graph.ends(edge)?;
+            let direction = if a == from { Direction::AToB } else { Direction::BToA };
+            Some(Hop { link: graph.link(edge)?.clone(), direction })
+        })
+        .collect();
+    match (pops, hops) {
+        (Some(pops), Some(hops)) => {
+            let length = Length::from_metres(u32::try_from(path.length).unwrap_or(u32::MAX));
+            Ok(Path { pops, hops, length })
+        }
+        _ => Err(inconsistent("a path leaves its graph")),
+    }
+}

@@ -1,0 +1,151 @@
+//! LinkDB: the resource database behind every virtual operator.
+//!
+//! [`LinkDb`] is a thin façade over a [`Store`](crate::store::Store). Every operation exists twice: as an async method that is a
+//! transaction of its own, and as a method ending in `_in` that takes part in a caller's transaction, so that a controller
+//! writes its connection record and its outbox messages together with the spectrum.
+//!
+//! * [`LinkDb::allocate`] takes ports and the same slot on both fibres of every link of the first path that has room, or
+//!   nothing at all. It is idempotent by connection id.
+//! * [`LinkDb::release`] gives back exactly what the connection owns, checked against the owner records.
+//!
+//! ```
+//! use ipowdm_core::grid::{Grid, SpectrumWindow};
+//! use ipowdm_core::ids::{ConnectionId, LinkId, PopId, VopId};
+//! use ipowdm_core::units::{Frequency, Length};
+//! use ipowdm_ctl_lib::linkdb::{AllocationRequest, Endpoint, LinkDb, Tuning};
+//! use ipowdm_ctl_lib::spectrum::VopGrant;
+//! use ipowdm_ctl_lib::store::Store;
+//! use ipowdm_ctl_lib::topology::{FibreLink, Pop};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let db = LinkDb::new(Store::memory());
+//! let (bern, brig) = (PopId::new("bern")?, PopId::new("brig")?);
+//! db.add_pop(Pop::new(bern.clone())).await?;
+//! db.add_pop(Pop::new(brig.clone())).await?;
+//! let link = LinkId::new("bern-brig")?;
+//! db.add_link(FibreLink::new(link.clone(), bern.clone(), brig.clone(), Length::from_metres(84_500))).await?;
+//! let window = SpectrumWindow { low: Frequency::from_mhz(193_000_000), high: Frequency::from_mhz(194_000_000) };
+//! let vop = VopId::new("vOp2")?;
+//! db.set_vop_grant(VopGrant { vop: vop.clone(), windows: vec![window] }).await?;
+//!
+//! let request = AllocationRequest {
+//!     connection_id: ConnectionId::new("BERN-BRIG-1")?,
+//!     vop,
+//!     source: Endpoint::at(bern),
+//!     destination: Endpoint::at(brig),
+//!     width_m: 6, // 75 GHz
+//!     tuning: Tuning::Grid(Grid::Ghz75),
+//!     frequency: None,
+//!     k: 5,
+//! };
+//! let grant = db.allocate(request.clone()).await?;
+//! assert_eq!(grant.frequency.mhz(), 193_100_000);
+//! assert_eq!(db.allocate(request.clone()).await?, grant); // the same request again: the same grant
+//! assert_eq!(db.utilisation(&link).await?.used_a_to_b, 12);
+//!
+//! assert!(db.release(&request.connection_id).await?.is_some());
+//! assert!(db.release(&request.connection_id).await?.is_none());
+//! assert_eq!(db.utilisation(&link).await?.used_a_to_b, 0);
+//! # Ok(()) }
+//! ```
+
+mod allocate;
+mod error;
+mod inventory;
+mod ports;
+mod release;
+mod request;
+#[cfg(test)]
+mod tests;
+mod views;
+mod vops;
+
+pub use error::LinkDbError;
+pub use request::{AllocationRequest, Direction, Endpoint, Grant, Hop, MAX_PATHS, Path, PortChoice, Tuning};
+pub use views::{PortStatus, SpectrumMap, TopologyView};
+
+use crate::paths::{Graph, PathTable};
+use crate::store::{Prefix, Store, Tx};
+use crate::topology::{FibreLink, Pop, TopologyEpoch};
+use ipowdm_core::grid::Raster;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The resource database: a cheap handle, to be cloned freely.
+#[derive(Debug, Clone)]
+pub struct LinkDb {
+    store: Store,
+    raster: Raster,
+    /// The paths of the newest topology seen.
+    paths: Arc<RwLock<Option<KeptPaths>>>,
+}
+
+/// The path table of one topology.
+#[derive(Debug)]
+struct KeptPaths {
+    epoch: TopologyEpoch,
+    table: Arc<PathTable>,
+}
+
+impl LinkDb {
+    /// LinkDB over the C band of [`Raster::C_BAND`].
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self::with_raster(store, Raster::C_BAND)
+    }
+
+    /// LinkDB over another band. The band of a store must not change while connections exist: each spectrum record names
+    /// its raster, and one of another raster is refused.
+    #[must_use]
+    pub fn with_raster(store: Store, raster: Raster) -> Self {
+        Self { store, raster, paths: Arc::default() }
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The band.
+    #[must_use]
+    pub const fn raster(&self) -> Raster {
+        self.raster
+    }
+
+    /// The path table of the topology as the transaction sees it. The epoch is read in the transaction, so a commit that
+    /// used the table fails if the topology has changed.
+    fn paths_in(&self, tx: &mut Tx) -> Result<Arc<PathTable>, LinkDbError> {
+        let key = TopologyEpoch::key();
+        let epoch = tx.get(&key)?.unwrap_or_default();
+        // A transaction that has changed the topology itself sees a state that may never be committed.
+        let own = tx.has_written(&key);
+        if !own && let Some(table) = self.kept_paths(epoch) {
+            return Ok(table);
+        }
+        let pops = tx.scan(&Prefix::<Pop>::all())?;
+        let links = tx.scan(&Prefix::<FibreLink>::all())?;
+        let table = Arc::new(PathTable::new(Graph::new(
+            pops.into_iter().map(|(_, pop)| pop.id),
+            links
+                .into_iter()
+                .filter(|(_, link)| link.is_usable())
+                .map(|(_, link)| (link.id, link.a, link.b, link.length)),
+        )?));
+        if !own {
+            self.keep_paths(epoch, &table);
+        }
+        Ok(table)
+    }
+
+    fn kept_paths(&self, epoch: TopologyEpoch) -> Option<Arc<PathTable>> {
+        let kept = self.paths.read().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|kept| kept.epoch == epoch).map(|kept| Arc::clone(&kept.table))
+    }
+
+    fn keep_paths(&self, epoch: TopologyEpoch, table: &Arc<PathTable>) {
+        let mut kept = self.paths.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_none_or(|kept| kept.epoch < epoch) {
+            *kept = Some(KeptPaths { epoch, table: Arc::clone(table) });
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Which port a connection gets at an end.
+
+use super::{Endpoint, LinkDb, LinkDbError, PortChoice};
+use crate::paths::natural_cmp;
+use crate::spectrum::PortClaim;
+use crate::store::{Prefix, Tx};
+use crate::topology::Port;
+use ipowdm_core::ids::{PopId, PortRef, VopId};
+use std::collections::HashSet;
+
+impl LinkDb {
+    /// The port to claim at an end; `None` where none is asked for.
+    pub(super) fn choose_port_in(
+        &self,
+        tx: &mut Tx,
+        vop: &VopId,
+        end: &Endpoint,
+    ) -> Result<Option<Port>, LinkDbError> {
+        match &end.port {
+            PortChoice::None => Ok(None),
+            PortChoice::AnyFree => {
+                let free = free_ports_in(tx, vop, &end.pop)?.into_iter().next();
+                free.map(Some)
+                    .ok_or_else(|| LinkDbError::NoFreePort { pop: end.pop.to_string(), vop: vop.to_string() })
+            }
+            PortChoice::Exact { router_id, port_id } => {
+                let at = PortRef {
+                    pop_id: end.pop.clone(),
+                    router_id: router_id.clone(),
+                    port_id: port_id.clone(),
+                };
+                exact_port_in(tx, vop, &at).map(Some)
+            }
+        }
+    }
+}
+
+fn exact_port_in(tx: &mut Tx, vop: &VopId, at: &PortRef) -> Result<Port, LinkDbError> {
+    let port = tx.get(&Port::key(at))?.ok_or_else(|| LinkDbError::UnknownPort { port: at.to_string() })?;
+    // Whose it is comes first: a tenant learns nothing about another tenant's connections.
+    if port.vop.as_ref() != Some(vop) {
+        return Err(LinkDbError::ForeignPort { port: at.to_string(), vop: vop.to_string() });
+    }
+    if let Some(PortClaim { owner }) = tx.get(&PortClaim::key(at))? {
+        return Err(LinkDbError::PortOccupied { port: at.to_string(), by: owner.connection_id.to_string() });
+    }
+    Ok(port)
+}
+
+/// The free ports of a virtual operator in a PoP, in natural order of router and port.
+fn free_ports_in(tx: &mut Tx, vop: &VopId, pop: &PopId) -> Result<Vec<Port>, LinkDbError> {
+    let ports = tx.scan(&Prefix::<Port>::under(&[pop.as_str()]))?;
+    let claims = tx.scan(&Prefix::<PortClaim>::under(&[pop.as_str()]))?;
+    let claimed: HashSet<_> = claims.iter().map(|(key, _)| key.parts()).collect();
+    let free =
+        ports.iter().filter(|(key, port)| port.vop.as_ref() == Some(vop) && !claimed.contains(&key.parts()));
+    Ok(in_natural_order(free.map(|(_, port)| port.clone()).collect()))
+}
+
+/// Sorts ports by router, then port, digits as numbers.
+pub(super) fn in_natural_order(mut ports: Vec<Port>) -> Vec<Port> {
+    ports.sort_by(|a, b| {
+        natural_cmp(a.at.router_id.as_str(), b.at.router_id.as_str())
+            .then_with(|| natural_cmp(a.at.port_id.as_str(), b.at.port_id.as_str()))
+    });
+    ports
+}

@@ -1,0 +1,170 @@
+//! What is asked of LinkDB and what it grants.
+
+use crate::spectrum::{Incarnation, Owner};
+use crate::store::{Key, Record};
+use ipowdm_core::capability::GridRange;
+use ipowdm_core::grid::{FlexSlot, Grid};
+use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, PortRef, RouterId, VopId};
+use ipowdm_core::units::{Frequency, Length};
+use serde::{Deserialize, Serialize};
+
+/// Most candidate paths of one request.
+pub const MAX_PATHS: u16 = 64;
+
+/// Which port to claim at an end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PortChoice {
+    /// None: spectrum only.
+    None,
+    /// The first free port of the virtual operator in the PoP, in natural order of router and port.
+    AnyFree,
+    /// This one.
+    Exact {
+        /// The router.
+        router_id: RouterId,
+        /// The port on it.
+        port_id: PortId,
+    },
+}
+
+/// One end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The PoP.
+    pub pop: PopId,
+    /// The port to claim there.
+    pub port: PortChoice,
+}
+
+impl Endpoint {
+    /// An end without a port.
+    #[must_use]
+    pub const fn at(pop: PopId) -> Self {
+        Self { pop, port: PortChoice::None }
+    }
+
+    /// An end at any free port.
+    #[must_use]
+    pub const fn any_free(pop: PopId) -> Self {
+        Self { pop, port: PortChoice::AnyFree }
+    }
+
+    /// An end at this port.
+    #[must_use]
+    pub fn port(at: PortRef) -> Self {
+        let PortRef { pop_id, router_id, port_id } = at;
+        Self { pop: pop_id, port: PortChoice::Exact { router_id, port_id } }
+    }
+}
+
+/// Which centre frequencies the modules at both ends can tune to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tuning {
+    /// Every n of the 6.25 GHz raster.
+    Raster,
+    /// The channels of one grid.
+    Grid(Grid),
+    /// What both of these can do.
+    Modules {
+        /// The grids of the module at the source.
+        source: Vec<GridRange>,
+        /// The grids of the module at the destination.
+        destination: Vec<GridRange>,
+    },
+    /// What the modules in the claimed ports can do, as LinkDB knows it; both ends must claim a port.
+    OfPorts,
+}
+
+/// A request for spectrum, and ports, between two PoPs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocationRequest {
+    /// The connection. The same id with the same request gets the same grant.
+    pub connection_id: ConnectionId,
+    /// On whose behalf: ports and windows are checked against this operator's.
+    pub vop: VopId,
+    /// One end.
+    pub source: Endpoint,
+    /// The other end.
+    pub destination: Endpoint,
+    /// Width in units of 12.5 GHz, at least 1 (the m of G.694.1).
+    pub width_m: u16,
+    /// Which centres are legal.
+    pub tuning: Tuning,
+    /// The centre to take; `None` for the lowest that fits.
+    pub frequency: Option<Frequency>,
+    /// Candidate paths, 1 to [`MAX_PATHS`].
+    pub k: u16,
+}
+
+/// Which way a link is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From its end a to its end b.
+    AToB,
+    /// From its end b to its end a.
+    BToA,
+}
+
+/// One link of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The link.
+    pub link: LinkId,
+    /// Which way light from source to destination goes.
+    pub direction: Direction,
+}
+
+/// A path from source to destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// PoPs, both ends included.
+    pub pops: Vec<PopId>,
+    /// The link between each PoP and the next.
+    pub hops: Vec<Hop>,
+    /// Length of all links.
+    pub length: Length,
+}
+
+/// What a connection owns: a path, a slot on both fibres of all its links, ports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What was asked.
+    pub request: AllocationRequest,
+    /// Which life of the connection id this is.
+    pub incarnation: Incarnation,
+    /// The path.
+    pub path: Path,
+    /// The slot, the same on every link and both fibres.
+    pub slot: FlexSlot,
+    /// The centre of the slot.
+    pub frequency: Frequency,
+    /// The port claimed at the source.
+    pub source_port: Option<PortRef>,
+    /// The port claimed at the destination.
+    pub destination_port: Option<PortRef>,
+}
+
+impl Grant {
+    /// The key of a connection's grant.
+    #[must_use]
+    pub fn key(connection: &ConnectionId) -> Key<Self> {
+        Key::new(&[connection.as_str()])
+    }
+
+    /// The owner named in the records of everything that the connection holds.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        Owner { connection_id: self.request.connection_id.clone(), incarnation: self.incarnation }
+    }
+
+    /// The claimed ports.
+    pub fn ports(&self) -> impl Iterator<Item = &PortRef> {
+        self.source_port.iter().chain(&self.destination_port)
+    }
+}
+
+impl Record for Grant {
+    const KIND: &'static str = "grant";
+    const VERSION: u8 = 1;
+}

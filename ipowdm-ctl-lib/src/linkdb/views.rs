@@ -1,0 +1,249 @@
+//! Reading LinkDB: everything below one version each.
+
+use super::allocate::describe;
+use super::ports::in_natural_order;
+use super::{Grant, LinkDb, LinkDbError, MAX_PATHS, Path};
+use crate::paths::natural_cmp;
+use crate::spectrum::{LinkSpectrum, Owner, PortClaim, SlotOwner, Utilisation, VopGrant};
+use crate::store::{Prefix, Snapshot};
+use crate::topology::{FibreLink, Pop, Port, Router};
+use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortRef, VopId};
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// A port and who is on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortStatus {
+    /// The port.
+    pub port: Port,
+    /// The connection on it.
+    pub occupied_by: Option<Owner>,
+}
+
+/// Everything there is, as of one version. Lists are in natural order of ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TopologyView {
+    /// PoPs.
+    pub pops: Vec<Pop>,
+    /// Routers.
+    pub routers: Vec<Router>,
+    /// Ports.
+    pub ports: Vec<PortStatus>,
+    /// Fibre links.
+    pub links: Vec<FibreLink>,
+    /// What connections own.
+    pub grants: Vec<Grant>,
+}
+
+/// The spectrum of one link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpectrumMap {
+    /// The link.
+    pub link: LinkId,
+    /// What is free on each fibre.
+    pub spectrum: LinkSpectrum,
+    /// Slots in use, lowest first.
+    pub owners: Vec<SlotOwner>,
+}
+
+impl LinkDb {
+    /// What a connection owns.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn grant(&self, connection: &ConnectionId) -> Result<Option<Grant>, LinkDbError> {
+        Ok(self.store.get(&Grant::key(connection)).await?)
+    }
+
+    /// The windows of a virtual operator.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn vop_grant(&self, vop: &VopId) -> Result<Option<VopGrant>, LinkDbError> {
+        Ok(self.store.get(&VopGrant::key(vop)).await?)
+    }
+
+    /// The PoPs.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn pops(&self) -> Result<Vec<Pop>, LinkDbError> {
+        pops(&mut self.store.snapshot().await?).await
+    }
+
+    /// The fibre links.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn links(&self) -> Result<Vec<FibreLink>, LinkDbError> {
+        links(&mut self.store.snapshot().await?).await
+    }
+
+    /// One port and who is on it.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPort`], [`LinkDbError::Store`]
+    pub async fn port(&self, at: &PortRef) -> Result<PortStatus, LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let port = snapshot.get(&Port::key(at)).await?;
+        let port = port.ok_or_else(|| LinkDbError::UnknownPort { port: at.to_string() })?;
+        let occupied_by = snapshot.get(&PortClaim::key(at)).await?.map(|claim| claim.owner);
+        Ok(PortStatus { port, occupied_by })
+    }
+
+    /// The free ports of a virtual operator in each of two PoPs, in the order in which they are chosen.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPop`], [`LinkDbError::Store`]
+    pub async fn free_ports(
+        &self,
+        vop: &VopId,
+        a: &PopId,
+        b: &PopId,
+    ) -> Result<(Vec<Port>, Vec<Port>), LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let at_a = free_ports(&mut snapshot, vop, a).await?;
+        let at_b = free_ports(&mut snapshot, vop, b).await?;
+        Ok((at_a, at_b))
+    }
+
+    /// Everything there is.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn topology(&self) -> Result<TopologyView, LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let routers = snapshot.scan(&Prefix::<Router>::all()).await?;
+        let mut routers: Vec<Router> = routers.into_iter().map(|(_, router)| router).collect();
+        routers.sort_by(|a, b| {
+            natural_cmp(a.at.pop_id.as_str(), b.at.pop_id.as_str())
+                .then_with(|| natural_cmp(a.at.router_id.as_str(), b.at.router_id.as_str()))
+        });
+        let grants = snapshot.scan(&Prefix::<Grant>::all()).await?;
+        let mut grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
+        grants
+            .sort_by(|a, b| natural_cmp(a.request.connection_id.as_str(), b.request.connection_id.as_str()));
+        Ok(TopologyView {
+            pops: pops(&mut snapshot).await?,
+            routers,
+            ports: ports(&mut snapshot).await?,
+            links: links(&mut snapshot).await?,
+            grants,
+        })
+    }
+
+    /// The spectrum of a link and who owns what of it.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownLink`], [`LinkDbError::Store`]
+    pub async fn spectrum(&self, link: &LinkId) -> Result<SpectrumMap, LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let spectrum = self.spectrum_at(&mut snapshot, link).await?;
+        let owners = snapshot.scan(&SlotOwner::on(link)).await?;
+        let owners = owners.into_iter().map(|(_, owner)| owner).collect();
+        Ok(SpectrumMap { link: link.clone(), spectrum, owners })
+    }
+
+    /// How full a link is.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownLink`], [`LinkDbError::Store`]
+    pub async fn utilisation(&self, link: &LinkId) -> Result<Utilisation, LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        Ok(Utilisation::of(&self.spectrum_at(&mut snapshot, link).await?))
+    }
+
+    /// How full every link is, in natural order of links.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn utilisations(&self) -> Result<Vec<(LinkId, Utilisation)>, LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let mut figures = Vec::new();
+        for link in links(&mut snapshot).await? {
+            let stored = snapshot.get(&LinkSpectrum::key(&link.id)).await?;
+            let spectrum = self.on_raster(&link.id, stored)?;
+            figures.push((link.id, Utilisation::of(&spectrum)));
+        }
+        Ok(figures)
+    }
+
+    /// The candidate paths between two PoPs, in the order in which they are tried; at most `k`, and at most [`MAX_PATHS`].
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPop`], [`LinkDbError::SamePop`], [`LinkDbError::Store`]
+    pub async fn candidate_paths(
+        &self,
+        source: &PopId,
+        destination: &PopId,
+        k: u16,
+    ) -> Result<Vec<Path>, LinkDbError> {
+        if source == destination {
+            return Err(LinkDbError::SamePop { pop: source.to_string() });
+        }
+        let table = self.store.transact(|tx| self.paths_in(tx)).await?;
+        let node = |pop: &PopId| {
+            table.graph().node(pop).ok_or_else(|| LinkDbError::UnknownPop { pop: pop.to_string() })
+        };
+        let (from, to) = (node(source)?, node(destination)?);
+        let paths = table.between(from, to, usize::from(k.min(MAX_PATHS)));
+        let oriented = paths.iter().map(|path| if from > to { path.reversed() } else { path.clone() });
+        oriented.map(|path| describe(&table, &path)).collect()
+    }
+
+    async fn spectrum_at(&self, snapshot: &mut Snapshot, link: &LinkId) -> Result<LinkSpectrum, LinkDbError> {
+        if snapshot.get(&FibreLink::key(link)).await?.is_none() {
+            return Err(LinkDbError::UnknownLink { link: link.to_string() });
+        }
+        let stored = snapshot.get(&LinkSpectrum::key(link)).await?;
+        self.on_raster(link, stored)
+    }
+}
+
+async fn pops(snapshot: &mut Snapshot) -> Result<Vec<Pop>, LinkDbError> {
+    let mut pops: Vec<Pop> =
+        snapshot.scan(&Prefix::<Pop>::all()).await?.into_iter().map(|(_, pop)| pop).collect();
+    pops.sort_by(|a, b| natural_cmp(a.id.as_str(), b.id.as_str()));
+    Ok(pops)
+}
+
+async fn links(snapshot: &mut Snapshot) -> Result<Vec<FibreLink>, LinkDbError> {
+    let mut links: Vec<FibreLink> =
+        snapshot.scan(&Prefix::<FibreLink>::all()).await?.into_iter().map(|(_, link)| link).collect();
+    links.sort_by(|a, b| natural_cmp(a.id.as_str(), b.id.as_str()));
+    Ok(links)
+}
+
+async fn ports(snapshot: &mut Snapshot) -> Result<Vec<PortStatus>, LinkDbError> {
+    let claims = snapshot.scan(&Prefix::<PortClaim>::all()).await?;
+    let mut owners: HashMap<Vec<&str>, &PortClaim> =
+        claims.iter().map(|(key, claim)| (key.parts(), claim)).collect();
+    let stored = snapshot.scan(&Prefix::<Port>::all()).await?;
+    let mut ports: Vec<PortStatus> = stored
+        .iter()
+        .map(|(key, port)| PortStatus {
+            port: port.clone(),
+            occupied_by: owners.remove(&key.parts()).map(|claim| claim.owner.clone()),
+        })
+        .collect();
+    ports.sort_by(|a, b| {
+        let (a, b) = (&a.port.at, &b.port.at);
+        natural_cmp(a.pop_id.as_str(), b.pop_id.as_str())
+            .then_with(|| natural_cmp(a.router_id.as_str(), b.router_id.as_str()))
+            .then_with(|| natural_cmp(a.port_id.as_str(), b.port_id.as_str()))
+    });
+    Ok(ports)
+}
+
+async fn free_ports(snapshot: &mut Snapshot, vop: &VopId, pop: &PopId) -> Result<Vec<Port>, LinkDbError> {
+    if snapshot.get(&Pop::key(pop)).await?.is_none() {
+        return Err(LinkDbError::UnknownPop { pop: pop.to_string() });
+    }
+    let mut free = Vec::new();
+    for (_, port) in snapshot.scan(&Prefix::<Port>::under(&[pop.as_str()])).await? {
+        if port.vop.as_ref() == Some(vop) && snapshot.get(&PortClaim::key(&port.at)).await?.is_none() {
+            free.push(port);
+        }
+    }
+    Ok(in_natural_order(free))
+}

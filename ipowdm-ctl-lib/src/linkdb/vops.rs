@@ -1,0 +1,119 @@
+//! Virtual operators: their spectrum and their ports.
+
+use super::{Grant, LinkDb, LinkDbError};
+use crate::spectrum::{PortClaim, VopConnection, VopGrant};
+use crate::store::Tx;
+use crate::topology::Port;
+use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
+
+impl LinkDb {
+    /// Sets a virtual operator's windows in a transaction of its own, see [`LinkDb::set_vop_grant_in`].
+    ///
+    /// # Errors
+    /// As [`LinkDb::set_vop_grant_in`].
+    pub async fn set_vop_grant(&self, grant: VopGrant) -> Result<(), LinkDbError> {
+        self.store.transact(|tx| self.set_vop_grant_in(tx, &grant)).await
+    }
+
+    /// Sets the windows of a virtual operator.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Invalid`] for an empty window; [`LinkDbError::LiveConnections`] where a connection of the operator
+    /// would lie outside the new windows.
+    pub fn set_vop_grant_in(&self, tx: &mut Tx, grant: &VopGrant) -> Result<(), LinkDbError> {
+        if let Some(window) = grant.windows.iter().find(|window| window.low >= window.high) {
+            let reason = format!("{} … {} is empty", window.low, window.high);
+            return Err(LinkDbError::Invalid { field: "windows", reason });
+        }
+        for live in self.connections_of_in(tx, &grant.vop)? {
+            if !grant.holds(live.frequency, live.slot.width_mhz()) {
+                return Err(live_connections(&grant.vop, &live.request.connection_id));
+            }
+        }
+        tx.put(&VopGrant::key(&grant.vop), grant)?;
+        Ok(())
+    }
+
+    /// Withdraws the windows of a virtual operator; nothing happens where it has none.
+    ///
+    /// # Errors
+    /// [`LinkDbError::LiveConnections`]
+    pub fn remove_vop_grant_in(&self, tx: &mut Tx, vop: &VopId) -> Result<(), LinkDbError> {
+        if let Some(live) = self.connections_of_in(tx, vop)?.first() {
+            return Err(live_connections(vop, &live.request.connection_id));
+        }
+        tx.delete(&VopGrant::key(vop));
+        Ok(())
+    }
+
+    /// The grants of all connections of a virtual operator, in order of their ids.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]
+    pub fn connections_of_in(&self, tx: &mut Tx, vop: &VopId) -> Result<Vec<Grant>, LinkDbError> {
+        let mut grants = Vec::new();
+        for (entry, _) in tx.scan(&VopConnection::of(vop))? {
+            let connection = entry.parts().last().and_then(|id| ConnectionId::new(id).ok());
+            let grant = match &connection {
+                Some(connection) => tx.get(&Grant::key(connection))?,
+                None => None,
+            };
+            grants.push(grant.ok_or_else(|| LinkDbError::Inconsistent {
+                what: format!("index entry {entry} names no grant"),
+            })?);
+        }
+        Ok(grants)
+    }
+
+    /// Assigns a port to a virtual operator in a transaction of its own, see [`LinkDb::assign_port_in`].
+    ///
+    /// # Errors
+    /// As [`LinkDb::assign_port_in`].
+    pub async fn assign_port(&self, at: &PortRef, vop: &VopId) -> Result<(), LinkDbError> {
+        self.store.transact(|tx| self.assign_port_in(tx, at, vop)).await
+    }
+
+    /// Assigns a port to a virtual operator; nothing happens where it has it.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPort`]; [`LinkDbError::InUse`] where another operator has it.
+    pub fn assign_port_in(&self, tx: &mut Tx, at: &PortRef, vop: &VopId) -> Result<(), LinkDbError> {
+        let key = Port::key(at);
+        let mut port = tx.get(&key)?.ok_or_else(|| LinkDbError::UnknownPort { port: at.to_string() })?;
+        match &port.vop {
+            Some(holder) if holder == vop => Ok(()),
+            Some(holder) => Err(LinkDbError::InUse {
+                what: format!("port {at}"),
+                by: format!("virtual operator {holder}"),
+            }),
+            None => {
+                port.vop = Some(vop.clone());
+                Ok(tx.put(&key, &port)?)
+            }
+        }
+    }
+
+    /// Takes a port back from a virtual operator; nothing happens where it does not have it.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPort`]; [`LinkDbError::PortOccupied`] while a connection is on it.
+    pub fn unassign_port_in(&self, tx: &mut Tx, at: &PortRef, vop: &VopId) -> Result<(), LinkDbError> {
+        let key = Port::key(at);
+        let mut port = tx.get(&key)?.ok_or_else(|| LinkDbError::UnknownPort { port: at.to_string() })?;
+        if port.vop.as_ref() != Some(vop) {
+            return Ok(());
+        }
+        if let Some(PortClaim { owner }) = tx.get(&PortClaim::key(at))? {
+            return Err(LinkDbError::PortOccupied {
+                port: at.to_string(),
+                by: owner.connection_id.to_string(),
+            });
+        }
+        port.vop = None;
+        Ok(tx.put(&key, &port)?)
+    }
+}
+
+fn live_connections(vop: &VopId, connection: &ConnectionId) -> LinkDbError {
+    LinkDbError::LiveConnections { vop: vop.to_string(), connection: connection.to_string() }
+}
