@@ -12,13 +12,17 @@
 //! put an authenticating proxy before it where other machines must reach it. No CORS header is ever sent: pages of other
 //! origins cannot read these services from a browser.
 
+mod dto;
 mod error;
 pub mod extract;
 mod guard;
+mod health;
+mod linkdb;
 mod serve;
 
 pub use error::{ApiError, status_of};
 pub use guard::guarded;
+pub use linkdb::linkdb_router;
 pub use serve::{Served, serve};
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};

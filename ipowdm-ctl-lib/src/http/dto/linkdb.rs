@@ -1,0 +1,341 @@
+//! The JSON of the LinkDB surface.
+
+use super::{Text, frequency, ghz, km};
+use crate::linkdb::{Direction, Grant, PortStatus, SpectrumMap};
+use crate::spectrum::Utilisation;
+use crate::topology::{FibreLink, Pop, Router, Span, UpDown};
+use ipowdm_core::grid::{FlexSlot, RASTER_MHZ, Raster};
+use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, RouterId, RouterRef, VopId};
+use ipowdm_core::slots::Slots;
+use ipowdm_core::units::{Frequency, Length};
+use serde::{Deserialize, Serialize};
+
+/// Body of `POST /api/pops`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct NewPop {
+    pop_id: PopId,
+    name: Text<255>,
+    location: Text<255>,
+    operator: Option<Text<255>>,
+}
+
+impl From<NewPop> for Pop {
+    fn from(body: NewPop) -> Self {
+        Self {
+            name: body.name.0,
+            location: body.location.0,
+            operator: body.operator.map_or_else(|| "telco".to_owned(), |operator| operator.0),
+            ..Self::new(body.pop_id)
+        }
+    }
+}
+
+/// Body of `POST /api/links`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct NewLink {
+    link_id: LinkId,
+    pop_a: PopId,
+    pop_b: PopId,
+    #[serde(deserialize_with = "km")]
+    distance_km: Length,
+    fiber_type: Option<Text<63>>,
+}
+
+impl From<NewLink> for FibreLink {
+    fn from(body: NewLink) -> Self {
+        let mut link = Self::new(body.link_id, body.pop_a, body.pop_b, body.distance_km);
+        if let Some(fibre) = body.fiber_type {
+            link.fibre = fibre.0;
+        }
+        link
+    }
+}
+
+/// Body of `POST /api/routers`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct NewRouter {
+    pop_id: PopId,
+    router_id: RouterId,
+    description: Option<Text<255>>,
+}
+
+impl From<NewRouter> for Router {
+    fn from(body: NewRouter) -> Self {
+        let at = RouterRef { pop_id: body.pop_id, router_id: body.router_id };
+        Self { at, description: body.description.map(|text| text.0).unwrap_or_default() }
+    }
+}
+
+/// Body of `POST /api/interfaces`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct NewInterface {
+    pub(in crate::http) pop_id: PopId,
+    pub(in crate::http) router_id: RouterId,
+    pub(in crate::http) interface: PortId,
+}
+
+/// Body of `POST /api/connections/allocate`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct AllocateBody {
+    pub(in crate::http) connection_id: ConnectionId,
+    pub(in crate::http) pop_a: PopId,
+    pub(in crate::http) pop_b: PopId,
+    /// Gbit/s.
+    pub(in crate::http) bandwidth: u32,
+    pub(in crate::http) virtual_operator: VopId,
+    /// The centre to take, instead of the first that fits.
+    #[serde(default, deserialize_with = "frequency")]
+    pub(in crate::http) frequency: Option<Frequency>,
+}
+
+/// A PoP.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct PopJson {
+    pop_id: PopId,
+    name: String,
+    location: String,
+    operator: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latitude: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longitude: Option<f64>,
+}
+
+impl From<Pop> for PopJson {
+    fn from(pop: Pop) -> Self {
+        let degrees = |udeg: i32| f64::from(udeg) / 1e6;
+        Self {
+            pop_id: pop.id,
+            name: pop.name,
+            location: pop.location,
+            operator: pop.operator,
+            latitude: pop.coordinates.map(|at| degrees(at.latitude_udeg)),
+            longitude: pop.coordinates.map(|at| degrees(at.longitude_udeg)),
+        }
+    }
+}
+
+/// A stretch of fibre.
+#[derive(Debug, Serialize)]
+struct SpanJson {
+    length_km: f64,
+    loss_db: f64,
+}
+
+impl From<Span> for SpanJson {
+    fn from(span: Span) -> Self {
+        Self { length_km: span.length.km(), loss_db: span.loss.value() }
+    }
+}
+
+/// A fibre link.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct LinkJson {
+    link_id: LinkId,
+    pop_a: PopId,
+    pop_b: PopId,
+    distance_km: f64,
+    fiber_type: String,
+    admin_state: UpDown,
+    oper_state: UpDown,
+    spans: Vec<SpanJson>,
+}
+
+impl From<FibreLink> for LinkJson {
+    fn from(link: FibreLink) -> Self {
+        Self {
+            link_id: link.id,
+            pop_a: link.a,
+            pop_b: link.b,
+            distance_km: link.length.km(),
+            fiber_type: link.fibre,
+            admin_state: link.admin,
+            oper_state: link.oper,
+            spans: link.spans.into_iter().map(SpanJson::from).collect(),
+        }
+    }
+}
+
+/// A router.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct RouterJson {
+    pop_id: PopId,
+    router_id: RouterId,
+    description: String,
+}
+
+impl From<Router> for RouterJson {
+    fn from(router: Router) -> Self {
+        let RouterRef { pop_id, router_id } = router.at;
+        Self { pop_id, router_id, description: router.description }
+    }
+}
+
+/// A port. Frequencies and powers are those that its module can do; absent while that is not known.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct InterfaceJson {
+    pop_id: PopId,
+    router_id: RouterId,
+    interface: PortId,
+    virtual_operator: Option<VopId>,
+    connection_id: Option<ConnectionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_range: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tx_power_range: Option<[f64; 2]>,
+}
+
+impl From<PortStatus> for InterfaceJson {
+    fn from(status: PortStatus) -> Self {
+        let port = status.port;
+        let capability = port.capability.as_ref();
+        let window = capability.and_then(|capability| capability.tunable_window());
+        let power = capability.and_then(|capability| capability.tx_power);
+        Self {
+            pop_id: port.at.pop_id,
+            router_id: port.at.router_id,
+            interface: port.at.port_id,
+            virtual_operator: port.vop,
+            connection_id: status.occupied_by.map(|owner| owner.connection_id),
+            frequency_range: window.map(|window| [ghz(window.low), ghz(window.high)]),
+            tx_power_range: power.map(|range| [range.min.value(), range.max.value()]),
+        }
+    }
+}
+
+/// A slot of G.694.1. `frequency` is its centre in GHz.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct SlotJson {
+    n: i32,
+    m: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency: Option<f64>,
+    width_ghz: f64,
+}
+
+impl From<FlexSlot> for SlotJson {
+    fn from(slot: FlexSlot) -> Self {
+        Self {
+            n: slot.n,
+            m: slot.m,
+            frequency: slot.centre().map(ghz),
+            width_ghz: f64::from(slot.width_mhz()) / 1e3,
+        }
+    }
+}
+
+/// A link on the path of a connection.
+#[derive(Debug, Serialize)]
+struct HopJson {
+    link_id: LinkId,
+    direction: Direction,
+}
+
+/// What a connection owns in LinkDB.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct AllocationJson {
+    connection_id: ConnectionId,
+    pop_a: PopId,
+    pop_b: PopId,
+    virtual_operator: VopId,
+    status: &'static str,
+    /// Centre in GHz, as the reference has it.
+    frequency: f64,
+    frequency_mhz: u32,
+    slot: SlotJson,
+    path: Vec<HopJson>,
+    pops: Vec<PopId>,
+    distance_km: f64,
+    interface_a: Option<String>,
+    interface_b: Option<String>,
+}
+
+impl From<Grant> for AllocationJson {
+    fn from(grant: Grant) -> Self {
+        let hops = grant.path.hops.into_iter();
+        Self {
+            connection_id: grant.request.connection_id,
+            pop_a: grant.request.source.pop,
+            pop_b: grant.request.destination.pop,
+            virtual_operator: grant.request.vop,
+            status: "allocated",
+            frequency: ghz(grant.frequency),
+            frequency_mhz: grant.frequency.mhz(),
+            slot: grant.slot.into(),
+            path: hops.map(|hop| HopJson { link_id: hop.link, direction: hop.direction }).collect(),
+            pops: grant.path.pops,
+            distance_km: grant.path.length.km(),
+            interface_a: grant.source_port.map(|port| port.to_string()),
+            interface_b: grant.destination_port.map(|port| port.to_string()),
+        }
+    }
+}
+
+/// A run of free spectrum, in GHz.
+#[derive(Debug, Serialize)]
+struct RangeJson {
+    low: f64,
+    high: f64,
+}
+
+/// Who owns a slot of a link.
+#[derive(Debug, Serialize)]
+struct OwnerJson {
+    connection_id: ConnectionId,
+    #[serde(flatten)]
+    slot: SlotJson,
+}
+
+/// The spectrum of a link.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct SpectrumJson {
+    link_id: LinkId,
+    /// Edges of the band in GHz.
+    low: f64,
+    high: f64,
+    slot_width_ghz: f64,
+    total_slots: u16,
+    /// Occupied slots of the fibre from pop_a to pop_b, and of the one back.
+    used_slots_a_to_b: u16,
+    used_slots_b_to_a: u16,
+    /// Occupied share of both fibres, 0 to 1.
+    utilisation: f64,
+    largest_free_ghz: f64,
+    /// What is free on both fibres.
+    free: Vec<RangeJson>,
+    connections: Vec<OwnerJson>,
+}
+
+impl From<SpectrumMap> for SpectrumJson {
+    fn from(map: SpectrumMap) -> Self {
+        let raster = map.spectrum.raster;
+        let figures = Utilisation::of(&map.spectrum);
+        let mut both = map.spectrum.a_to_b;
+        both.intersect(&map.spectrum.b_to_a);
+        let owners = map.owners.into_iter();
+        Self {
+            link_id: map.link,
+            low: ghz(raster.window().low),
+            high: ghz(raster.window().high),
+            slot_width_ghz: step_ghz(),
+            total_slots: figures.bits,
+            used_slots_a_to_b: figures.used_a_to_b,
+            used_slots_b_to_a: figures.used_b_to_a,
+            utilisation: f64::from(figures.per_mille()) / 1e3,
+            largest_free_ghz: f64::from(figures.largest_free_run) * step_ghz(),
+            free: free_ranges(raster, &both),
+            connections: owners
+                .map(|owner| OwnerJson { connection_id: owner.owner.connection_id, slot: owner.slot.into() })
+                .collect(),
+        }
+    }
+}
+
+fn step_ghz() -> f64 {
+    f64::from(RASTER_MHZ) / 1e3
+}
+
+fn free_ranges(raster: Raster, free: &Slots) -> Vec<RangeJson> {
+    let edge = |bit: u16| ghz(raster.window().low) + f64::from(bit) * step_ghz();
+    free.runs().map(|(first, count)| RangeJson { low: edge(first), high: edge(first + count) }).collect()
+}

@@ -1,0 +1,242 @@
+use super::*;
+use crate::http::tests::client::Service;
+use crate::http::tests::outage::Breakable;
+use crate::spectrum::VopGrant;
+use crate::store::{Store, Version};
+use ipowdm_core::grid::SpectrumWindow;
+use ipowdm_core::ids::VopId;
+use ipowdm_core::units::Frequency;
+
+/// A service over a triangle of PoPs and one PoP apart; vOp2 may use `width_mhz` from 193 THz up.
+async fn service_with(width_mhz: u32) -> (Service, LinkDb) {
+    let db = LinkDb::new(Store::memory());
+    let service = Service::start(linkdb_router(db.clone())).await;
+    for pop in ["pop1", "pop2", "pop3", "island"] {
+        let body = json!({"pop_id": pop, "name": pop, "location": "here"});
+        service.post("/api/pops", &body).await.expect(200);
+    }
+    for (a, b, km) in [("pop1", "pop2", 80.0), ("pop2", "pop3", 100.5), ("pop1", "pop3", 250.0)] {
+        let id = format!("{a}-{b}");
+        let body = json!({"link_id": id, "pop_a": a, "pop_b": b, "distance_km": km});
+        service.post("/api/links", &body).await.expect(200);
+    }
+    let low = Frequency::from_mhz(193_000_000);
+    let window = SpectrumWindow { low, high: low.offset(i64::from(width_mhz)).unwrap() };
+    db.set_vop_grant(VopGrant { vop: VopId::new("vOp2").unwrap(), windows: vec![window] }).await.unwrap();
+    (service, db)
+}
+
+async fn service() -> (Service, LinkDb) {
+    service_with(1_000_000).await
+}
+
+async fn version(db: &LinkDb) -> Version {
+    db.store().snapshot().await.unwrap().version()
+}
+
+fn request(id: &str, a: &str, b: &str) -> Value {
+    json!({"connection_id": id, "pop_a": a, "pop_b": b, "bandwidth": 400, "virtual_operator": "vOp2"})
+}
+
+#[tokio::test]
+async fn s0_03_pops_links_and_topology_have_the_references_fields() {
+    let (service, _) = service().await;
+    let pops = service.get("/api/pops").await.expect(200);
+    assert_eq!(pops["count"], 4);
+    let pop = json!({"pop_id": "pop1", "name": "pop1", "location": "here", "operator": "telco"});
+    assert_eq!(pops["pops"][1], pop);
+    let links = service.get("/api/links").await.expect(200);
+    assert_eq!(links["count"], 3);
+    assert_eq!(links["links"][2]["distance_km"], 100.5);
+    assert_eq!(links["links"][2]["fiber_type"], "SMF");
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let topology = service.get("/api/topology").await.expect(200);
+    for (list, total, count) in
+        [("pops", "total_pops", 4), ("links", "total_links", 3), ("connections", "total_connections", 1)]
+    {
+        assert_eq!(topology[list].as_array().unwrap().len(), count);
+        assert_eq!(topology["summary"][total], count);
+    }
+    assert!(topology["summary"]["timestamp"].is_string());
+}
+
+#[tokio::test]
+async fn s0_03_the_same_connection_gets_the_same_slots_and_another_one_others() {
+    let (service, db) = service().await;
+    let first = service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    // 193.1 THz is the first channel of the 75 GHz grid whose slot lies whole in the grant.
+    assert_eq!(first["frequency"], 193_100.0);
+    assert_eq!(first["connection"]["status"], "allocated");
+    assert_eq!(first["connection"]["bandwidth"], 400);
+    assert_eq!(first["connection"]["path"], json!([{"link_id": "pop1-pop2", "direction": "a_to_b"}]));
+    let before = version(&db).await;
+    let again = service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    assert_eq!(again["connection"], first["connection"]);
+    assert_eq!(version(&db).await, before);
+    let second = service.post("/api/connections/allocate", &request("C-2", "pop1", "pop2")).await.expect(200);
+    assert_eq!(second["frequency"], 193_175.0);
+    // What is announced as available is what comes next.
+    assert_eq!(first["available_slots"][0], second["frequency"]);
+    let third = service.post("/api/connections/allocate", &request("C-3", "pop2", "pop1")).await.expect(200);
+    assert_eq!(second["available_slots"][0], third["frequency"]);
+}
+
+#[tokio::test]
+async fn s0_03_release_is_idempotent_and_frees_what_was_taken() {
+    let (service, db) = service().await;
+    let allocated =
+        service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    service.get("/api/connections/C-1").await.expect(200);
+    assert_eq!(service.delete("/api/connections/C-1").await.expect(200)["released"], true);
+    let after = version(&db).await;
+    assert_eq!(service.delete("/api/connections/C-1").await.expect(200)["released"], false);
+    assert_eq!(version(&db).await, after);
+    service.get("/api/connections/C-1").await.expect_error(404, "unknown_connection");
+    assert_eq!(service.get("/api/connections").await.expect(200)["count"], 0);
+    let other = service.post("/api/connections/allocate", &request("C-2", "pop1", "pop2")).await.expect(200);
+    assert_eq!(other["frequency"], allocated["frequency"]);
+}
+
+#[tokio::test]
+async fn a_link_tells_what_is_free_and_who_owns_the_rest() {
+    let (service, _) = service().await;
+    let empty = service.get("/api/links/pop1-pop2/spectrum").await.expect(200);
+    assert_eq!(empty["total_slots"], 784);
+    assert_eq!(empty["utilisation"], 0.0);
+    assert_eq!(empty["free"], json!([{"low": 191_250.0, "high": 196_150.0}]));
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let used = service.get("/api/links/pop1-pop2/spectrum").await.expect(200);
+    assert_eq!((&used["used_slots_a_to_b"], &used["used_slots_b_to_a"]), (&json!(12), &json!(12)));
+    assert_eq!(used["utilisation"], 0.015);
+    assert_eq!(
+        used["connections"],
+        json!([{"connection_id": "C-1", "n": 0, "m": 6, "frequency": 193_100.0, "width_ghz": 75.0}])
+    );
+    assert_eq!(
+        used["free"],
+        json!([{"low": 191_250.0, "high": 193_062.5}, {"low": 193_137.5, "high": 196_150.0}])
+    );
+    service.get("/api/links/nowhere/spectrum").await.expect_error(404, "unknown_link");
+}
+
+#[tokio::test]
+async fn routers_and_interfaces_are_added_once_and_listed() {
+    let (service, _) = service().await;
+    let router = json!({"pop_id": "pop1", "router_id": "router1"});
+    let interface = json!({"pop_id": "pop1", "router_id": "router1", "interface": "Ethernet48"});
+    service.post("/api/interfaces", &interface).await.expect_error(404, "unknown_router");
+    service
+        .post("/api/routers", &json!({"pop_id": "x", "router_id": "r"}))
+        .await
+        .expect_error(404, "unknown_pop");
+    service.post("/api/routers", &router).await.expect(201);
+    service.post("/api/routers", &router).await.expect_error(409, "already_exists");
+    let added = service.post("/api/interfaces", &interface).await.expect(201);
+    assert_eq!(added["interface"]["interface"], "Ethernet48");
+    assert_eq!(added["interface"]["connection_id"], json!(null));
+    service.post("/api/interfaces", &interface).await.expect_error(409, "already_exists");
+    assert_eq!(service.get("/api/routers").await.expect(200)["routers"][0]["router_id"], "router1");
+    assert_eq!(service.get("/api/interfaces").await.expect(200)["count"], 1);
+}
+
+#[tokio::test]
+async fn a_refused_request_says_why_and_changes_nothing() {
+    let (service, db) = service_with(150_000).await;
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let before = version(&db).await;
+    let pop = |id: &str| json!({"pop_id": id, "name": "n", "location": "l"});
+    let link = |id: &str, a: &str, b: &str, km: Value| json!({"link_id": id, "pop_a": a, "pop_b": b, "distance_km": km});
+    let with = |field: &str, value: Value| {
+        let mut body = request("C-9", "pop1", "pop2");
+        body[field] = value;
+        body
+    };
+    let (pops, links, allocate) = ("/api/pops", "/api/links", "/api/connections/allocate");
+    for (path, body, status, code) in [
+        (pops, pop("pop1"), 400, "already_exists"),
+        (pops, pop("pop 9"), 422, "invalid_field"),
+        (pops, json!({"pop_id": "pop9"}), 422, "invalid_field"),
+        (pops, json!({"pop_id": "pop9", "name": "x".repeat(256), "location": ""}), 422, "invalid_field"),
+        (links, link("pop1-pop2", "pop1", "pop2", json!(80)), 400, "already_exists"),
+        (links, link("l", "pop1", "nowhere", json!(80)), 404, "unknown_pop"),
+        (links, link("l", "pop1", "pop1", json!(80)), 400, "same_pop"),
+        (links, link("l", "pop1", "pop2", json!(-1)), 422, "invalid_field"),
+        (links, link("l", "pop1", "pop2", json!(1e300)), 422, "invalid_field"),
+        (links, link("l", "pop1", "pop2", json!("80")), 422, "invalid_field"),
+        (allocate, request("C-9", "pop1", "nowhere"), 404, "unknown_pop"),
+        (allocate, request("C-9", "pop1", "pop1"), 400, "same_pop"),
+        (allocate, request("C-9", "pop1", "island"), 409, "no_path"),
+        (allocate, request("C-1", "pop1", "pop3"), 409, "already_exists"),
+        (allocate, with("virtual_operator", json!("vOp9")), 404, "unknown_vop"),
+        (allocate, with("virtual_operator", json!("v_9")), 422, "invalid_field"),
+        (allocate, with("bandwidth", json!(0)), 422, "invalid_field"),
+        (allocate, with("bandwidth", json!(401)), 422, "invalid_field"),
+        (allocate, with("bandwidth", json!(-400)), 422, "invalid_field"),
+        (allocate, with("bandwidth", json!(400.5)), 422, "invalid_field"),
+        (allocate, with("bandwidth", json!("much")), 422, "invalid_field"),
+        (allocate, with("frequency", json!(193.100_001)), 422, "frequency_off_grid"),
+        (allocate, with("frequency", json!(195.1)), 403, "frequency_not_granted"),
+        (allocate, with("frequency", json!(1e300)), 422, "invalid_field"),
+    ] {
+        service.post(path, &body).await.expect_error(status, code);
+    }
+    assert_eq!(version(&db).await, before);
+}
+
+#[tokio::test]
+async fn a_full_link_refuses_the_next_connection_and_a_detour_takes_it() {
+    // Room for one channel of 75 GHz on each link: two paths join the triangle's corners.
+    let (service, db) = service_with(150_000).await;
+    let direct = service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    assert_eq!(direct["available_slots"], json!([]));
+    let detour = service.post("/api/connections/allocate", &request("C-2", "pop1", "pop2")).await.expect(200);
+    assert_eq!(detour["connection"]["pops"], json!(["pop1", "pop3", "pop2"]));
+    let before = version(&db).await;
+    let refused = service.post("/api/connections/allocate", &request("C-3", "pop1", "pop2")).await;
+    refused.expect_error(409, "no_spectrum");
+    assert_eq!(version(&db).await, before);
+}
+
+#[tokio::test]
+async fn a_lower_rate_takes_a_narrower_slot() {
+    let (service, _) = service().await;
+    let mut body = request("C-1", "pop1", "pop2");
+    body["bandwidth"] = json!(100);
+    let allocated = service.post("/api/connections/allocate", &body).await.expect(200);
+    assert_eq!(allocated["connection"]["slot"]["width_ghz"], 50.0);
+    assert_eq!(width_for(101).unwrap(), 6);
+    assert_eq!(width_for(400).unwrap(), 6);
+}
+
+#[tokio::test]
+async fn health_follows_the_store_down_and_up_again() {
+    let (store, backend) = Breakable::store();
+    let service = Service::start(linkdb_router(LinkDb::new(store))).await;
+    let healthy = service.get("/health").await.expect(200);
+    assert_eq!((&healthy["status"], &healthy["redis"]), (&json!("healthy"), &json!("connected")));
+    backend.set_broken(true);
+    let down = service.get("/health").await;
+    let body = down.expect(503);
+    assert_eq!((&body["status"], &body["redis"]), (&json!("unhealthy"), &json!("disconnected")));
+    assert_eq!(body["code"], "store_unavailable");
+    assert!(body["reasons"][0].as_str().unwrap().contains("connection refused"));
+    service.get("/api/pops").await.expect_error(503, "store_unavailable");
+    service
+        .post("/api/pops", &json!({"pop_id": "p", "name": "n", "location": "l"}))
+        .await
+        .expect_error(503, "store_unavailable");
+    assert_eq!(service.get("/").await.expect(200)["status"], "degraded");
+    backend.set_broken(false);
+    service.get("/health").await.expect(200);
+    assert_eq!(service.get("/").await.expect(200)["status"], "running");
+}
+
+#[tokio::test]
+async fn every_path_that_the_root_lists_is_there() {
+    let (service, _) = service().await;
+    let root = service.get("/").await.expect(200);
+    for path in root["endpoints"].as_array().unwrap() {
+        let answer = service.get(&path.as_str().unwrap().replace("{id}", "pop1-pop2")).await;
+        assert_ne!(answer.json()["code"], "unknown_path", "{path}");
+    }
+}
