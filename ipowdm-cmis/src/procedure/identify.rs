@@ -1,0 +1,499 @@
+//! Identification: what the module is, what it advertises, what it can do.
+
+use super::{Op, ProcError, Procedure, Reply, data, read};
+use crate::codes::{ModuleState, Observable, duration_limit};
+use crate::map::{Address, Block, Field, lower, page00, page01, page2f, page04, page20};
+use crate::time::Millis;
+use core::time::Duration;
+use heapless::{String, Vec};
+use ipowdm_core::capability::{ApplicationInfo, GridRange, ModuleCapability, PowerRange};
+use ipowdm_core::grid::Grid;
+use ipowdm_core::units::Power;
+
+/// The module's advertised maximum durations (01h:144, 167, 168).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Durations {
+    /// Data path initialisation.
+    pub dp_init: Duration,
+    /// Data path de-initialisation.
+    pub dp_deinit: Duration,
+    /// Module power up.
+    pub power_up: Duration,
+    /// Module power down.
+    pub power_down: Duration,
+    /// Transmitter on.
+    pub tx_on: Duration,
+    /// Transmitter off.
+    pub tx_off: Duration,
+}
+
+/// An advertised application with its lane options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Application {
+    /// Codes and lane counts.
+    pub info: ApplicationInfo,
+    /// Host lanes on which an instance may begin, lane 1 in bit 0.
+    pub host_assignment: u8,
+    /// Media lanes on which an instance may begin, lane 1 in bit 0.
+    pub media_assignment: u8,
+}
+
+/// One VDM instance of a descriptor page (20h-23h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VdmInstance {
+    /// Observable type code, see [`Observable`].
+    pub observable: u8,
+    /// Lane or data path, 0-based; 15 for the module.
+    pub lane: u8,
+    /// Threshold set in the group's threshold page.
+    pub threshold_set: u8,
+    /// Sample page, 24h-27h.
+    pub page: u8,
+    /// First byte of the sample.
+    pub byte: u8,
+}
+
+/// The part of a sample page that the sweep reads: from the first to the last instance it knows by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VdmSpan {
+    /// Sample page, 24h-27h.
+    pub page: u8,
+    /// First byte.
+    pub byte: u8,
+    /// Number of bytes.
+    pub len: u8,
+}
+
+/// What [`Identify`] ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleInfo {
+    /// SFF-8024 identifier, 00h:0.
+    pub identifier: u8,
+    /// CMIS revision, major and minor.
+    pub cmis_revision: (u8, u8),
+    /// Whether the memory is flat: lower memory and page 00h only.
+    pub flat_memory: bool,
+    /// Vendor name.
+    pub vendor_name: String<16>,
+    /// Part number.
+    pub part_number: String<16>,
+    /// Revision.
+    pub revision: String<2>,
+    /// Serial number.
+    pub serial_number: String<16>,
+    /// Date code, `YYMMDD` and lot.
+    pub date_code: String<8>,
+    /// Whether 00h:222 is the sum of 128-221.
+    pub identity_checksum_ok: bool,
+    /// Active firmware, major and minor; both 0 where the module does not say.
+    pub firmware: (u8, u8),
+    /// Media interface technology, 00h:212.
+    pub technology: u8,
+    /// Module state when read.
+    pub module_state: ModuleState,
+    /// Coherent pages (30h-4Fh) advertised, 01h:142.4.
+    pub coherent_pages: bool,
+    /// Tunable transmitter, 01h:155.6.
+    pub tunable: bool,
+    /// VDM pages advertised, 01h:142.6.
+    pub vdm: bool,
+    /// Number of lane banks.
+    pub banks: u8,
+    /// Advertised durations; `None` on flat memory.
+    pub durations: Option<Durations>,
+    /// Advertised applications with lane options, in the module's order.
+    pub applications: Vec<Application, 15>,
+    /// What the module can do, as the control plane plans with it.
+    pub capability: ModuleCapability,
+    /// VDM instances.
+    pub vdm_instances: Vec<VdmInstance, 256>,
+    /// Sample spans to read in a sweep, at most one for each group.
+    pub vdm_spans: Vec<VdmSpan, 4>,
+}
+
+impl ModuleInfo {
+    /// Whether the module is coherent: advertised coherent pages or a tunable laser, never a name.
+    #[must_use]
+    pub const fn is_coherent(&self) -> bool {
+        self.coherent_pages || self.tunable
+    }
+
+    /// The instance of an observable for a media lane (0-based), or for the module.
+    #[must_use]
+    pub fn instance(&self, observable: Observable, lane: u8) -> Option<&VdmInstance> {
+        self.vdm_instances
+            .iter()
+            .find(|i| i.observable == observable.code() && (i.lane == lane || i.lane == 15))
+    }
+
+    fn empty() -> Self {
+        Self {
+            identifier: 0,
+            cmis_revision: (0, 0),
+            flat_memory: false,
+            vendor_name: String::new(),
+            part_number: String::new(),
+            revision: String::new(),
+            serial_number: String::new(),
+            date_code: String::new(),
+            identity_checksum_ok: false,
+            firmware: (0, 0),
+            technology: 0,
+            module_state: ModuleState::Unknown(0),
+            coherent_pages: false,
+            tunable: false,
+            vdm: false,
+            banks: 1,
+            durations: None,
+            applications: Vec::new(),
+            capability: ModuleCapability { grids: Vec::new(), tx_power: None, applications: Vec::new() },
+            vdm_instances: Vec::new(),
+            vdm_spans: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Basics,
+    Lower,
+    Identity,
+    Advertisement,
+    Laser,
+    VdmGroups,
+    /// Descriptor page of this group, 0-3.
+    VdmDescriptors(u8),
+    Over,
+}
+
+/// Reads what the module is. Writes nothing but the page selection, and reads no clear-on-read flag.
+///
+/// ```text
+/// Basics → Lower → Identity ─flat→ Done
+///                     └→ Advertisement → Laser (if tunable) → VdmGroups (if VDM) → VdmDescriptors × groups → Done
+/// ```
+///
+/// A page that is advertised and yet not there counts as not advertised.
+#[derive(Debug)]
+pub struct Identify {
+    phase: Phase,
+    info: ModuleInfo,
+    vdm_groups: u8,
+    list_ended: bool,
+}
+
+impl Default for Identify {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const BASICS: (Address, u8) = (Address::lower(0), 8);
+/// From the active firmware to the last application descriptor; no clear-on-read register lies between.
+const LOWER: (Address, u8) = (Address::lower(39), 79);
+const IDENTITY: (Address, u8) = (Address::page(0x00, 128), 95);
+const ADVERTISEMENT: (Address, u8) = (Address::page(0x01, 128), 128);
+const LASER: (Address, u8) = (Address::page(0x04, 128), 74);
+const VDM_GROUPS: (Address, u8) = (Address::page(0x2F, 128), 1);
+
+impl Identify {
+    /// An identification that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { phase: Phase::Basics, info: ModuleInfo::empty(), vdm_groups: 0, list_ended: false }
+    }
+
+    fn place(phase: Phase) -> (Address, u8) {
+        match phase {
+            Phase::Basics | Phase::Over => BASICS,
+            Phase::Lower => LOWER,
+            Phase::Identity => IDENTITY,
+            Phase::Advertisement => ADVERTISEMENT,
+            Phase::Laser => LASER,
+            Phase::VdmGroups => VDM_GROUPS,
+            Phase::VdmDescriptors(group) => (Address::page(0x20 + group.min(3), 128), 128),
+        }
+    }
+
+    /// Takes the data of a phase; the next phase.
+    fn take(&mut self, phase: Phase, block: Block<'_>) -> Result<Phase, ProcError> {
+        Ok(match phase {
+            Phase::Basics => {
+                self.take_basics(block)?;
+                Phase::Lower
+            }
+            Phase::Lower => {
+                self.take_lower(block);
+                Phase::Identity
+            }
+            Phase::Identity => {
+                self.take_identity(block);
+                if self.info.flat_memory { Phase::Over } else { Phase::Advertisement }
+            }
+            Phase::Advertisement => {
+                self.take_advertisement(block);
+                if self.info.tunable { Phase::Laser } else { self.vdm_or_over() }
+            }
+            Phase::Laser => {
+                self.take_laser(block);
+                self.vdm_or_over()
+            }
+            Phase::VdmGroups => {
+                self.vdm_groups = block.byte(page2f::VDM_GROUPS_SUPPORTED).unwrap_or(0) + 1;
+                Phase::VdmDescriptors(0)
+            }
+            Phase::VdmDescriptors(group) => {
+                self.take_descriptors(group, block);
+                if group + 1 < self.vdm_groups.min(4) {
+                    Phase::VdmDescriptors(group + 1)
+                } else {
+                    Phase::Over
+                }
+            }
+            Phase::Over => Phase::Over,
+        })
+    }
+
+    fn vdm_or_over(&self) -> Phase {
+        if self.info.vdm { Phase::VdmGroups } else { Phase::Over }
+    }
+
+    /// What follows when a page is advertised and yet not there.
+    fn missing(&mut self, phase: Phase) -> Option<Phase> {
+        match phase {
+            Phase::Laser => {
+                self.info.tunable = false;
+                Some(self.vdm_or_over())
+            }
+            Phase::VdmGroups | Phase::VdmDescriptors(_) => Some(Phase::Over),
+            _ => None,
+        }
+    }
+
+    fn take_basics(&mut self, block: Block<'_>) -> Result<(), ProcError> {
+        let identifier = block.byte(lower::SFF8024_IDENTIFIER).unwrap_or(0xFF);
+        let revision = block.byte(lower::CMIS_REVISION).unwrap_or(0);
+        // SFF-8024 identifiers of modules that are managed by CMIS; 03h-17h and 1Ah are other memory maps.
+        let cmis =
+            matches!(identifier, 0x18 | 0x19 | 0x1B | 0x1E..=0x2F) && (0x30..=0x9F).contains(&revision);
+        if !cmis {
+            return Err(ProcError::NotCmis { identifier, revision });
+        }
+        self.info.identifier = identifier;
+        self.info.cmis_revision = (revision >> 4, revision & 0x0F);
+        self.info.flat_memory = block.flag(lower::MEMORY_MODEL_FLAT).unwrap_or(false);
+        self.info.module_state = ModuleState::from_code(block.byte(lower::MODULE_STATE).unwrap_or(0));
+        Ok(())
+    }
+
+    fn take_lower(&mut self, block: Block<'_>) {
+        self.info.firmware = (
+            block.byte(lower::ACTIVE_FIRMWARE_MAJOR).unwrap_or(0),
+            block.byte(lower::ACTIVE_FIRMWARE_MINOR).unwrap_or(0),
+        );
+        for index in 0..8 {
+            self.take_application(block, index, 0);
+        }
+    }
+
+    /// Takes descriptor `index` (0-based) unless the list has ended; `from` is the index of the block's first descriptor.
+    fn take_application(&mut self, block: Block<'_>, index: u8, from: u8) {
+        if self.list_ended {
+            return;
+        }
+        let fields: [Field; 5] = if from == 0 {
+            [
+                lower::APP_HOST_INTERFACE_ID,
+                lower::APP_MEDIA_INTERFACE_ID,
+                lower::APP_HOST_LANE_COUNT,
+                lower::APP_MEDIA_LANE_COUNT,
+                lower::APP_HOST_LANE_ASSIGNMENT_OPTIONS,
+            ]
+        } else {
+            [
+                page01::APP_HOST_INTERFACE_ID,
+                page01::APP_MEDIA_INTERFACE_ID,
+                page01::APP_HOST_LANE_COUNT,
+                page01::APP_MEDIA_LANE_COUNT,
+                page01::APP_HOST_LANE_ASSIGNMENT_OPTIONS,
+            ]
+        };
+        let get = |field: Field| block.byte_at(field, u16::from(index - from)).unwrap_or(0);
+        let host_code = get(fields[0]);
+        self.list_ended = host_code == crate::codes::END_OF_APPLICATIONS;
+        // Host interface 00h is "undefined" in SFF-8024: an unused descriptor, which does not end the list.
+        if self.list_ended || host_code == 0 {
+            return;
+        }
+        let application = Application {
+            info: ApplicationInfo {
+                app_sel: index + 1,
+                host_code,
+                media_code: get(fields[1]),
+                host_lanes: get(fields[2]),
+                media_lanes: get(fields[3]),
+            },
+            host_assignment: get(fields[4]),
+            media_assignment: 1,
+        };
+        let _ = self.info.capability.applications.push(application.info);
+        let _ = self.info.applications.push(application);
+    }
+
+    fn take_identity(&mut self, block: Block<'_>) {
+        let info = &mut self.info;
+        info.vendor_name = text(block.bytes(page00::VENDOR_NAME));
+        info.part_number = text(block.bytes(page00::VENDOR_PN));
+        info.revision = text(block.bytes(page00::VENDOR_REV));
+        info.serial_number = text(block.bytes(page00::VENDOR_SN));
+        info.date_code = text(block.slice(page00::DATE_YEAR.byte, 8));
+        info.technology = block.byte(page00::MEDIA_INTERFACE_TECHNOLOGY).unwrap_or(0);
+        let sum =
+            block.slice(128, 94).map(|bytes| bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)));
+        info.identity_checksum_ok = sum.is_some() && sum == block.byte(page00::PAGE00_CHECKSUM);
+    }
+
+    fn take_advertisement(&mut self, block: Block<'_>) {
+        let duration = |field| duration_limit(block.byte(field).unwrap_or(15));
+        self.info.coherent_pages = block.flag(page01::COHERENT_PAGES_SUPPORTED).unwrap_or(false);
+        self.info.vdm = block.flag(page01::VDM_PAGES_SUPPORTED).unwrap_or(false);
+        self.info.tunable = block.flag(page01::TRANSMITTER_IS_TUNABLE).unwrap_or(false);
+        self.info.banks = match block.byte(page01::BANKS_SUPPORTED).unwrap_or(0) {
+            0 => 1,
+            1 => 2,
+            2 => 4,
+            _ => block.byte(page01::EXTRA_LANE_BANKS_SUPPORTED).unwrap_or(0) + 1,
+        };
+        self.info.durations = Some(Durations {
+            dp_init: duration(page01::MAX_DURATION_DP_INIT),
+            dp_deinit: duration(page01::MAX_DURATION_DP_DEINIT),
+            power_up: duration(page01::MAX_DURATION_MODULE_PWR_UP),
+            power_down: duration(page01::MAX_DURATION_MODULE_PWR_DN),
+            tx_on: duration(page01::MAX_DURATION_DP_TX_TURN_ON),
+            tx_off: duration(page01::MAX_DURATION_DP_TX_TURN_OFF),
+        });
+        for index in 8..15 {
+            self.take_application(block, index, 8);
+        }
+        for application in &mut self.info.applications {
+            let index = u16::from(application.info.app_sel) - 1;
+            let options = block.byte_at(page01::APP_MEDIA_LANE_ASSIGNMENT_OPTIONS, index).unwrap_or(0);
+            application.media_assignment = if options == 0 { 1 } else { options };
+        }
+    }
+
+    fn take_laser(&mut self, block: Block<'_>) {
+        for (grid, supported, low, high) in GRIDS {
+            let limits = (block.signed(low), block.signed(high));
+            if let (Some(true), (Some(low_channel), Some(high_channel))) = (block.flag(supported), limits)
+                && low_channel <= high_channel
+            {
+                let _ = self.info.capability.grids.push(GridRange { grid, low_channel, high_channel });
+            }
+        }
+        let programmable = block.flag(page04::PROG_OUTPUT_POWER_PER_LANE_SUPPORTED).unwrap_or(false);
+        let range =
+            (block.signed(page04::MIN_PROG_OUTPUT_POWER), block.signed(page04::MAX_PROG_OUTPUT_POWER));
+        if let (true, (Some(min), Some(max))) = (programmable, range)
+            && min <= max
+        {
+            self.info.capability.tx_power =
+                Some(PowerRange { min: Power::from_hundredths(min), max: Power::from_hundredths(max) });
+        }
+    }
+
+    fn take_descriptors(&mut self, group: u8, block: Block<'_>) {
+        // All descriptor pages have the layout of 20h.
+        let at = Address::page(0x20, 128);
+        let block = block.slice(128, 128).map_or(block, |bytes| Block::new(at, bytes));
+        let mut span: Option<(u8, u8)> = None;
+        for index in 0..64_u8 {
+            let element = u16::from(index);
+            let observable = block.byte_at(page20::VDM_OBSERVABLE_TYPE, element).unwrap_or(0);
+            if observable == 0 {
+                continue;
+            }
+            let instance = VdmInstance {
+                observable,
+                lane: block.byte_at(page20::VDM_LANE_OR_DATA_PATH, element).unwrap_or(15),
+                threshold_set: block.byte_at(page20::VDM_THRESHOLD_SET_ID, element).unwrap_or(0),
+                page: 0x24 + group,
+                byte: 128 + 2 * index,
+            };
+            let _ = self.info.vdm_instances.push(instance);
+            let wanted = matches!(instance.lane, 0 | 15)
+                && Observable::ALL.iter().any(|known| known.code() == observable);
+            if wanted {
+                let first = span.map_or(instance.byte, |(first, _)| first);
+                span = Some((first, instance.byte));
+            }
+        }
+        if let Some((first, last)) = span {
+            let _ =
+                self.info.vdm_spans.push(VdmSpan { page: 0x24 + group, byte: first, len: last - first + 2 });
+        }
+    }
+}
+
+impl Procedure for Identify {
+    type Output = Result<ModuleInfo, ProcError>;
+
+    fn step(&mut self, _now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let phase = self.phase;
+        let (at, len) = Self::place(phase);
+        if reply == Reply::Start {
+            return read(at, len);
+        }
+        let next = match data(&reply, at).and_then(|bytes| self.take(phase, Block::new(at, bytes))) {
+            Ok(next) => next,
+            Err(error @ ProcError::Bus { source, .. }) => {
+                let missing = matches!(source, crate::access::BusError::PageUnsupported { .. });
+                match self.missing(phase) {
+                    Some(next) if missing => next,
+                    _ => return Op::Done(Err(error)),
+                }
+            }
+            Err(error) => return Op::Done(Err(error)),
+        };
+        self.phase = next;
+        if next == Phase::Over {
+            let info = core::mem::replace(&mut self.info, ModuleInfo::empty());
+            return Op::Done(Ok(info));
+        }
+        let (at, len) = Self::place(next);
+        read(at, len)
+    }
+}
+
+/// Grids with their capability registers (page 04h).
+const GRIDS: [(Grid, Field, Field, Field); 10] = [
+    (Grid::Ghz300, page04::GRID300GHZ_SUPPORTED, page04::LOW_CHANNEL300GHZ, page04::HIGH_CHANNEL300GHZ),
+    (Grid::Ghz150, page04::GRID150GHZ_SUPPORTED, page04::LOW_CHANNEL150GHZ, page04::HIGH_CHANNEL150GHZ),
+    (Grid::Ghz100, page04::GRID100GHZ_SUPPORTED, page04::LOW_CHANNEL100GHZ, page04::HIGH_CHANNEL100GHZ),
+    (Grid::Ghz75, page04::GRID75GHZ_SUPPORTED, page04::LOW_CHANNEL75GHZ, page04::HIGH_CHANNEL75GHZ),
+    (Grid::Ghz50, page04::GRID50GHZ_SUPPORTED, page04::LOW_CHANNEL50GHZ, page04::HIGH_CHANNEL50GHZ),
+    (Grid::Ghz33, page04::GRID33GHZ_SUPPORTED, page04::LOW_CHANNEL33GHZ, page04::HIGH_CHANNEL33GHZ),
+    (Grid::Ghz25, page04::GRID25GHZ_SUPPORTED, page04::LOW_CHANNEL25GHZ, page04::HIGH_CHANNEL25GHZ),
+    (Grid::Ghz12p5, page04::GRID12P5GHZ_SUPPORTED, page04::LOW_CHANNEL12P5GHZ, page04::HIGH_CHANNEL12P5GHZ),
+    (Grid::Ghz6p25, page04::GRID6P25GHZ_SUPPORTED, page04::LOW_CHANNEL6P25GHZ, page04::HIGH_CHANNEL6P25GHZ),
+    (
+        Grid::Ghz3p125,
+        page04::GRID3P125GHZ_SUPPORTED,
+        page04::LOW_CHANNEL3P125GHZ,
+        page04::HIGH_CHANNEL3P125GHZ,
+    ),
+];
+
+/// ASCII text without its padding; what is not printable becomes `?`.
+fn text<const N: usize>(bytes: Option<&[u8]>) -> String<N> {
+    let mut out = String::new();
+    for byte in bytes.unwrap_or_default() {
+        let shown = if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' };
+        // A text is at most as long as its register.
+        let _ = out.push(shown);
+    }
+    while out.ends_with([' ', '?']) {
+        out.pop();
+    }
+    out
+}

@@ -1,0 +1,5 @@
+//! Transports of a hosted system.
+
+mod optoe;
+
+pub use optoe::Optoe;
