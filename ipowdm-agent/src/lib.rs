@@ -1,1 +1,12 @@
-//! ipowdm-agent: see README.md.
+//! The ipowdm agent: drives the coherent pluggables of one switch through CMIS on behalf of several virtual operators.
+//!
+//! Decisions are plain types without clock or input and output: [`intake`] judges commands, [`assignment`] follows whom
+//! the agent serves, [`schedule`] keeps fixed rates, [`journal`] adds up what must survive a restart.
+
+pub mod assignment;
+pub mod config;
+pub mod intake;
+pub mod journal;
+pub mod schedule;
+#[cfg(feature = "settings")]
+pub mod settings;

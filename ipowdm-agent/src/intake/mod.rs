@@ -1,0 +1,398 @@
+//! Judging what arrives on a config topic: which commands this agent carries out, refuses, answers again or ignores.
+//!
+//! A plain type: records in, rulings out. Checks in this order, the first that fails decides: decoding, target, endpoint
+//! is ours, repetition, virtual operator, fencing, epoch, lifetime, port assigned, grant. What depends on the state of a
+//! port or its module is judged later, by the port itself, because commands before it may still change that state.
+
+mod clock;
+mod dead_letter;
+mod grant;
+
+pub use clock::BrokerClock;
+pub use dead_letter::{DeadLetter, DeadLetters};
+pub use grant::{GrantError, check as check_grant};
+
+use crate::journal::{CommandKey, State};
+use ipowdm_core::bus::Record;
+use ipowdm_core::error::Code;
+use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, Incarnation, PopId, PortId, PortRef, RouterId};
+use ipowdm_core::msg::{Action, Command, Endpoint, Outcome, PortGrant, Target, VopAssignment};
+use ipowdm_core::time::Millis;
+use std::collections::BTreeSet;
+
+/// Who an agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id, unique among all agents.
+    pub agent_id: AgentId,
+    /// Its PoP.
+    pub pop_id: PopId,
+    /// Its router.
+    pub router_id: RouterId,
+}
+
+impl Identity {
+    /// The agent of a router, under its default id `<pop>-<router>`.
+    #[must_use]
+    pub fn of_router(pop_id: PopId, router_id: RouterId) -> Self {
+        let router = ipowdm_core::ids::RouterRef { pop_id, router_id };
+        Self { agent_id: router.default_agent(), pop_id: router.pop_id, router_id: router.router_id }
+    }
+
+    /// A port of this agent's router.
+    #[must_use]
+    pub fn port(&self, port_id: PortId) -> PortRef {
+        PortRef { pop_id: self.pop_id.clone(), router_id: self.router_id.clone(), port_id }
+    }
+
+    fn owns(&self, port: &PortRef) -> bool {
+        port.pop_id == self.pop_id && port.router_id == self.router_id
+    }
+}
+
+/// Where a record came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: u32,
+    /// What the topic's virtual operator may do here; also names the life of the topic.
+    pub assignment: &'a VopAssignment,
+}
+
+/// A command as it concerns one endpoint of this agent, or the agent as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concern {
+    /// What tells the command from others.
+    pub key: CommandKey,
+    /// The id that the ack carries.
+    pub command_id: CommandId,
+    /// The endpoint; `None`: the agent as a whole.
+    pub port: Option<PortId>,
+    /// The command, with this endpoint only.
+    pub command: Command,
+}
+
+/// What is to be done with a command at an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    /// Carry it out.
+    Accept {
+        /// The command.
+        concern: Concern,
+        /// Broker's append time, from which its lifetime counts.
+        stamp_ms: i64,
+        /// It must not be started after this.
+        start_by: Option<Millis>,
+    },
+    /// Answer at once, without touching a module.
+    Answer {
+        /// The command.
+        concern: Concern,
+        /// How it ended.
+        outcome: Outcome,
+        /// The stable code where it was refused.
+        code: Option<Code>,
+        /// Why, in words.
+        words: String,
+    },
+    /// It was answered under this number: send that answer again.
+    Repeat(u64),
+    /// It is being carried out under this number: its one answer will come.
+    UnderWay(u64),
+}
+
+/// What a record comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judgement {
+    /// A new highest epoch of the virtual operator.
+    pub epoch: Option<u64>,
+    /// One for each endpoint of this agent; empty where the record is not for it.
+    pub rulings: Vec<Ruling>,
+}
+
+/// Records by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IntakeCounts {
+    /// Records looked at.
+    pub records: u64,
+    /// Commands of others.
+    pub ignored: u64,
+    /// Commands accepted, by endpoint.
+    pub accepted: u64,
+    /// Commands answered without work, by endpoint.
+    pub refused: u64,
+    /// Repeated commands, by endpoint.
+    pub repeated: u64,
+}
+
+/// Judges commands.
+#[derive(Debug)]
+pub struct Intake {
+    identity: Identity,
+    ports: BTreeSet<PortId>,
+    accept_unfenced: bool,
+    /// The broker's time.
+    pub clock: BrokerClock,
+    dead_letters: DeadLetters,
+    counts: IntakeCounts,
+}
+
+impl Intake {
+    /// An intake for an agent that manages `ports`.
+    #[must_use]
+    pub fn new(identity: Identity, ports: BTreeSet<PortId>, accept_unfenced: bool) -> Self {
+        Self {
+            identity,
+            ports,
+            accept_unfenced,
+            clock: BrokerClock::new(),
+            dead_letters: DeadLetters::default(),
+            counts: IntakeCounts::default(),
+        }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn counts(&self) -> IntakeCounts {
+        self.counts
+    }
+
+    /// Records that were not commands.
+    #[must_use]
+    pub const fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    /// Judges a record of a config topic.
+    pub fn judge(&mut self, record: &Record, origin: Origin<'_>, known: &State, now: Millis) -> Judgement {
+        self.counts.records += 1;
+        self.clock.saw(record.timestamp_ms, now);
+        let value = record.value.as_deref().unwrap_or_default();
+        let command = match Command::from_json(value) {
+            Ok(command) => command,
+            Err(error) => {
+                self.dead_letters.push((origin.topic, origin.partition, record.offset), value, error);
+                return Judgement::default();
+            }
+        };
+        let vop = &origin.assignment.vop;
+        let foreign = command.vop.as_ref().is_some_and(|of| of != vop);
+        let highest = known.epoch(vop);
+        let epoch = command.epoch.filter(|epoch| !foreign && highest.is_none_or(|highest| *epoch > highest));
+        let concerns = self.concerns(&command, record.offset, origin, known);
+        if concerns.is_empty() {
+            self.counts.ignored += 1;
+        }
+        let context = Context { origin, known, stamp_ms: record.timestamp_ms, now, highest };
+        let rulings = concerns.into_iter().map(|concern| self.rule(concern, &context)).collect();
+        Judgement { epoch, rulings }
+    }
+
+    /// The endpoints of this agent that a command is about.
+    fn concerns(&self, command: &Command, offset: i64, origin: Origin<'_>, known: &State) -> Vec<Concern> {
+        let named = match &command.target {
+            Target::All => false,
+            Target::Pop(pop) if *pop == self.identity.pop_id => false,
+            Target::Agent(agent) if *agent == self.identity.agent_id => true,
+            Target::Pop(_) | Target::Agent(_) => return Vec::new(),
+        };
+        let Some((key, command_id)) = identify(command, offset, origin) else { return Vec::new() };
+        let concern = |port: Option<PortId>, action: Action| Concern {
+            key: key.clone(),
+            command_id: command_id.clone(),
+            port,
+            command: Command { action, ..command.clone() },
+        };
+        match self.endpoints(&command.action, &origin.assignment.vop, known) {
+            None => vec![concern(None, command.action.clone())],
+            // A command to this agent by name is answered even where there is nothing that it is about.
+            Some(endpoints) if endpoints.is_empty() && named && command.action.endpoints().is_empty() => {
+                vec![concern(None, command.action.clone())]
+            }
+            Some(endpoints) => endpoints
+                .into_iter()
+                .map(|endpoint| {
+                    concern(Some(endpoint.port.port_id.clone()), narrowed(&command.action, endpoint))
+                })
+                .collect(),
+        }
+    }
+
+    /// Our endpoints of an action, each once; `None` for an action without endpoints.
+    fn endpoints(
+        &self,
+        action: &Action,
+        vop: &ipowdm_core::ids::VopId,
+        known: &State,
+    ) -> Option<Vec<Endpoint>> {
+        let connection = match action {
+            Action::InterfaceControl { port, .. } => {
+                let ours = self.identity.owns(port).then(|| bare(port.clone()));
+                return Some(ours.into_iter().collect());
+            }
+            Action::Setup { connection_id, .. }
+            | Action::Reconfigure { connection_id, .. }
+            | Action::Teardown { connection_id, .. }
+            | Action::StartTelemetry { connection_id, .. }
+            | Action::StopTelemetry { connection_id } => connection_id,
+            _ => return None,
+        };
+        if action.endpoints().is_empty() {
+            let ports = serving(known, vop, connection);
+            return Some(ports.into_iter().map(|port| bare(self.identity.port(port))).collect());
+        }
+        let mut seen = BTreeSet::new();
+        let ours = action.endpoints().iter().filter(|e| self.identity.owns(&e.port));
+        Some(ours.filter(|e| seen.insert(e.port.port_id.clone())).cloned().collect())
+    }
+
+    fn rule(&mut self, concern: Concern, context: &Context<'_>) -> Ruling {
+        let vop = &context.origin.assignment.vop;
+        if let Some(number) = context.known.number_of(vop, &concern.key, concern.port.as_ref()) {
+            self.counts.repeated += 1;
+            return match context.known.answer(number) {
+                Some(_) => Ruling::Repeat(number),
+                None => Ruling::UnderWay(number),
+            };
+        }
+        match self.refusal(&concern, context) {
+            Some((outcome, code, words)) => {
+                self.counts.refused += 1;
+                Ruling::Answer { concern, outcome, code, words }
+            }
+            None => {
+                self.counts.accepted += 1;
+                let left = concern
+                    .command
+                    .lifetime_ms
+                    .and_then(|lifetime| self.clock.remaining(context.stamp_ms, lifetime, context.now));
+                let start_by = left.map(|left| context.now.plus(left));
+                Ruling::Accept { concern, stamp_ms: context.stamp_ms, start_by }
+            }
+        }
+    }
+
+    /// Why a command is answered without work; `None` where it is to be carried out.
+    fn refusal(&self, concern: &Concern, context: &Context<'_>) -> Option<(Outcome, Option<Code>, String)> {
+        let command = &concern.command;
+        let assignment = context.origin.assignment;
+        let rejected = |code, words: String| Some((Outcome::Rejected, Some(code), words));
+        if let Some(vop) = command.vop.as_ref().filter(|vop| **vop != assignment.vop) {
+            return rejected(
+                Code::Forbidden,
+                format!("a command of {vop} on the topic of {}", assignment.vop),
+            );
+        }
+        match (command.epoch, context.highest) {
+            (None, _) if !self.accept_unfenced => {
+                let words = "the command has no epoch and this agent does not accept unfenced commands";
+                return rejected(Code::Unfenced, words.to_string());
+            }
+            (Some(epoch), Some(highest)) if epoch < highest => {
+                let words = format!("epoch {epoch} is older than {highest}, which was seen");
+                return Some((Outcome::StaleEpoch, Some(Code::StaleEpoch), words));
+            }
+            _ => {}
+        }
+        if let Some(lifetime) = command.lifetime_ms
+            && self.clock.remaining(context.stamp_ms, lifetime, context.now).is_none()
+        {
+            let words = match self.clock.read(context.now) {
+                Some(now) => {
+                    format!("{} ms old, lifetime {lifetime} ms", now.saturating_sub(context.stamp_ms))
+                }
+                None => "its age cannot be told: the broker's time is not known".to_string(),
+            };
+            return Some((Outcome::Expired, Some(Code::Expired), words));
+        }
+        match &concern.port {
+            None => nothing_served(&command.action),
+            Some(port) => self.port_refusal(command, port, &assignment.ports),
+        }
+    }
+
+    fn port_refusal(
+        &self,
+        command: &Command,
+        port: &PortId,
+        grants: &[PortGrant],
+    ) -> Option<(Outcome, Option<Code>, String)> {
+        let rejected = |code, words: String| Some((Outcome::Rejected, Some(code), words));
+        if !self.ports.contains(port) {
+            return rejected(Code::UnknownPort, format!("{port} is not among the ports this agent manages"));
+        }
+        let Some(grant) = grants.iter().find(|grant| grant.port_id == *port) else {
+            return rejected(Code::Forbidden, format!("{port} is not assigned to this virtual operator"));
+        };
+        let endpoint = command.action.endpoints().first()?;
+        let error = grant::check(endpoint, grant).err()?;
+        rejected(error.code(), error.to_string())
+    }
+}
+
+struct Context<'a> {
+    origin: Origin<'a>,
+    known: &'a State,
+    stamp_ms: i64,
+    now: Millis,
+    highest: Option<u64>,
+}
+
+/// What tells a command from others, and the id its ack carries.
+fn identify(command: &Command, offset: i64, origin: Origin<'_>) -> Option<(CommandKey, CommandId)> {
+    let incarnation = origin.assignment.incarnation.clone();
+    let place = CommandKey::Place { incarnation, partition: origin.partition, offset };
+    match (&command.command_id, command.epoch) {
+        (Some(id), Some(_)) => Some((CommandKey::Id(id.clone()), id.clone())),
+        (Some(id), None) => Some((place, id.clone())),
+        (None, _) => Some((place, place_id(&origin.assignment.incarnation, origin.partition, offset)?)),
+    }
+}
+
+/// An id for a command without one: `@<incarnation>/<partition>/<offset>`, at most 95 characters.
+fn place_id(incarnation: &Incarnation, partition: u32, offset: i64) -> Option<CommandId> {
+    CommandId::new(&format!("@{incarnation}/{partition}/{offset}")).ok()
+}
+
+fn bare(port: PortRef) -> Endpoint {
+    Endpoint { port, frequency: None, tx_power: None, media_code: None }
+}
+
+/// The action with one endpoint only.
+fn narrowed(action: &Action, endpoint: Endpoint) -> Action {
+    let mut action = action.clone();
+    match &mut action {
+        Action::Setup { endpoints, .. }
+        | Action::Reconfigure { endpoints, .. }
+        | Action::Teardown { endpoints, .. }
+        | Action::StartTelemetry { endpoints, .. } => *endpoints = vec![endpoint],
+        _ => {}
+    }
+    action
+}
+
+/// Ports that serve a connection, or will once what was accepted is done.
+fn serving(known: &State, vop: &ipowdm_core::ids::VopId, connection: &ConnectionId) -> BTreeSet<PortId> {
+    let under_way = known.accepted().filter(|accepted| {
+        accepted.vop == *vop
+            && Command::from_json(&accepted.command)
+                .is_ok_and(|command| command.action.connection_id() == Some(connection))
+    });
+    let under_way = under_way.filter_map(|accepted| accepted.port.clone());
+    known.ports_of(vop, connection).cloned().chain(under_way).collect()
+}
+
+/// The answer to a command about a connection that no port here serves.
+fn nothing_served(action: &Action) -> Option<(Outcome, Option<Code>, String)> {
+    let connection = action.connection_id()?;
+    let words = format!("no port here serves {connection}");
+    Some(match action {
+        Action::Teardown { .. } | Action::StopTelemetry { .. } => (Outcome::Unchanged, None, words),
+        _ => (Outcome::Rejected, Some(Code::UnknownConnection), words),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+use super::{Accepted, Answer, CommandKey, Entry, PortState};
+use ipowdm_core::ids::{ConnectionId, Incarnation, PortId, VopId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Entries of one frame of a snapshot.
+const SNAPSHOT_STEP: usize = 64;
+
+/// How far a topic was acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPosition {
+    /// The life of the topic that the offsets belong to.
+    pub incarnation: Incarnation,
+    /// First offset not acted on, by partition.
+    pub next: BTreeMap<u32, i64>,
+}
+
+type CommandAt = (VopId, CommandKey, Option<PortId>);
+
+/// What the entries of a journal add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    history: usize,
+    boot: u64,
+    last_number: u64,
+    epochs: BTreeMap<VopId, u64>,
+    positions: BTreeMap<String, TopicPosition>,
+    ports: BTreeMap<PortId, PortState>,
+    accepted: BTreeMap<u64, Accepted>,
+    answers: BTreeMap<u64, Answer>,
+    unsent: BTreeSet<u64>,
+    numbers: HashMap<CommandAt, u64>,
+    assignment: Option<Vec<u8>>,
+}
+
+impl State {
+    pub(super) fn new(history: usize) -> Self {
+        Self {
+            history,
+            boot: 0,
+            last_number: 0,
+            epochs: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            unsent: BTreeSet::new(),
+            numbers: HashMap::new(),
+            assignment: None,
+        }
+    }
+
+    /// The life of the agent that last started; 0 before the first.
+    #[must_use]
+    pub const fn boot(&self) -> u64 {
+        self.boot
+    }
+
+    /// The greatest command number given.
+    #[must_use]
+    pub const fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// The highest epoch seen for a virtual operator.
+    #[must_use]
+    pub fn epoch(&self, vop: &VopId) -> Option<u64> {
+        self.epochs.get(vop).copied()
+    }
+
+    /// How far this life of a topic was acted on; `None` where nothing is stored for it.
+    #[must_use]
+    pub fn position(&self, topic: &str, incarnation: &Incarnation) -> Option<&BTreeMap<u32, i64>> {
+        self.positions.get(topic).filter(|position| position.incarnation == *incarnation).map(|p| &p.next)
+    }
+
+    /// What a port is to be; nothing was ever said about it: dark and up.
+    #[must_use]
+    pub fn port(&self, port: &PortId) -> PortState {
+        self.ports.get(port).cloned().unwrap_or_default()
+    }
+
+    /// All ports about which something is remembered.
+    #[must_use]
+    pub const fn ports(&self) -> &BTreeMap<PortId, PortState> {
+        &self.ports
+    }
+
+    /// Ports that serve or sample a connection of a virtual operator.
+    pub fn ports_of<'a>(
+        &'a self,
+        vop: &'a VopId,
+        connection: &'a ConnectionId,
+    ) -> impl Iterator<Item = &'a PortId> {
+        self.ports.iter().filter_map(move |(port, state)| {
+            let serves = state.desired.as_ref().is_some_and(|d| d.vop == *vop && d.connection == *connection);
+            let samples = state.sessions.iter().any(|(c, v)| c == connection && v == vop);
+            (serves || samples).then_some(port)
+        })
+    }
+
+    /// Commands being carried out, in the order they were accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = &Accepted> {
+        self.accepted.values()
+    }
+
+    /// The command being carried out under this number.
+    #[must_use]
+    pub fn accepted_at(&self, number: u64) -> Option<&Accepted> {
+        self.accepted.get(&number)
+    }
+
+    /// The number under which a command is known here.
+    #[must_use]
+    pub fn number_of(&self, vop: &VopId, key: &CommandKey, port: Option<&PortId>) -> Option<u64> {
+        self.numbers.get(&(vop.clone(), key.clone(), port.cloned())).copied()
+    }
+
+    /// The answer to the command of this number; `None` while it is being carried out.
+    #[must_use]
+    pub fn answer(&self, number: u64) -> Option<&Answer> {
+        self.answers.get(&number)
+    }
+
+    /// Answers that the bus has not confirmed, oldest first.
+    pub fn unsent(&self) -> impl Iterator<Item = &Answer> {
+        self.unsent.iter().filter_map(|number| self.answers.get(number))
+    }
+
+    /// The assignment record last in force.
+    #[must_use]
+    pub fn assignment(&self) -> Option<&[u8]> {
+        self.assignment.as_deref()
+    }
+
+    /// Takes one entry in.
+    pub(super) fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Boot(boot) => self.boot = boot,
+            Entry::Numbered(number) => self.last_number = self.last_number.max(number),
+            Entry::Position { topic, incarnation, partition, next } => {
+                let fresh = || TopicPosition { incarnation: incarnation.clone(), next: BTreeMap::new() };
+                let position = self.positions.entry(topic).or_insert_with(fresh);
+                if position.incarnation != incarnation {
+                    *position = fresh();
+                }
+                position.next.insert(partition, next);
+            }
+            Entry::Epoch { vop, epoch } => {
+                let highest = self.epochs.entry(vop).or_default();
+                *highest = epoch.max(*highest);
+            }
+            Entry::Accepted(accepted) => {
+                self.name(accepted.number, &accepted.vop, &accepted.key, accepted.port.as_ref());
+                self.accepted.insert(accepted.number, accepted);
+            }
+            Entry::Answered(answer) => {
+                self.name(answer.number, &answer.vop, &answer.key, answer.port.as_ref());
+                self.accepted.remove(&answer.number);
+                self.unsent.insert(answer.number);
+                self.answers.insert(answer.number, answer);
+                self.forget_oldest();
+            }
+            Entry::Sent(number) => {
+                self.unsent.remove(&number);
+                self.forget_oldest();
+            }
+            Entry::Port(port, state) if state == PortState::default() => {
+                self.ports.remove(&port);
+            }
+            Entry::Port(port, state) => {
+                self.ports.insert(port, state);
+            }
+            Entry::Assignment(assignment) => self.assignment = assignment,
+        }
+    }
+
+    fn name(&mut self, number: u64, vop: &VopId, key: &CommandKey, port: Option<&PortId>) {
+        self.last_number = self.last_number.max(number);
+        self.numbers.insert((vop.clone(), key.clone(), port.cloned()), number);
+    }
+
+    /// Drops the oldest answers that the bus has confirmed until no more than `history` are left.
+    fn forget_oldest(&mut self) {
+        while self.answers.len() > self.history.max(self.unsent.len()) {
+            let oldest = self.answers.keys().find(|number| !self.unsent.contains(number)).copied();
+            let Some(answer) = oldest.and_then(|number| self.answers.remove(&number)) else { return };
+            self.numbers.remove(&(answer.vop, answer.key, answer.port));
+        }
+    }
+
+    /// Entries that add up to this state, in steps of bounded size.
+    pub(super) fn snapshot(&self) -> Vec<Vec<Entry>> {
+        let mut entries = vec![Entry::Boot(self.boot), Entry::Numbered(self.last_number)];
+        entries.push(Entry::Assignment(self.assignment.clone()));
+        entries.extend(self.epochs.iter().map(|(vop, &epoch)| Entry::Epoch { vop: vop.clone(), epoch }));
+        for (topic, position) in &self.positions {
+            entries.extend(position.next.iter().map(|(&partition, &next)| Entry::Position {
+                topic: topic.clone(),
+                incarnation: position.incarnation.clone(),
+                partition,
+                next,
+            }));
+        }
+        entries.extend(self.ports.iter().map(|(port, state)| Entry::Port(port.clone(), state.clone())));
+        entries.extend(self.accepted.values().cloned().map(Entry::Accepted));
+        for (number, answer) in &self.answers {
+            entries.push(Entry::Answered(answer.clone()));
+            if !self.unsent.contains(number) {
+                entries.push(Entry::Sent(*number));
+            }
+        }
+        entries.chunks(SNAPSHOT_STEP).map(<[Entry]>::to_vec).collect()
+    }
+}

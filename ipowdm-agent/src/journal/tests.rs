@@ -1,0 +1,277 @@
+use super::*;
+use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::units::{Frequency, Power};
+use proptest::prelude::*;
+
+fn vop() -> VopId {
+    "vOp2".parse().unwrap()
+}
+
+fn port(n: u64) -> PortId {
+    PortId::new(&format!("Ethernet{n}")).unwrap()
+}
+
+fn accepted(number: u64) -> Accepted {
+    Accepted {
+        number,
+        boot: 1,
+        vop: vop(),
+        key: CommandKey::Id(format!("c-{number}").parse().unwrap()),
+        command_id: format!("c-{number}").parse().unwrap(),
+        port: Some(port(number % 4)),
+        stamp_ms: 1_730_000_000_000,
+        command: format!("{{\"n\":{number}}}").into_bytes(),
+    }
+}
+
+fn answer(number: u64) -> Answer {
+    let Accepted { number, vop, key, port, .. } = accepted(number);
+    Answer { number, vop, key, port, record_key: "c".into(), ack: vec![b'x'; 40] }
+}
+
+fn desired(number: u64) -> PortState {
+    PortState {
+        desired: Some(Desired {
+            vop: vop(),
+            connection: format!("conn-{number}").parse().unwrap(),
+            frequency: Frequency::ANCHOR,
+            tx_power: Some(Power::from_hundredths(-200)),
+            media_code: None,
+        }),
+        admin_down: number.is_multiple_of(3),
+        sessions: vec![(format!("conn-{number}").parse().unwrap(), vop())],
+    }
+}
+
+fn position(partition: u32, next: i64) -> Entry {
+    Entry::Position { topic: "config_vOp2".into(), incarnation: "i1".parse().unwrap(), partition, next }
+}
+
+/// The steps of an agent's day: every kind of entry, positions in one step with their effect.
+fn steps(count: u64) -> Vec<Vec<Entry>> {
+    let mut steps = vec![vec![Entry::Boot(1)], vec![Entry::Assignment(Some(b"{}".to_vec()))]];
+    for n in 1..=count {
+        let next = i64::try_from(n).unwrap();
+        steps.push(vec![
+            Entry::Accepted(accepted(n)),
+            Entry::Epoch { vop: vop(), epoch: n / 2 },
+            position(u32::from(n.is_multiple_of(2)), next),
+        ]);
+        steps.push(vec![Entry::Answered(answer(n)), Entry::Port(port(n % 4), desired(n))]);
+        if !n.is_multiple_of(3) {
+            steps.push(vec![Entry::Sent(n)]);
+        }
+    }
+    steps
+}
+
+fn open(storage: &MemoryStorage) -> (Journal, Recovery) {
+    Journal::open(Box::new(storage.clone()), 8).unwrap()
+}
+
+fn written(steps: &[Vec<Entry>]) -> MemoryStorage {
+    let storage = MemoryStorage::default();
+    let (mut journal, _) = open(&storage);
+    for step in steps {
+        journal.append(step.clone()).unwrap();
+    }
+    storage
+}
+
+#[test]
+fn what_is_appended_is_found_again() {
+    let storage = written(&steps(20));
+    let (journal, recovery) = open(&storage);
+    assert_eq!(recovery, Recovery::Clean);
+    let state = journal.state();
+    assert_eq!((state.boot(), state.last_number(), state.epoch(&vop())), (1, 20, Some(10)));
+    let next = state.position("config_vOp2", &"i1".parse().unwrap()).unwrap();
+    assert_eq!((next[&0], next[&1]), (19, 20));
+    assert_eq!(state.position("config_vOp2", &"i2".parse().unwrap()), None, "another life of the topic");
+    assert_eq!(state.port(&port(3)), desired(19));
+    assert_eq!(state.port(&port(9)), PortState::default());
+    assert_eq!(state.unsent().map(|a| a.number).collect::<Vec<_>>(), [3, 6, 9, 12, 15, 18]);
+    assert_eq!(state.accepted().count(), 0);
+    let last = accepted(20);
+    assert_eq!(state.number_of(&vop(), &last.key, last.port.as_ref()), Some(20));
+    assert_eq!(state.number_of(&vop(), &last.key, None), None, "another endpoint is another command");
+}
+
+#[test]
+fn cut_at_every_byte_the_journal_is_some_whole_number_of_its_steps() {
+    let steps = steps(8);
+    let mut ends = vec![(0, State::new(8))];
+    let storage = MemoryStorage::default();
+    let (mut journal, _) = open(&storage);
+    for step in &steps {
+        journal.append(step.clone()).unwrap();
+        ends.push((storage.bytes().len(), journal.state().clone()));
+    }
+    let bytes = storage.bytes();
+    for cut in 0..=bytes.len() {
+        let torn = MemoryStorage::with(bytes[..cut].to_vec());
+        let (mut journal, recovery) = open(&torn);
+        let (end, expected) = ends.iter().rev().find(|(end, _)| *end <= cut).unwrap();
+        assert_eq!(journal.state(), expected, "cut at {cut}");
+        let lost = as_u64(cut - end);
+        let expected = if lost == 0 { Recovery::Clean } else { Recovery::TornTail { bytes: lost } };
+        assert_eq!(recovery, expected, "cut at {cut}");
+        // What is appended next is not hidden behind the torn bytes.
+        journal.append(vec![Entry::Boot(77)]).unwrap();
+        assert_eq!(open(&torn).0.state().boot(), 77, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_damage_not_a_torn_tail_and_what_follows_is_set_aside() {
+    let storage = written(&steps(8));
+    let bytes = storage.bytes();
+    let last_frame = bytes.len() - {
+        let steps = steps(8);
+        frame::write(steps.last().unwrap()).unwrap().len()
+    };
+    for at in 0..last_frame {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        let storage = MemoryStorage::with(damaged);
+        let (_, recovery) = open(&storage);
+        let Recovery::Damaged { at: begin, bytes: lost } = recovery else {
+            panic!("bit in byte {at}: {recovery:?}");
+        };
+        assert!(begin <= as_u64(at));
+        assert_eq!(begin + lost, as_u64(bytes.len()));
+        assert_eq!(as_u64(storage.aside().len()), lost);
+        assert_eq!(open(&storage).1, Recovery::Clean, "only once");
+    }
+}
+
+#[test]
+fn a_journal_of_a_later_version_is_refused_not_cut() {
+    let storage = written(&steps(1));
+    let mut bytes = storage.bytes();
+    let payload = [frame::VERSION + 1, 1, 2, 3];
+    bytes.extend_from_slice(&4_u32.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+    let storage = MemoryStorage::with(bytes.clone());
+    let error = Journal::open(Box::new(storage.clone()), 8).unwrap_err();
+    assert!(matches!(error, JournalError::Newer { found: 2, known: 1 }));
+    assert_eq!(storage.bytes(), bytes);
+}
+
+#[test]
+fn frames_are_golden() {
+    let steps = [
+        vec![Entry::Boot(3), position(1, 9)],
+        vec![Entry::Sent(300), Entry::Port(port(4), PortState::default())],
+    ];
+    let bytes: Vec<String> = steps
+        .iter()
+        .map(|step| frame::write(step).unwrap().iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    assert_eq!(
+        bytes,
+        [
+            "16000000312fd5a301020003010b636f6e6669675f764f70320269310112",
+            "1300000055b4b6ee010205ac02060945746865726e657434000000"
+        ]
+    );
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_over_when_there_is_room() {
+    let storage = written(&steps(2));
+    let (mut journal, _) = open(&storage);
+    let before = journal.state().clone();
+    storage.set_capacity(Some(storage.bytes().len() + 3));
+    let error = journal.append(vec![Entry::Boot(5)]).unwrap_err();
+    assert_eq!(error.code(), ipowdm_core::error::Code::StorageFull);
+    assert!(journal.is_failing());
+    assert_eq!(*journal.state(), before);
+    storage.set_capacity(None);
+    journal.append(vec![Entry::Boot(5)]).unwrap();
+    assert!(!journal.is_failing());
+    assert_eq!(open(&storage).0.state().boot(), 5);
+}
+
+#[test]
+fn answers_are_bounded_and_an_unsent_one_is_never_dropped() {
+    let mut journal = Journal::in_memory(8);
+    for n in 1..=100 {
+        journal.append(vec![Entry::Accepted(accepted(n))]).unwrap();
+        journal.append(vec![Entry::Answered(answer(n))]).unwrap();
+        if n != 7 {
+            journal.append(vec![Entry::Sent(n)]).unwrap();
+        }
+    }
+    let state = journal.state();
+    assert_eq!(state.unsent().map(|a| a.number).collect::<Vec<_>>(), [7]);
+    let kept: Vec<u64> = (1..=100).filter(|n| state.answer(*n).is_some()).collect();
+    assert_eq!(kept, [7, 94, 95, 96, 97, 98, 99, 100]);
+    let forgotten = accepted(50);
+    assert_eq!(state.number_of(&vop(), &forgotten.key, forgotten.port.as_ref()), None);
+}
+
+#[test]
+fn a_long_life_does_not_grow_the_journal() {
+    let storage = MemoryStorage::default();
+    let (mut journal, _) = open(&storage);
+    for step in steps(4000) {
+        journal.append(step).unwrap();
+        // Every third ack of the steps is never confirmed and must be kept; confirm those of the past.
+        let old: Vec<Entry> = journal.state().unsent().take(1).map(|a| Entry::Sent(a.number)).collect();
+        journal.append(old).unwrap();
+    }
+    assert!(journal.len() < 2 * COMPACT_FROM, "{} bytes", journal.len());
+    assert_eq!(open(&storage).0.state(), journal.state());
+}
+
+#[test]
+fn a_file_survives_reopening_compaction_and_a_second_agent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let mut journal = Journal::open(Box::new(FileStorage::open(&path).unwrap()), 8).unwrap().0;
+    for step in steps(10) {
+        journal.append(step).unwrap();
+    }
+    journal.syncer().unwrap().unwrap()().unwrap();
+    assert_eq!(FileStorage::open(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    journal.compact().unwrap();
+    assert_eq!(FileStorage::open(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    journal.append(vec![Entry::Boot(2)]).unwrap();
+    let state = journal.state().clone();
+    drop(journal);
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| io::Write::write_all(&mut file, &[1, 2, 3]))
+        .unwrap();
+    let (journal, recovery) = Journal::open(Box::new(FileStorage::open(&path).unwrap()), 8).unwrap();
+    assert_eq!(recovery, Recovery::TornTail { bytes: 3 });
+    assert_eq!(*journal.state(), state);
+}
+
+proptest! {
+    #[test]
+    fn a_snapshot_adds_up_to_the_same_state(count in 0_u64..40, history in 0_usize..12) {
+        let mut state = State::new(history);
+        for entry in steps(count).into_iter().flatten() {
+            state.apply(entry);
+        }
+        let mut again = State::new(history);
+        for entry in state.snapshot().into_iter().flatten() {
+            again.apply(entry);
+        }
+        prop_assert_eq!(again, state);
+    }
+
+    #[test]
+    fn no_bytes_panic_and_opening_is_idempotent(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let storage = MemoryStorage::with(bytes);
+        if let Ok((journal, _)) = Journal::open(Box::new(storage.clone()), 8) {
+            let (again, recovery) = open(&storage);
+            prop_assert_eq!(recovery, Recovery::Clean);
+            prop_assert_eq!(again.state(), journal.state());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The environment names of the existing system.
+
+use super::{Problem, Settings};
+use core::fmt::Display;
+use core::str::FromStr;
+use ipowdm_core::topics::{self, Role};
+
+/// Names that the existing agent reads and that have no effect here, with what does their work.
+const WITHOUT_EFFECT: &[(&[&str], &str)] = &[
+    (
+        &["ENABLE_QOT_MONITORING", "QOT_SAMPLES", "QOT_COOLDOWN_SEC", "OSNR_THRESHOLD_DB", "BER_THRESHOLD"],
+        "quality of transmission is judged by the controller",
+    ),
+    (
+        &["LOG_FILE", "LOG_MAX_SIZE_MB", "LOG_BACKUP_COUNT"],
+        "the log goes to standard error; let the service manager keep and rotate it",
+    ),
+];
+
+/// Reads variables; an empty one counts as absent.
+struct Reader<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.get)(name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
+    }
+
+    fn refuse(&mut self, name: &str, reason: impl Display, fix: &str) {
+        self.problems.push(Problem::new(name, reason.to_string(), fix));
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, into: &mut Option<T>, fix: &str) {
+        let Some(text) = self.text(name) else { return };
+        match text.parse() {
+            Ok(value) => *into = Some(value),
+            Err(error) => self.refuse(name, error, fix),
+        }
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&mut self, name: &str, into: &mut T, fix: &str) {
+        let Some(text) = self.text(name) else { return };
+        match serde_json::from_str(&text) {
+            Ok(value) => *into = value,
+            Err(error) => self.refuse(name, error, fix),
+        }
+    }
+
+    fn switch(&mut self, name: &str, into: &mut bool) {
+        let Some(text) = self.text(name) else { return };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => *into = true,
+            "false" | "0" | "no" | "off" => *into = false,
+            _ => self.refuse(name, format_args!("{text:?} is neither true nor false"), "use true or false"),
+        }
+    }
+}
+
+impl Settings {
+    /// Puts what the environment says over what the file says; answers what has no effect.
+    pub(super) fn overlay(
+        &mut self,
+        get: &dyn Fn(&str) -> Option<String>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<String> {
+        let mut read = Reader { get, problems };
+        const ID: &str = "use letters, digits and dashes";
+        read.parse("POP_ID", &mut self.agent.pop_id, ID);
+        read.parse("ROUTER_ID", &mut self.agent.router_id, ID);
+        read.parse("AGENT_ID", &mut self.agent.agent_id, ID);
+        read.parse("VIRTUAL_OPERATOR", &mut self.agent.virtual_operator, ID);
+        read.parse("REGION", &mut self.agent.region, ID);
+        read.parse("JOURNAL_FILE", &mut self.agent.journal, "give a path");
+        read.switch("ACCEPT_UNFENCED", &mut self.agent.accept_unfenced);
+        read.parse("COMMAND_TIMEOUT_SEC", &mut self.agent.command_timeout_sec, "give seconds");
+        read.parse("KAFKA_BROKER", &mut self.bus.bootstrap, "give host:port");
+        let list = r#"give a JSON list such as ["Ethernet48","Ethernet56"]"#;
+        read.json("ASSIGNED_TRANSCEIVERS", &mut self.modules.ports, list);
+        let map = r#"give a JSON object such as {"Ethernet48":7}"#;
+        read.json("IFNAME_TO_PORTNUM_JSON", &mut self.modules.numbers, map);
+        read.switch("MOCK_HARDWARE", &mut self.modules.emulated);
+        read.parse("TELEMETRY_INTERVAL_SEC", &mut self.telemetry.interval_sec, "give seconds");
+        read.parse("MAX_TELEMETRY_SESSIONS", &mut self.telemetry.max_sessions, "give a whole number");
+        let mut debug = false;
+        read.switch("DEBUG_MODE", &mut debug);
+        if debug {
+            self.log.level = Some("debug".to_string());
+        }
+        if let Some(level) = read.text("LOG_LEVEL") {
+            // Python's names are upper case and say `warning`.
+            let level = level.to_ascii_lowercase();
+            self.log.level = Some(if level == "warning" { "warn".to_string() } else { level });
+        }
+        self.check_topics(&mut read);
+        notices(&read)
+    }
+
+    /// Topic names follow from the virtual operator; a name that says otherwise is refused, never used or ignored.
+    fn check_topics(&self, read: &mut Reader<'_>) {
+        for (variable, role) in [
+            ("CONFIG_TOPIC", Role::Config),
+            ("MONITORING_TOPIC", Role::Monitoring),
+            ("HEALTH_TOPIC", Role::Health),
+        ] {
+            let Some(name) = read.text(variable) else { continue };
+            if let Err(legacy) = topics::refuse_legacy(&name) {
+                read.refuse(variable, legacy, "unset the variable: topic names follow from VIRTUAL_OPERATOR");
+                continue;
+            }
+            let fix = "unset it, or make it agree with VIRTUAL_OPERATOR and REGION";
+            match &self.agent.virtual_operator {
+                Some(vop) => {
+                    let expected = topics::name(role, vop, self.agent.region.as_ref());
+                    if expected != name.as_str() {
+                        read.refuse(variable, format_args!("{name:?} is not {expected:?}"), fix);
+                    }
+                }
+                None => read.refuse(variable, "is set without VIRTUAL_OPERATOR", fix),
+            }
+        }
+    }
+}
+
+fn notices(read: &Reader<'_>) -> Vec<String> {
+    let mut notices = Vec::new();
+    for (names, instead) in WITHOUT_EFFECT {
+        for name in names.iter().filter(|name| read.text(name).is_some()) {
+            notices.push(format!("{name} has no effect: {instead}"));
+        }
+    }
+    notices
+}

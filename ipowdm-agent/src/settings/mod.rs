@@ -1,0 +1,267 @@
+//! Settings of the binary: a TOML file, over it the environment names of the existing system.
+//!
+//! Everything wrong is reported at once, each with the key and what to do. Nothing is guessed: a port without a number,
+//! a legacy topic name or an unknown key ends the start.
+
+mod environment;
+mod error;
+
+pub use error::{Problem, SettingsError};
+
+use crate::config::{AgentConfig, HEALTH_INTERVAL_MS, Service, TELEMETRY_INTERVAL_MS};
+use crate::intake::Identity;
+use ipowdm_core::ids::{AgentId, PopId, PortId, RegionId, RouterId, VopId};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Default place of a module's EEPROM, as the optoe driver of most SONiC platforms has it.
+pub const DEFAULT_EEPROM: &str = "/sys/bus/i2c/devices/{port}-0050/eeprom";
+
+/// The settings as a file has them; each may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Who the agent is and whom it serves.
+    pub agent: AgentTable,
+    /// Where the bus is.
+    pub bus: BusTable,
+    /// The modules.
+    pub modules: ModulesTable,
+    /// Telemetry and health.
+    pub telemetry: TelemetryTable,
+    /// The log.
+    pub log: LogTable,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentTable {
+    /// `POP_ID`.
+    pub pop_id: Option<PopId>,
+    /// `ROUTER_ID`.
+    pub router_id: Option<RouterId>,
+    /// `AGENT_ID`; default `<pop>-<router>`.
+    pub agent_id: Option<AgentId>,
+    /// `VIRTUAL_OPERATOR`: serve this one only, on `modules.ports`; absent: follow the assignments topic.
+    pub virtual_operator: Option<VopId>,
+    /// The region whose topics are used.
+    pub region: Option<RegionId>,
+    /// Whether commands without an epoch are carried out (`ACCEPT_UNFENCED`).
+    pub accept_unfenced: bool,
+    /// The journal file (`JOURNAL_FILE`); absent: in memory, and a restart forgets.
+    pub journal: Option<PathBuf>,
+    /// How long a command without a lifetime waits for its port, in seconds (`COMMAND_TIMEOUT_SEC`).
+    pub command_timeout_sec: Option<f64>,
+}
+
+/// `[bus]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BusTable {
+    /// `KAFKA_BROKER`: `host:port`, several separated by commas.
+    pub bootstrap: Option<String>,
+    /// Records held while the bus is away.
+    pub queue: Option<usize>,
+}
+
+/// `[modules]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModulesTable {
+    /// `ASSIGNED_TRANSCEIVERS`: the ports to manage.
+    pub ports: Vec<PortId>,
+    /// `IFNAME_TO_PORTNUM_JSON`: port number by port name.
+    pub numbers: BTreeMap<PortId, u32>,
+    /// Path of a module's EEPROM, `{port}` standing for the number.
+    pub eeprom: Option<String>,
+    /// `MOCK_HARDWARE`: emulated modules in the place of hardware.
+    pub emulated: bool,
+}
+
+/// `[telemetry]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryTable {
+    /// `TELEMETRY_INTERVAL_SEC`, more than 0.1.
+    pub interval_sec: Option<f64>,
+    /// Seconds between heartbeats.
+    pub health_interval_sec: Option<f64>,
+    /// `MAX_TELEMETRY_SESSIONS`; absent: as many as ports.
+    pub max_sessions: Option<usize>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogTable {
+    /// `LOG_LEVEL`: `error`, `warn`, `info`, `debug`, `trace` or a filter such as `ipowdm_agent=debug`.
+    pub level: Option<String>,
+}
+
+/// Where a module is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModuleSource {
+    /// Emulated.
+    Emulated,
+    /// Behind a file that the kernel's module driver offers.
+    Eeprom(PathBuf),
+}
+
+/// Settings checked and complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// What the agent is told.
+    pub agent: AgentConfig,
+    /// Its ports and their modules.
+    pub modules: Vec<(PortId, ModuleSource)>,
+    /// Bootstrap addresses of the bus.
+    pub bootstrap: Vec<String>,
+    /// The journal file.
+    pub journal: Option<PathBuf>,
+    /// The log filter.
+    pub log: String,
+    /// What was read and has no effect here.
+    pub notices: Vec<String>,
+}
+
+impl Settings {
+    /// Reads a TOML document.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with line and column.
+    pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
+        toml::from_str(text)
+            .map_err(|error| SettingsError::one("(file)", error.to_string(), "see the README"))
+    }
+
+    /// Checks everything and fills in the defaults. `environment` answers the value of a variable; it goes before the
+    /// file.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with everything that is wrong.
+    pub fn resolve(
+        mut self,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Resolved, SettingsError> {
+        let mut problems = Vec::new();
+        let notices = self.overlay(&environment, &mut problems);
+        let interval = |key, seconds: Option<f64>, default, problems: &mut Vec<Problem>| {
+            milliseconds(key, seconds, problems).unwrap_or(default)
+        };
+        let telemetry = interval(
+            "TELEMETRY_INTERVAL_SEC",
+            self.telemetry.interval_sec,
+            TELEMETRY_INTERVAL_MS,
+            &mut problems,
+        );
+        let health = interval(
+            "health_interval_sec",
+            self.telemetry.health_interval_sec,
+            HEALTH_INTERVAL_MS,
+            &mut problems,
+        );
+        let wait = interval("COMMAND_TIMEOUT_SEC", self.agent.command_timeout_sec, 30_000, &mut problems);
+        let modules = self.modules(&mut problems);
+        let identity = self.identity(&mut problems);
+        let bootstrap = self.bootstrap(&mut problems);
+        let (Some(identity), true) = (identity, problems.is_empty()) else {
+            return Err(SettingsError { problems });
+        };
+        let service = match self.agent.virtual_operator.take() {
+            None => Service::Assigned,
+            Some(vop) => Service::Fixed {
+                vop,
+                ports: modules.iter().map(|(port, _)| port.clone()).collect(),
+                telemetry_interval_ms: telemetry,
+                health_interval_ms: health,
+            },
+        };
+        let mut agent = AgentConfig::new(identity, service);
+        agent.region = self.agent.region;
+        agent.accept_unfenced = self.agent.accept_unfenced;
+        agent.emulated = self.modules.emulated;
+        agent.max_sessions = self.telemetry.max_sessions;
+        agent.queue_wait_ms = u64::from(wait);
+        agent.outgoing = self.bus.queue.unwrap_or(agent.outgoing);
+        let log = self.log.level.unwrap_or_else(|| "info".to_string());
+        Ok(Resolved { agent, modules, bootstrap, journal: self.agent.journal, log, notices })
+    }
+
+    fn identity(&self, problems: &mut Vec<Problem>) -> Option<Identity> {
+        let (Some(pop_id), Some(router_id)) = (&self.agent.pop_id, &self.agent.router_id) else {
+            for (key, absent) in
+                [("POP_ID", self.agent.pop_id.is_none()), ("ROUTER_ID", self.agent.router_id.is_none())]
+            {
+                if absent {
+                    problems.push(Problem::new(key, "is missing", "set it, for example pop1 and router1"));
+                }
+            }
+            return None;
+        };
+        let mut identity = Identity::of_router(pop_id.clone(), router_id.clone());
+        if let Some(agent_id) = &self.agent.agent_id {
+            identity.agent_id = agent_id.clone();
+        }
+        Some(identity)
+    }
+
+    fn bootstrap(&self, problems: &mut Vec<Problem>) -> Vec<String> {
+        let text = self.bus.bootstrap.as_deref().unwrap_or("127.0.0.1:9092");
+        let servers: Vec<String> =
+            text.split(',').map(|server| server.trim().to_string()).filter(|s| !s.is_empty()).collect();
+        let bad = |server: &&String| {
+            server.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+        };
+        if let Some(server) = servers.iter().find(bad) {
+            let reason = format!("{server:?} is not host:port");
+            problems.push(Problem::new("KAFKA_BROKER", reason, "for example 127.0.0.1:9092"));
+        }
+        servers
+    }
+
+    fn modules(&self, problems: &mut Vec<Problem>) -> Vec<(PortId, ModuleSource)> {
+        if self.modules.ports.is_empty() {
+            let fix = r#"list the ports to manage, for example ["Ethernet48","Ethernet56"]"#;
+            problems.push(Problem::new("ASSIGNED_TRANSCEIVERS", "is missing or empty", fix));
+        }
+        let template = self.modules.eeprom.as_deref().unwrap_or(DEFAULT_EEPROM);
+        let mut modules: Vec<(PortId, ModuleSource)> = Vec::new();
+        for port in &self.modules.ports {
+            if modules.iter().any(|(known, _)| known == port) {
+                let reason = format!("{port} is named twice");
+                problems.push(Problem::new("ASSIGNED_TRANSCEIVERS", reason, "name each port once"));
+            } else if self.modules.emulated {
+                modules.push((port.clone(), ModuleSource::Emulated));
+            } else if let Some(number) = self.modules.numbers.get(port) {
+                let path = template.replace("{port}", &number.to_string());
+                modules.push((port.clone(), ModuleSource::Eeprom(PathBuf::from(path))));
+            } else {
+                let reason = format!("has no entry for {port}, which is to be managed");
+                let fix = "add its number from the platform's port map, or set MOCK_HARDWARE=true";
+                problems.push(Problem::new("IFNAME_TO_PORTNUM_JSON", reason, fix));
+            }
+        }
+        modules
+    }
+}
+
+/// Seconds as milliseconds; more than 0.1 s and at most a day.
+fn milliseconds(key: &str, seconds: Option<f64>, problems: &mut Vec<Problem>) -> Option<u32> {
+    let seconds = seconds?;
+    if seconds > 0.1 && seconds <= 86_400.0 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0.1 < seconds <= 86 400 by the condition above"
+        )]
+        return Some((seconds * 1_000.0 + 0.5) as u32);
+    }
+    let reason = format!("{seconds} s is not an interval");
+    problems.push(Problem::new(key, reason, "give more than 0.1 and at most 86400 seconds"));
+    None
+}
+
+#[cfg(test)]
+mod tests;

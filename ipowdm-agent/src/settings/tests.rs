@@ -1,0 +1,152 @@
+use super::*;
+use ipowdm_core::ids::IdError;
+
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
+const REFERENCE: Environment<'static> = &[
+    ("POP_ID", "pop1"),
+    ("ROUTER_ID", "router1"),
+    ("VIRTUAL_OPERATOR", "vOp2"),
+    ("KAFKA_BROKER", "192.0.2.7:9092"),
+    ("CONFIG_TOPIC", "config_vOp2"),
+    ("MONITORING_TOPIC", "monitoring_vOp2"),
+    ("HEALTH_TOPIC", "health_vOp2"),
+    ("ASSIGNED_TRANSCEIVERS", r#"["Ethernet48","Ethernet56"]"#),
+    ("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7,"Ethernet56":8}"#),
+    ("TELEMETRY_INTERVAL_SEC", "3.0"),
+    ("COMMAND_TIMEOUT_SEC", "45"),
+    ("MAX_TELEMETRY_SESSIONS", "10"),
+    ("ENABLE_QOT_MONITORING", "true"),
+    ("LOG_LEVEL", "WARNING"),
+    ("MOCK_HARDWARE", "False"),
+];
+
+fn resolve(file: &str, environment: &[(&str, &str)]) -> Result<Resolved, SettingsError> {
+    let get = |name: &str| environment.iter().rev().find(|(key, _)| *key == name).map(|(_, v)| v.to_string());
+    Settings::from_toml(file)?.resolve(get)
+}
+
+fn with<'a>(extra: Environment<'a>) -> Vec<(&'a str, &'a str)> {
+    REFERENCE.iter().chain(extra).copied().collect()
+}
+
+fn problems(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    resolve(file, environment).unwrap_err().problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_environment_of_the_existing_agent_is_understood() {
+    let resolved = resolve("", REFERENCE).unwrap();
+    assert_eq!(resolved.agent.identity.agent_id.as_str(), "pop1-router1");
+    assert_eq!(
+        resolved.agent.service,
+        Service::Fixed {
+            vop: "vOp2".parse().unwrap(),
+            ports: vec!["Ethernet48".parse().unwrap(), "Ethernet56".parse().unwrap()],
+            telemetry_interval_ms: 3_000,
+            health_interval_ms: 30_000,
+        }
+    );
+    assert_eq!(resolved.bootstrap, ["192.0.2.7:9092"]);
+    assert_eq!(resolved.agent.max_sessions, Some(10));
+    assert_eq!(resolved.agent.queue_wait_ms, 45_000);
+    assert_eq!(resolved.log, "warn");
+    assert!(!resolved.agent.accept_unfenced, "off unless asked for");
+    let path = PathBuf::from("/sys/bus/i2c/devices/7-0050/eeprom");
+    assert_eq!(resolved.modules[0], ("Ethernet48".parse().unwrap(), ModuleSource::Eeprom(path)));
+    assert_eq!(resolved.notices.len(), 1, "{:?}", resolved.notices);
+}
+
+#[test]
+fn s0_16_a_port_without_a_number_is_refused_by_name_unless_modules_are_emulated() {
+    let environment = with(&[("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7}"#)]);
+    let problems = problems("", &environment);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].contains("IFNAME_TO_PORTNUM_JSON") && problems[0].contains("Ethernet56"));
+    let mut emulated = environment;
+    emulated.push(("MOCK_HARDWARE", "true"));
+    let resolved = resolve("", &emulated).unwrap();
+    assert!(resolved.agent.emulated);
+    assert!(resolved.modules.iter().all(|(_, source)| *source == ModuleSource::Emulated));
+}
+
+#[test]
+fn s0_17_legacy_topic_names_are_refused_with_the_fix() {
+    for (variable, legacy) in [
+        ("CONFIG_TOPIC", "config-topic"),
+        ("MONITORING_TOPIC", "monitoring-topic"),
+        ("HEALTH_TOPIC", "health-topic"),
+    ] {
+        let problems = problems("", &with(&[(variable, legacy)]));
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with(variable) && problems[0].contains("<vOp>"), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn a_topic_name_that_contradicts_the_virtual_operator_is_refused() {
+    let problems_of = |environment: &[(&str, &str)]| problems("", environment);
+    assert!(problems_of(&with(&[("CONFIG_TOPIC", "config_vOp3")]))[0].contains("config_vOp2"));
+    let assigned: Vec<_> = REFERENCE.iter().filter(|(key, _)| *key != "VIRTUAL_OPERATOR").copied().collect();
+    assert_eq!(problems_of(&assigned).len(), 3);
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once() {
+    let problems = problems(
+        "",
+        &[
+            ("POP_ID", "pop 1"),
+            ("VIRTUAL_OPERATOR", "v_Op"),
+            ("KAFKA_BROKER", "nowhere"),
+            ("ASSIGNED_TRANSCEIVERS", "Ethernet48"),
+            ("TELEMETRY_INTERVAL_SEC", "0.1"),
+            ("MAX_TELEMETRY_SESSIONS", "-1"),
+            ("MOCK_HARDWARE", "perhaps"),
+        ],
+    );
+    for key in [
+        "POP_ID",
+        "ROUTER_ID",
+        "VIRTUAL_OPERATOR",
+        "KAFKA_BROKER",
+        "ASSIGNED_TRANSCEIVERS",
+        "TELEMETRY_INTERVAL_SEC",
+        "MAX_TELEMETRY_SESSIONS",
+        "MOCK_HARDWARE",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key} not in {problems:?}");
+    }
+    for seconds in ["NaN", "inf", "-3", "1e9"] {
+        let seconds_only = [("TELEMETRY_INTERVAL_SEC", seconds)];
+        assert_eq!(resolve("", &with(&seconds_only)).unwrap_err().problems.len(), 1, "{seconds}");
+    }
+}
+
+#[test]
+fn a_file_is_enough_the_environment_goes_before_it_and_unknown_keys_are_refused() {
+    let file = r#"
+        [agent]
+        pop_id = "pop1"
+        router_id = "router2"
+        accept_unfenced = true
+        journal = "/var/lib/ipowdm/agent.journal"
+        [bus]
+        bootstrap = "127.0.0.1:9092, 127.0.0.1:9093"
+        [modules]
+        ports = ["Ethernet48"]
+        numbers = { Ethernet48 = 7 }
+        eeprom = "/run/eeprom/{port}"
+    "#;
+    let resolved = resolve(file, &[("ROUTER_ID", "router1"), ("LOG_LEVEL", "")]).unwrap();
+    assert_eq!(resolved.agent.identity.router_id.as_str(), "router1");
+    assert_eq!(resolved.agent.service, Service::Assigned);
+    assert!(resolved.agent.accept_unfenced);
+    assert_eq!(resolved.bootstrap.len(), 2);
+    assert_eq!(resolved.modules[0].1, ModuleSource::Eeprom(PathBuf::from("/run/eeprom/7")));
+    assert_eq!(resolved.log, "info");
+    assert!(problems("[agent]\npop = 1", &[])[0].contains("unknown field"));
+    assert!(
+        problems("[agent]\npop_id = \"\"", &[])[0].contains(&IdError::Empty { kind: "PoP id" }.to_string())
+    );
+}
