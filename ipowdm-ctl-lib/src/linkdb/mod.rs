@@ -1,6 +1,6 @@
 //! LinkDB: the resource database behind every virtual operator.
 //!
-//! [`LinkDb`] is a thin façade over a [`Store`](crate::store::Store). Every operation exists twice: as an async method that is a
+//! [`LinkDb`] is a thin façade over a [`Store`]. Every operation exists twice: as an async method that is a
 //! transaction of its own, and as a method ending in `_in` that takes part in a caller's transaction, so that a controller
 //! writes its connection record and its outbox messages together with the spectrum.
 //!
