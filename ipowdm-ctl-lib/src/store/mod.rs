@@ -35,7 +35,7 @@ pub mod conformance;
 mod engine;
 mod key;
 mod memory;
-mod outbox;
+pub mod outbox;
 mod record;
 mod snapshot;
 mod transaction;
@@ -48,7 +48,7 @@ pub use backend::{
 pub use engine::{Store, StoreOptions};
 pub use key::{Key, Prefix, RawKey};
 pub use memory::MemoryBackend;
-pub use outbox::OutboxRecord;
+pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayOptions};
 pub use record::{Record, decode, encode};
 pub use snapshot::Snapshot;
 pub use transaction::Tx;

@@ -58,7 +58,7 @@ impl Snapshot {
         after: Option<&Key<T>>,
         limit: Option<usize>,
     ) -> Result<Vec<(Key<T>, T)>, StoreError> {
-        self.range(prefix.raw().clone(), after.map(|key| key.raw().clone()), limit)
+        self.page_bytes(prefix.raw().clone(), after.map(|key| key.raw().clone()), limit)
             .await?
             .into_iter()
             .filter_map(|(raw, bytes)| {
@@ -73,10 +73,11 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::get`].
     pub async fn dump(&mut self) -> Result<Vec<(RawKey, Value)>, StoreError> {
-        self.range(RawKey::from_stored(""), None, None).await
+        self.page_bytes(RawKey::from_stored(""), None, None).await
     }
 
-    async fn range(
+    /// As [`Snapshot::page`], without reading the records.
+    pub(super) async fn page_bytes(
         &mut self,
         prefix: RawKey,
         after: Option<RawKey>,
