@@ -1,1 +1,3 @@
-//! What the runnable examples share.
+//! The lab: the whole system in one process. Shared by `examples/lab` and the end-to-end tests.
+
+pub mod lab;

@@ -51,7 +51,8 @@ impl Plan {
     /// # Errors
     /// Never in practice: every generated name is a legal id.
     pub fn draw(options: &Options) -> Result<Self, IdError> {
-        let pops = (1..=options.pops).map(|i| PopId::new(&format!("pop{i}"))).collect::<Result<Vec<_>, _>>()?;
+        let pops =
+            (1..=options.pops).map(|i| PopId::new(&format!("pop{i}"))).collect::<Result<Vec<_>, _>>()?;
         let mut ports = Vec::new();
         for pop_id in &pops {
             for router in 1..=options.routers {
@@ -103,7 +104,11 @@ fn tenants(options: &Options, ports: &[PortRef]) -> Result<Vec<Tenant>, IdError>
     let mut tenants = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let own = ports.iter().enumerate().filter(|(i, _)| {
-            let share = if count <= usize::from(options.routers) { i / per_router % usize::from(options.routers) } else { *i };
+            let share = if count <= usize::from(options.routers) {
+                i / per_router % usize::from(options.routers)
+            } else {
+                *i
+            };
             share % count == index
         });
         tenants.push(Tenant {
@@ -131,7 +136,10 @@ mod tests {
     fn the_default_network_is_the_guides() {
         let plan = plan(&[]);
         assert_eq!(plan.ports.len(), 12);
-        assert_eq!(plan.fibres.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["pop1-pop2", "pop2-pop3", "pop1-pop3"]);
+        assert_eq!(
+            plan.fibres.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(),
+            ["pop1-pop2", "pop2-pop3", "pop1-pop3"]
+        );
         let guide = &plan.tenants[0];
         assert_eq!(guide.vop.as_str(), "vOp2");
         for pop in ["pop1", "pop2", "pop3"] {

@@ -1,0 +1,7 @@
+//! The parts of the lab.
+
+pub mod observer;
+pub mod options;
+pub mod plan;
+pub mod plant;
+pub mod report;

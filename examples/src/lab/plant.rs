@@ -1,0 +1,116 @@
+//! The fibre plant: joins the modules of a connection by an optical line as soon as LinkDB has routed it.
+//!
+//! This is the part of the world that no control plane software plays: amplified fibre and wavelength routing between
+//! two ports. It follows the grants in the store as a line system would follow its own planning, and nothing it knows
+//! reaches agents or controllers except through light.
+//!
+//! Task: one, following the store's watch; it holds nothing that dropping would lose.
+
+use ipowdm_cmis::emulator::EmulatedModule;
+use ipowdm_cmis::line::{Direction, Impairment, LineParameters, OpticalLine};
+use ipowdm_core::ids::{ConnectionId, PortRef};
+use ipowdm_core::units::{Db, Length};
+use ipowdm_ctl_lib::linkdb::{Grant, LinkDb};
+use ipowdm_ctl_lib::store::Prefix;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::JoinHandle;
+
+/// Length of a span between amplifiers.
+const SPAN_METRES: u32 = 80_000;
+
+/// The fibre plant and the modules plugged into its ports.
+#[derive(Debug)]
+pub struct Plant {
+    modules: BTreeMap<PortRef, EmulatedModule>,
+    lit: Mutex<BTreeMap<ConnectionId, Lit>>,
+}
+
+#[derive(Debug)]
+struct Lit {
+    incarnation: String,
+    ends: (PortRef, PortRef),
+    line: OpticalLine,
+}
+
+impl Plant {
+    /// A plant with a module in each of these ports and no line yet.
+    #[must_use]
+    pub fn new(modules: BTreeMap<PortRef, EmulatedModule>) -> Arc<Self> {
+        Arc::new(Self { modules, lit: Mutex::default() })
+    }
+
+    /// The module in a port. For what happens to hardware (pulled out, broken), not for control.
+    #[must_use]
+    pub fn module(&self, port: &PortRef) -> Option<&EmulatedModule> {
+        self.modules.get(port)
+    }
+
+    /// Keeps lines and grants in step until the task is aborted.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>, db: LinkDb) -> JoinHandle<()> {
+        let plant = Arc::clone(self);
+        tokio::spawn(async move {
+            let prefix = Prefix::<Grant>::all();
+            let mut watch = db.store().watch(&prefix);
+            loop {
+                match db.store().scan(&prefix).await {
+                    Ok(grants) => plant.keep_in_step(grants.into_iter().map(|(_, grant)| grant)),
+                    Err(error) => tracing::warn!(%error, "the plant cannot read the grants"),
+                }
+                if watch.next().await.is_none() {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn keep_in_step(&self, grants: impl Iterator<Item = Grant>) {
+        let wanted: BTreeMap<ConnectionId, Grant> =
+            grants.map(|grant| (grant.request.connection_id.clone(), grant)).collect();
+        let mut lit = self.lit();
+        // A line that must go frees its modules before a new one needs them.
+        lit.retain(|id, old| {
+            wanted.get(id).is_some_and(|grant| old.incarnation == grant.incarnation.to_string())
+        });
+        for (id, grant) in wanted {
+            let (Some(a), Some(b)) = (&grant.source_port, &grant.destination_port) else { continue };
+            let (Some(from), Some(to)) = (self.modules.get(a), self.modules.get(b)) else { continue };
+            if lit.contains_key(&id) {
+                continue;
+            }
+            match OpticalLine::connect(from, to, line_of(grant.path.length)) {
+                Ok(line) => {
+                    let incarnation = grant.incarnation.to_string();
+                    lit.insert(id, Lit { incarnation, ends: (a.clone(), b.clone()), line });
+                }
+                Err(error) => tracing::warn!(connection = %id, %error, "no line"),
+            }
+        }
+    }
+
+    /// Raises the noise of all amplifiers that light *into* `port` passes; answers whether the connection has a line.
+    pub fn degrade(&self, connection: &ConnectionId, port: &PortRef, added_noise: Db) -> bool {
+        let lit = self.lit();
+        let Some(entry) = lit.get(connection) else { return false };
+        let direction = if entry.ends.0 == *port { Direction::BToA } else { Direction::AToB };
+        entry.line.set_impairment(direction, Impairment::noise(added_noise));
+        true
+    }
+
+    /// Number of lines.
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.lit().len()
+    }
+
+    fn lit(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Lit>> {
+        self.lit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Amplified spans of at most 80 km.
+fn line_of(length: Length) -> LineParameters {
+    let spans = u8::try_from(length.metres().div_ceil(SPAN_METRES)).unwrap_or(u8::MAX).max(1);
+    LineParameters::amplified(spans, Length::from_metres(length.metres() / u32::from(spans)))
+}
