@@ -256,3 +256,6 @@ where
         _ => Ok((outcome, batch)),
     }
 }
+
+#[cfg(test)]
+mod tests;
