@@ -5,7 +5,8 @@
 //! messages, topic names and partitioning, the quality-of-transmission detector, error codes and the message bus.
 //!
 //! The crate is `no_std` and needs no heap. Features add what needs more: `json` (alloc) the wire messages, `bus` (std
-//! and tokio) the bus trait with its in-memory implementation, `kafka` the bus over Kafka, `tls` its encryption.
+//! and tokio) the bus trait with its in-memory implementation, `kafka` the bus over Kafka, `conformance` the suite that every bus
+//! passes.
 //!
 //! # Example
 //! ```

@@ -157,7 +157,8 @@ impl MemoryBus {
             budget = budget.saturating_sub(size);
             records.push(record.clone());
         }
-        Ok(Fetched { records, next })
+        let resume = records.last().map_or(request.offset, |last| last.offset + 1);
+        Ok(Fetched { records, next, resume })
     }
 
     async fn fetch_waiting(&self, request: FetchRequest) -> Result<Fetched, BusError> {
@@ -222,19 +223,6 @@ impl Log {
     }
 }
 
-/// Kafka's rule for topic names.
-fn check_name(name: &str) -> Result<(), BusError> {
-    let legal = (1..=249).contains(&name.len())
-        && name != "."
-        && name != ".."
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if legal {
-        return Ok(());
-    }
-    let reason = "1 to 249 of letters, digits, '.', '_' and '-' are legal".to_string();
-    Err(BusError::Invalid { topic: name.chars().take(64).collect(), reason })
-}
-
 impl Bus for MemoryBus {
     fn publish<'a>(&'a self, topic: &'a str, records: Vec<Outgoing>) -> BusFuture<'a, Vec<Position>> {
         Box::pin(async move { self.append(topic, records) })
@@ -255,7 +243,7 @@ impl Bus for MemoryBus {
     fn create_topic(&self, spec: TopicSpec) -> BusFuture<'_, Created> {
         Box::pin(async move {
             let mut state = self.available("creating a topic")?;
-            check_name(&spec.name)?;
+            check_topic_name(&spec.name)?;
             if state.topics.contains_key(&spec.name) {
                 return Ok(Created::Existing);
             }

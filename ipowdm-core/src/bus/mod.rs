@@ -7,6 +7,8 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 mod pause;
 pub mod publisher;
@@ -170,6 +172,9 @@ pub struct Fetched {
     pub records: Vec<Record>,
     /// The offset that the next record of the partition will get.
     pub next: i64,
+    /// The offset to go on from: after the last record, or further where what follows holds nothing for a consumer
+    /// (Kafka's transaction markers, and records that cannot be read, which the implementation counts).
+    pub resume: i64,
 }
 
 /// The ends of a partition's log.
@@ -214,6 +219,19 @@ pub struct TopicDescription {
     pub replication: u16,
     /// The settings that were given at creation or changed since.
     pub configs: BTreeMap<String, String>,
+}
+
+/// Kafka's rule for topic names.
+pub(crate) fn check_topic_name(name: &str) -> Result<(), BusError> {
+    let legal = (1..=249).contains(&name.len())
+        && name != "."
+        && name != ".."
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if legal {
+        return Ok(());
+    }
+    let reason = String::from("1 to 249 of letters, digits, '.', '_' and '-' are legal");
+    Err(BusError::Invalid { topic: name.chars().take(64).collect(), reason })
 }
 
 /// A partitioned log with confirmation, explicit positions and topic administration.

@@ -21,13 +21,19 @@ impl Pause {
         self.next = BACKOFF.0;
     }
 
-    /// Waits between half and all of the current pause, then doubles it.
+    /// Waits as long as [`Pause::draw`] says.
     pub(super) async fn wait(&mut self) {
+        tokio::time::sleep(self.draw()).await;
+    }
+
+    /// Between half and all of the current pause, which then doubles.
+    pub(super) fn draw(&mut self) -> Duration {
         self.draws = self.draws.wrapping_add(1);
         // The address differs between tasks and runs: enough to keep many clients from knocking in step.
         let salt = format!("{:p}{}", self, self.draws);
         let share = 500 + crate::topics::murmur2(salt.as_bytes()) % 501;
-        tokio::time::sleep(self.next * share / 1000).await;
+        let drawn = self.next * share / 1000;
         self.next = (self.next * 2).min(BACKOFF.1);
+        drawn
     }
 }

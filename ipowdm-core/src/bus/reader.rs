@@ -244,8 +244,10 @@ impl Follow {
             max_wait: self.max_wait,
         };
         let fetched = self.bus.fetch(request).await?;
-        let Some(last) = fetched.records.last() else { return Ok((offset, None)) };
-        let after = last.offset + 1;
+        let after = fetched.resume;
+        if fetched.records.is_empty() {
+            return Ok((after, None));
+        }
         let at_end = after >= fetched.next;
         let topic = self.topic.clone();
         Ok((after, Some(Delivery::Records { topic, partition, records: fetched.records, at_end })))

@@ -1,0 +1,324 @@
+//! Asking brokers: connections from the pool, a deadline on every call, and the view of the cluster kept current.
+
+use super::api::Api;
+use super::connection::{Connection, WireError};
+use super::options::KafkaOptions;
+use super::pool::{Pool, Traffic};
+use super::refusal::{Refusal, refusal};
+use super::topology::{TopicView, Topology};
+use crate::bus::BusError;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use std::string::{String, ToString};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::vec::Vec;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// Largest frame that a broker may answer with: several times the largest batch that a default topic takes.
+pub(super) const FRAME_LIMIT: usize = 8 << 20;
+
+/// Most calls in flight at a time, fetches aside: each takes a connection, and none lasts long.
+const CALLS: usize = 64;
+
+/// Most questions for metadata in flight at a time: when a leader is lost, everybody asks at once.
+const QUESTIONS: usize = 4;
+
+/// How long a missing topic is given before it is believed to be missing, where several brokers may not have heard of
+/// it alike.
+const HEARSAY: Duration = Duration::from_millis(100);
+
+/// What a bus has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Connections opened.
+    pub connects: u64,
+    /// Calls that failed for want of an answer: no connection, a broken one, or none in time.
+    pub failures: u64,
+    /// Records skipped because they are compressed, damaged or of a format older than 2.
+    pub unreadable: u64,
+    /// Connections that wait for their next use now.
+    pub waiting: u64,
+}
+
+/// The brokers of one cluster.
+pub(super) struct Cluster {
+    bootstrap: Vec<Arc<str>>,
+    client: StrBytes,
+    pub(super) call_timeout: Duration,
+    pool: Pool,
+    topology: Mutex<Topology>,
+    calls: Semaphore,
+    fetches: Semaphore,
+    questions: Semaphore,
+    connects: AtomicU64,
+    failures: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+impl Cluster {
+    pub(super) fn new(options: &KafkaOptions) -> Self {
+        Self {
+            bootstrap: options.bootstrap.iter().map(|broker| Arc::from(broker.as_str())).collect(),
+            client: StrBytes::from_string(options.client_id.clone()),
+            call_timeout: options.call_timeout,
+            pool: Pool::default(),
+            topology: Mutex::default(),
+            calls: Semaphore::new(CALLS),
+            fetches: Semaphore::new(options.max_fetches.clamp(1, Semaphore::MAX_PERMITS)),
+            questions: Semaphore::new(QUESTIONS),
+            connects: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+        }
+    }
+
+    /// When a call that begins now must have ended.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.call_timeout
+    }
+
+    pub(super) fn address(&self) -> String {
+        self.bootstrap.join(",")
+    }
+
+    pub(super) fn count_unreadable(&self, records: u64) {
+        self.unreadable.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            connects: self.connects.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            unreadable: self.unreadable.load(Ordering::Relaxed),
+            waiting: self.pool.waiting() as u64,
+        }
+    }
+
+    /// Asks one broker. Ends at the deadline at the latest.
+    pub(super) async fn call<A: Api>(
+        &self,
+        peer: &Arc<str>,
+        traffic: Traffic,
+        request: &A,
+        deadline: Instant,
+    ) -> Result<A::Response, WireError> {
+        self.respect_pause(peer, traffic, deadline).await?;
+        let places = if traffic == Traffic::Fetch { &self.fetches } else { &self.calls };
+        // The semaphores are never closed.
+        let Ok(Ok(_place)) = timeout_at(deadline, places.acquire()).await else {
+            return Err(WireError::Busy);
+        };
+        let pooled = self.pool.take(peer, Instant::now());
+        let reused = pooled.is_some();
+        match self.exchange(peer, pooled, request, deadline).await {
+            // The broker may have closed the connection while it waited for its next use.
+            Err(WireError::Broken { .. }) if reused && A::REPEATABLE => {
+                self.exchange(peer, None, request, deadline).await
+            }
+            result => result,
+        }
+    }
+
+    async fn exchange<A: Api>(
+        &self,
+        peer: &Arc<str>,
+        pooled: Option<Connection>,
+        request: &A,
+        deadline: Instant,
+    ) -> Result<A::Response, WireError> {
+        // Whatever fails or is dropped in here drops the connection with what may still be under way on it.
+        let exchange = async {
+            let mut connection = match pooled {
+                Some(connection) => connection,
+                None => {
+                    self.connects.fetch_add(1, Ordering::Relaxed);
+                    Connection::open(peer, self.client.clone(), FRAME_LIMIT).await?
+                }
+            };
+            let answer = connection.call(request).await?;
+            Ok((connection, answer))
+        };
+        let result = timeout_at(deadline, exchange)
+            .await
+            .unwrap_or_else(|_| Err(WireError::TimedOut { peer: Arc::clone(peer), api: A::NAME }));
+        match result {
+            Ok((connection, answer)) => {
+                self.pool.put(connection, Instant::now());
+                Ok(answer)
+            }
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                if error.condemns_peer() {
+                    self.pool.purge(peer);
+                }
+                tracing::debug!(%error, "call failed");
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks the brokers one after the other until one answers, each with its share of the time that is left.
+    pub(super) async fn call_any<A: Api>(
+        &self,
+        request: &A,
+        deadline: Instant,
+    ) -> Result<A::Response, WireError> {
+        let candidates = self.topology().candidates(&self.bootstrap);
+        let mut last = WireError::Busy;
+        for (asked, peer) in candidates.iter().enumerate() {
+            let now = Instant::now();
+            let others = u32::try_from(candidates.len() - asked).unwrap_or(u32::MAX);
+            let share = now + deadline.saturating_duration_since(now) / others;
+            match self.call(peer, Traffic::Other, request, share).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Asks for a topic (or, with `None`, for all), never creating it by asking.
+    pub(super) async fn metadata(
+        &self,
+        topic: Option<&str>,
+        deadline: Instant,
+    ) -> Result<MetadataResponse, WireError> {
+        let topics =
+            topic.map(|name| Vec::from([MetadataRequestTopic::default().with_name(Some(topic_name(name)))]));
+        let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
+        let answer = self.call_any(&request, deadline).await?;
+        self.topology().absorb(&answer);
+        Ok(answer)
+    }
+
+    /// A topic's partitions and their leaders, from memory where that is recent and not older than `newer_than`.
+    pub(super) async fn topic(
+        &self,
+        name: &str,
+        newer_than: Option<Instant>,
+        deadline: Instant,
+        doing: &str,
+    ) -> Result<Arc<TopicView>, BusError> {
+        if let Some(view) = self.topology().topic(name, newer_than, Instant::now()) {
+            return Ok(view);
+        }
+        let Ok(Ok(_place)) = timeout_at(deadline, self.questions.acquire()).await else {
+            return Err(unavailable(doing, &WireError::Busy));
+        };
+        // Somebody else may have asked meanwhile.
+        if let Some(view) = self.topology().topic(name, newer_than, Instant::now()) {
+            return Ok(view);
+        }
+        match self.ask_topic(name, deadline, doing).await {
+            Err(BusError::UnknownTopic { .. }) if self.topology().candidates(&[]).len() > 1 => {
+                sleep_until(deadline.min(Instant::now() + HEARSAY)).await;
+                self.ask_topic(name, deadline, doing).await
+            }
+            result => result,
+        }
+    }
+
+    async fn ask_topic(
+        &self,
+        name: &str,
+        deadline: Instant,
+        doing: &str,
+    ) -> Result<Arc<TopicView>, BusError> {
+        let asked = Instant::now();
+        let answer = self.metadata(Some(name), deadline).await.map_err(|error| unavailable(doing, &error))?;
+        let result = self.read_topic(name, &answer.topics, asked, doing);
+        let mut topology = self.topology();
+        match &result {
+            Ok(view) => topology.keep_topic(name, view),
+            Err(_) => topology.forget_topic(name),
+        }
+        result
+    }
+
+    fn read_topic(
+        &self,
+        name: &str,
+        topics: &[MetadataResponseTopic],
+        asked: Instant,
+        doing: &str,
+    ) -> Result<Arc<TopicView>, BusError> {
+        let is_it = |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|n| &*n.0 == name);
+        let Some(topic) = topics.iter().find(is_it) else { return Err(unknown(name, 0)) };
+        match refusal(topic.error_code) {
+            None => {
+                let view = self.topology().view(topic, asked);
+                view.map(Arc::new).map_err(|error| unavailable(doing, &error))
+            }
+            Some(Refusal::Missing) => Err(unknown(name, 0)),
+            Some(other) => Err(other.into_error(doing, name, 0, None)),
+        }
+    }
+
+    /// Forgets what is known of a topic: the next call asks anew.
+    pub(super) fn doubt_topic(&self, name: &str) {
+        self.topology().forget_topic(name);
+    }
+
+    /// Forgets who the controller is.
+    pub(super) fn doubt_controller(&self) {
+        self.topology().forget_controller();
+    }
+
+    /// The controller, asking for it where it is not known.
+    pub(super) async fn controller(&self, deadline: Instant) -> Result<Arc<str>, WireError> {
+        if let Some(controller) = self.topology().controller() {
+            return Ok(controller);
+        }
+        self.metadata(Some(""), deadline).await.ok();
+        // Any broker passes the request on, or says that it is not the controller.
+        let found = self.topology().controller();
+        found
+            .or_else(|| self.topology().candidates(&self.bootstrap).into_iter().next())
+            .ok_or(WireError::Busy)
+    }
+
+    /// Notes the pause that an answer asks for.
+    pub(super) fn note_pause(&self, peer: &Arc<str>, traffic: Traffic, throttle_ms: i32) {
+        if let Some(pause) = u64::try_from(throttle_ms).ok().filter(|pause| *pause > 0) {
+            self.pool.pause(peer, traffic, Duration::from_millis(pause), Instant::now());
+        }
+    }
+
+    /// A broker over its quota appends first and then asks for a pause (KIP-219).
+    async fn respect_pause(
+        &self,
+        peer: &Arc<str>,
+        traffic: Traffic,
+        deadline: Instant,
+    ) -> Result<(), WireError> {
+        let now = Instant::now();
+        let Some(until) = self.pool.paused_until(peer, traffic, now) else { return Ok(()) };
+        sleep_until(until.min(deadline)).await;
+        if until <= deadline {
+            return Ok(());
+        }
+        Err(WireError::Throttled { peer: Arc::clone(peer), pause: until - now })
+    }
+
+    fn topology(&self) -> MutexGuard<'_, Topology> {
+        // Every change under the lock is complete before anything that could panic.
+        self.topology.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_string()))
+}
+
+pub(super) fn unknown(topic: &str, partition: u32) -> BusError {
+    BusError::UnknownTopic { topic: topic.to_string(), partition }
+}
+
+pub(super) fn unavailable(doing: &str, error: &WireError) -> BusError {
+    BusError::Unavailable { doing: doing.to_string(), reason: error.to_string() }
+}

@@ -1,0 +1,124 @@
+//! The bus over Kafka.
+//!
+//! A [`KafkaBus`] is cheap to clone, and all clones share the connections and what is known of the cluster: give one to
+//! everything in a process. It connects when it is first used, and again whenever that is needed: a broker that is
+//! down, at the start or later, is [`BusError::Unavailable`], never a hang and never a reason to start anew.
+//!
+//! # Time
+//! Every call ends by its deadline ([`KafkaOptions::call_timeout`], plus `max_wait` for a fetch), whatever the broker
+//! does: refuses, vanishes, or accepts and stays silent. When a deadline passes or a connection breaks, that connection
+//! and all that wait for their use to the same broker are dropped, and leaders are asked for anew. What certainly took
+//! no effect is repeated until the deadline; an unclear publish is the caller's to repeat (see [`crate::bus::publisher`]).
+//!
+//! # Connections
+//! A request has its connection to itself from sending to answer, so nothing waits behind a fetch that waits for
+//! records: neither a publish nor another fetch of the same partition. The price is a connection for each fetch in
+//! flight. Connections are shared over topics and partitions and wait up to a minute for their next use (looked at
+//! whenever one is taken or put back); [`KafkaOptions::max_fetches`] bounds them.
+//!
+//! # Guarantees
+//! * A batch of a partition is sent only after the one before it was confirmed, so the order of a key holds also when
+//!   leaders move. Partitions are computed here, as Java clients do; a topic's partition count is asked for every
+//!   minute and whenever a broker contradicts it.
+//! * A lost position is [`BusError::OffsetOutOfRange`] with the real ends of the log; nothing is skipped silently.
+//! * Asking for a topic never creates it.
+//! * Nothing that a broker answers makes this module panic or reserve memory out of proportion to the answer.
+//! * A broker's quota is obeyed: after an answer that asks for a pause, its kind of traffic rests that long.
+//!
+//! # Why no ready-made client
+//! Encoding and decoding are `kafka-protocol`'s, the rest is here, because the pure-Rust client that was meant to carry
+//! the data, rskafka 0.6, failed on Apache Kafka in two ways that this project cannot accept: records of topics with
+//! `message.timestamp.type=LogAppendTime` carry the producer's time (a command's lifetime counts from the broker's), and
+//! a produce that the broker confirms together with a quota's pause is sent again, for ever: with a quota of 20 kB/s
+//! four single-record calls appended 14 records and three of them never returned. It also has no time-outs.
+
+mod admin;
+mod api;
+mod cluster;
+mod connection;
+mod fetch;
+mod leader;
+mod options;
+mod pool;
+mod publish;
+mod records;
+mod refusal;
+mod shape;
+mod topology;
+
+pub use cluster::Counts;
+pub use options::{KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
+
+#[cfg(doc)]
+use super::BusError;
+use super::{
+    Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription, TopicSpec,
+};
+use cluster::Cluster;
+use std::boxed::Box;
+use std::string::String;
+use std::sync::Arc;
+use std::vec::Vec;
+
+/// A Kafka cluster as a [`Bus`]. Clones share connections.
+#[derive(Clone)]
+pub struct KafkaBus {
+    cluster: Arc<Cluster>,
+}
+
+impl KafkaBus {
+    /// A bus that connects when it is first used; the brokers need not be up.
+    ///
+    /// # Errors
+    /// [`OptionsError`] where the options cannot be right.
+    pub fn connect(options: &KafkaOptions) -> Result<Self, OptionsError> {
+        options.check()?;
+        Ok(Self { cluster: Arc::new(Cluster::new(options)) })
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.cluster.counts()
+    }
+}
+
+impl Bus for KafkaBus {
+    fn publish<'a>(&'a self, topic: &'a str, records: Vec<Outgoing>) -> BusFuture<'a, Vec<Position>> {
+        Box::pin(async move { publish::publish(&self.cluster, topic, &records).await })
+    }
+
+    fn fetch(&self, request: FetchRequest) -> BusFuture<'_, Fetched> {
+        Box::pin(async move { fetch::fetch(&self.cluster, &request).await })
+    }
+
+    fn bounds<'a>(&'a self, topic: &'a str, partition: u32) -> BusFuture<'a, Bounds> {
+        Box::pin(fetch::bounds(&self.cluster, topic, partition))
+    }
+
+    fn create_topic(&self, spec: TopicSpec) -> BusFuture<'_, Created> {
+        Box::pin(admin::create(&self.cluster, spec))
+    }
+
+    fn delete_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, bool> {
+        Box::pin(admin::delete(&self.cluster, name))
+    }
+
+    fn describe_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, Option<TopicDescription>> {
+        Box::pin(admin::describe(&self.cluster, name))
+    }
+
+    fn topics(&self) -> BusFuture<'_, Vec<String>> {
+        Box::pin(admin::list(&self.cluster))
+    }
+
+    fn address(&self) -> String {
+        self.cluster.address()
+    }
+}
+
+impl core::fmt::Debug for KafkaBus {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("KafkaBus").field("address", &self.address()).field("counts", &self.counts()).finish()
+    }
+}

@@ -1,0 +1,159 @@
+//! How a Kafka bus is set up.
+
+use std::string::{String, ToString};
+use std::time::Duration;
+use std::vec::Vec;
+
+/// How a [`super::KafkaBus`] reaches its brokers.
+#[derive(Debug, Clone)]
+pub struct KafkaOptions {
+    /// `host:port` of brokers to ask first; the others are learned from them.
+    pub bootstrap: Vec<String>,
+    /// Names this client in the broker's logs and quotas.
+    pub client_id: String,
+    /// Most time that a call takes; a fetch may take its `max_wait` on top. Default 10 s.
+    pub call_timeout: Duration,
+    /// Most fetches in flight at a time. Each takes a connection, so this also bounds file descriptors. Default 4096.
+    pub max_fetches: usize,
+    /// Encryption of connections. Not supported yet: [`super::KafkaBus::connect`] refuses it.
+    pub tls: Option<Tls>,
+    /// Authentication of this client. Not supported yet: [`super::KafkaBus::connect`] refuses it.
+    pub sasl: Option<Sasl>,
+}
+
+impl KafkaOptions {
+    /// Plain connections to these brokers: `host:port`, separated by commas.
+    #[must_use]
+    pub fn new(bootstrap: &str) -> Self {
+        let brokers = bootstrap.split(',').map(str::trim).filter(|broker| !broker.is_empty());
+        Self {
+            bootstrap: brokers.map(ToString::to_string).collect(),
+            client_id: "ipowdm".to_string(),
+            call_timeout: Duration::from_secs(10),
+            max_fetches: 4096,
+            tls: None,
+            sasl: None,
+        }
+    }
+
+    /// Checks what can be checked without a broker.
+    ///
+    /// # Errors
+    /// [`OptionsError`], which names the option.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        if self.bootstrap.is_empty() {
+            return Err(OptionsError::NoBootstrap);
+        }
+        if let Some(broker) = self.bootstrap.iter().find(|broker| !is_host_port(broker)) {
+            return Err(OptionsError::NotHostPort(broker.clone()));
+        }
+        if self.tls.is_some() {
+            return Err(OptionsError::Unsupported("TLS"));
+        }
+        if self.sasl.is_some() {
+            return Err(OptionsError::Unsupported("SASL"));
+        }
+        Ok(())
+    }
+}
+
+fn is_host_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0))
+}
+
+/// Encryption of connections.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// PEM file with the certificates to trust; absent: the system's.
+    pub ca_file: Option<String>,
+}
+
+/// Authentication of this client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sasl {
+    /// How the password is proven.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// How a password is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// PLAIN (RFC 4616).
+    Plain,
+    /// SCRAM-SHA-256 (RFC 7677).
+    ScramSha256,
+    /// SCRAM-SHA-512.
+    ScramSha512,
+}
+
+/// Text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Why a Kafka bus cannot be set up so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// No broker is named.
+    #[error("no bootstrap broker is given; name at least one as host:port")]
+    NoBootstrap,
+    /// A broker is not named as host and port.
+    #[error("{0:?} is not a broker's host:port")]
+    NotHostPort(String),
+    /// The option is known and not supported. A connection that should be secured is never made without.
+    #[error("{0} is not supported by this version; nothing was connected")]
+    Unsupported(&'static str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    #[test]
+    fn brokers_are_separated_by_commas_and_checked() {
+        assert_eq!(KafkaOptions::new(" a:1, [::1]:9092,").bootstrap, ["a:1", "[::1]:9092"]);
+        assert_eq!(KafkaOptions::new("a:1,b:2").check(), Ok(()));
+        assert_eq!(KafkaOptions::new("").check(), Err(OptionsError::NoBootstrap));
+        for wrong in ["a", "a:", ":1", "a:0", "a:65536", "a:b"] {
+            assert_eq!(KafkaOptions::new(wrong).check(), Err(OptionsError::NotHostPort(wrong.to_string())));
+        }
+    }
+
+    #[test]
+    fn a_secured_configuration_is_refused_and_its_secret_is_not_printed() {
+        let mut options = KafkaOptions::new("a:1");
+        let password = Secret::new("hunter2");
+        options.sasl = Some(Sasl { mechanism: SaslMechanism::Plain, username: "u".to_string(), password });
+        assert_eq!(options.check(), Err(OptionsError::Unsupported("SASL")));
+        assert!(!format!("{options:?}").contains("hunter2"));
+        assert_eq!(options.sasl.as_ref().map(|sasl| sasl.password.reveal()), Some("hunter2"));
+        options.tls = Some(Tls::default());
+        assert_eq!(options.check(), Err(OptionsError::Unsupported("TLS")));
+    }
+}
