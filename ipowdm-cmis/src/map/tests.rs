@@ -1,1 +1,226 @@
+//! The tables against the reference rows, and what the rest of the crate relies on.
 
+use super::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::string::{String, ToString};
+use std::vec::Vec;
+use std::{eprintln, env, format, fs, println};
+
+/// Every element of every table: its name with the index filled in, and the row.
+fn elements() -> impl Iterator<Item = (String, Field, Place)> {
+    TABLES.iter().copied().flatten().flat_map(|field| {
+        (0..field.count).map(move |index| {
+            let number = (field.first_index + index).to_string();
+            let name = if field.count > 1 { field.name.replace('#', &number) } else { field.name.to_string() };
+            (name, *field, field.element(index).expect("an element within the array"))
+        })
+    })
+}
+
+#[test]
+fn every_element_lies_in_one_half_of_the_window() {
+    for (name, field, place) in elements() {
+        let end = usize::from(place.at.byte) + usize::from(place.len);
+        assert!(end <= if place.at.is_lower() { 128 } else { 256 }, "{name} runs over the end");
+        assert_eq!(place.at.page, field.page);
+        if let Some((high, low)) = place.bits {
+            assert!(high >= low && high < 8, "{name} has bits {high}-{low}");
+            assert_eq!(place.len, 1, "{name} has bits of a longer register");
+        }
+    }
+}
+
+#[test]
+fn no_number_straddles_a_multiple_of_eight() {
+    // The strict read mode cuts there; a scalar must come from one access.
+    for (name, field, place) in elements() {
+        let readable = !matches!(field.access, Access::Wo | Access::WoSc);
+        if readable && field.kind.is_scalar() {
+            let last = place.at.byte + (place.len - 1);
+            assert_eq!(place.at.byte / 8, last / 8, "{name} straddles");
+        }
+    }
+}
+
+#[test]
+fn registers_of_a_page_do_not_overlap() {
+    let mut owner: BTreeMap<(u8, u8, u8), String> = BTreeMap::new();
+    for (name, field, place) in elements() {
+        let (high, low) = place.bits.unwrap_or((7, 0));
+        for byte in place.at.byte..=place.at.byte + (place.len - 1) {
+            for bit in low..=high {
+                let other = owner.insert((field.page, byte, bit), name.clone());
+                assert!(other.is_none(), "{name} overlaps {other:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_survives_its_linear_offset() {
+    assert_eq!(Address::page(0x12, 200).linear(), 0x12 * 128 + 200);
+    for bank in [0, 1, 3] {
+        for page in [0_u8, 1, 0x10, 0x2F, 0x9F, 0xFF] {
+            for byte in [128_u8, 200, 255] {
+                let at = Address { bank, page, byte };
+                assert_eq!(Address::from_linear(at.linear()), Some(at));
+            }
+        }
+    }
+    assert_eq!(Address::from_linear(5), Some(Address::lower(5)));
+}
+
+#[test]
+fn a_block_that_does_not_cover_a_register_says_so() {
+    let bytes = [0x12, 0x34];
+    let block = Block::new(Address::page(0x12, 136), &bytes);
+    assert_eq!(block.signed(page12::CHANNEL_NUMBER_TX), Some(0x1234));
+    assert_eq!(block.signed_at(page12::CHANNEL_NUMBER_TX, 1), None, "the next lane is not there");
+    assert_eq!(block.signed_at(page12::CHANNEL_NUMBER_TX, 8), None, "there is no ninth lane");
+    assert_eq!(block.byte(page12::GRID_SPACING_TX), None, "before the block");
+    assert_eq!(block.word_at(page11::OPTICAL_POWER_TX, 0), None, "another page");
+    assert_eq!(block.byte(lower::MODULE_STATE), None, "the lower memory is not a page");
+}
+
+#[test]
+fn packed_arrays_take_the_odd_lane_from_the_low_nibble() {
+    let bytes = [0x41, 0x72];
+    let block = Block::new(Address::page(0x11, 128), &bytes);
+    let state = |lane| block.byte_at(page11::DP_STATE_HOST_LANE, lane);
+    assert_eq!([state(0), state(1), state(2), state(3), state(4)], [Some(1), Some(4), Some(2), Some(7), None]);
+}
+
+/// The reference rows, if they are at hand.
+fn reference() -> Option<Vec<Value>> {
+    let path = env::var_os("IPOWDM_CMIS_REGISTERS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/cmis/cmis-registers.json"),
+        PathBuf::from,
+    );
+    match fs::read_to_string(&path) {
+        Ok(text) => Some(serde_json::from_str(&text).expect("the reference rows are JSON")),
+        Err(error) => {
+            eprintln!("SKIPPED: no reference rows at {}: {error} (IPOWDM_CMIS_REGISTERS names them)", path.display());
+            None
+        }
+    }
+}
+
+/// The reference's word for a kind.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Flag => "FLAG",
+        Kind::Enum => "ENUM",
+        Kind::U2 => "U2",
+        Kind::U3 => "U3",
+        Kind::U4 => "U4",
+        Kind::U5 => "U5",
+        Kind::U6 => "U6",
+        Kind::U7 => "U7",
+        Kind::U8 => "U8",
+        Kind::S8 => "S8",
+        Kind::U16 => "U16BE",
+        Kind::S16 => "S16BE",
+        Kind::Word => "16BE",
+        Kind::U32 => "U32BE",
+        Kind::S32 => "S32BE",
+        Kind::U64 => "U64BE",
+        Kind::F16 => "F16BE",
+        Kind::BcdNibbles => "BCD_NIBBLES",
+        Kind::DurationCode => "DURATION_CODE",
+        Kind::Bitmap2 => "BITMAP2",
+        Kind::Bitmap4 => "BITMAP4",
+        Kind::Bitmap5 => "BITMAP5",
+        Kind::Bitmap8 => "BITMAP8",
+        Kind::BitmapLe16 => "U16LE_BITMAP",
+        Kind::LaneBitmap => "BITMAP8_LANE",
+        Kind::LanePairs => "BITMAP16_2PER_LANE",
+        Kind::LaneNibbles => "NIBBLES_LANE",
+        Kind::AlarmNibble => "NIBBLE_HA_LA_HW_LW",
+        Kind::StatisticsNibble => "NIBBLE_CUR_AVG_MIN_MAX",
+        Kind::ByObservable => "BY_OBSERVABLE",
+        Kind::BySelector => "LITTLE_ENDIAN_BY_SELECTOR",
+        Kind::Ascii => "ASCII",
+        Kind::Bytes => "BYTES",
+    }
+}
+
+fn access_name(access: Access) -> &'static str {
+    match access {
+        Access::Ro => "RO",
+        Access::Rw => "RW",
+        Access::Cor => "RO/COR",
+        Access::Wo => "WO",
+        Access::WoSc => "WO/SC",
+    }
+}
+
+/// A row of either side in one comparable text.
+fn of_reference(row: &Value) -> String {
+    let bits = row.get("bits").and_then(Value::as_array).map(|bits| (bits[0].as_u64(), bits[1].as_u64()));
+    let bits = bits.map(|(high, low)| (high.expect("a bit"), low.expect("a bit")));
+    format!(
+        "{}@{} len {} bits {bits:?} {} unit {:?} {} banked {} conf {}",
+        row["page"].as_str().expect("a page"),
+        row["addr"],
+        row["len"],
+        row["type"].as_str().expect("a type"),
+        row["unit"].as_str().expect("a unit"),
+        row["access"].as_str().expect("an access"),
+        row["bank"],
+        row["conf"].as_str().expect("a confidence"),
+    )
+}
+
+fn of_field(field: Field, place: Place) -> String {
+    let page = if place.at.is_lower() { "lower".to_string() } else { format!("{:02X}", field.page) };
+    let bits = place.bits.map(|(high, low)| (u64::from(high), u64::from(low)));
+    let confidence = match field.confidence {
+        Confidence::Binding => "A",
+        Confidence::Secondary => "B",
+        Confidence::Contradicted => "C",
+    };
+    format!(
+        "{page}@{} len {} bits {bits:?} {} unit {:?} {} banked {} conf {confidence}",
+        place.at.byte,
+        place.len,
+        kind_name(field.kind),
+        field.unit,
+        access_name(field.access),
+        !place.at.is_lower() && field.bank_rule() != BankRule::Unbanked,
+    )
+}
+
+#[test]
+fn every_reference_row_is_declared_with_the_same_place_type_scale_and_unit() {
+    let Some(rows) = reference() else { return };
+    let mut declared: BTreeMap<(String, String), (Field, Place)> = BTreeMap::new();
+    for (name, field, place) in elements() {
+        let page = if place.at.is_lower() { "lower".to_string() } else { format!("{:02X}", field.page) };
+        let twice = declared.insert((page.clone(), name.clone()), (field, place));
+        assert!(twice.is_none(), "{page} {name} is declared twice");
+    }
+    let mut by_confidence: BTreeMap<String, usize> = BTreeMap::new();
+    for row in &rows {
+        let key = (
+            row["page"].as_str().expect("a page").to_string(),
+            row["name"].as_str().expect("a name").to_string(),
+        );
+        let Some((field, place)) = declared.remove(&key) else {
+            panic!("{} {} is not declared", key.0, key.1);
+        };
+        assert_eq!(of_field(field, place), of_reference(row), "{} {}", key.0, key.1);
+        let scale = field.scale.map(|(times, by)| f64::from(times) / f64::from(by));
+        match (scale, row["scale"].as_f64()) {
+            (None, None) => {}
+            (Some(ours), Some(theirs)) => {
+                assert!((ours / theirs - 1.0).abs() < 1e-12, "{}: scale {ours} against {theirs}", key.1);
+            }
+            other => panic!("{}: scale {other:?}", key.1),
+        }
+        *by_confidence.entry(row["conf"].to_string()).or_default() += 1;
+    }
+    assert!(declared.is_empty(), "declared and not in the reference: {:?}", declared.keys());
+    println!("{} reference rows are declared, by confidence {by_confidence:?}", rows.len());
+}
