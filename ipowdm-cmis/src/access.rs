@@ -48,15 +48,15 @@ pub enum BusError {
 /// What a transport has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Data reads asked for.
+    /// Data reads done.
     pub reads: u64,
     /// Bytes of these reads.
     pub read_bytes: u64,
-    /// Data writes asked for.
+    /// Data writes done.
     pub writes: u64,
     /// Bytes of these writes.
     pub written_bytes: u64,
-    /// Page selections and their verifications.
+    /// Page selections and their verifications, tried.
     pub page_accesses: u64,
     /// Accesses that were not acknowledged.
     pub busy: u64,
@@ -81,6 +81,11 @@ pub trait Eeprom {
 
     /// What has been done so far.
     fn counters(&self) -> Counters;
+
+    /// A new procedure begins: what was assumed about the module's page selection is to be checked again.
+    ///
+    /// A module that was reset or swapped since the last access shows page 00h again, without having refused anything.
+    fn begin(&mut self) {}
 }
 
 impl<E: Eeprom + ?Sized> Eeprom for &mut E {
@@ -94,6 +99,10 @@ impl<E: Eeprom + ?Sized> Eeprom for &mut E {
 
     fn counters(&self) -> Counters {
         (**self).counters()
+    }
+
+    fn begin(&mut self) {
+        (**self).begin();
     }
 }
 
@@ -296,9 +305,9 @@ impl<W: Window> Eeprom for Paged<W> {
                 ReadLimit::Strict => rest.len().min(8 - usize::from(byte % 8)),
             };
             let (now, later) = rest.split_at_mut(most);
+            self.raw_read(byte, now)?;
             self.counters.reads += 1;
             self.counters.read_bytes += most as u64;
-            self.raw_read(byte, now)?;
             byte = byte.saturating_add(u8::try_from(most).unwrap_or(u8::MAX));
             rest = later;
         }
@@ -308,12 +317,17 @@ impl<W: Window> Eeprom for Paged<W> {
     fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
         check(at, bytes.len(), MAX_WRITE)?;
         self.select(at)?;
+        self.raw_write(at.byte, bytes)?;
         self.counters.writes += 1;
         self.counters.written_bytes += bytes.len() as u64;
-        self.raw_write(at.byte, bytes)
+        Ok(())
     }
 
     fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn begin(&mut self) {
+        self.in_doubt = true;
     }
 }

@@ -26,6 +26,3 @@ pub use handle::{EmulatedModule, EmulatedWindow};
 pub use profile::{ApplicationRow, Dwell, PowerOn, Profile};
 pub use receiver::{Emission, ReceivedLight};
 pub(crate) use receiver::{ReceivedSignal, db_to_linear, linear_to_db};
-
-#[cfg(test)]
-mod tests;

@@ -20,7 +20,7 @@ mod laser;
 mod lower_memory;
 mod vdm;
 
-pub use administrative::{page00, page01, page02, page0d};
+pub use administrative::{page00, page0d, page01, page02};
 pub use block::Block;
 pub use cdb::*;
 pub use coherent::*;
@@ -269,4 +269,3 @@ pub const TABLES: &[&[Field]] = &[
     pageae::TABLE,
     pageaf::TABLE,
 ];
-

@@ -18,7 +18,7 @@ mod sweep;
 mod transmitter;
 mod wait;
 
-pub use configure::{ApplicationChoice, Change, Configure, Readback, Target};
+pub use configure::{ApplicationChoice, Change, Configure, Readback, Stage, Target};
 pub use error::{Awaited, ProcError, Setting};
 pub use identify::{Application, Durations, Identify, ModuleInfo, VdmInstance, VdmSpan};
 pub use lanes::Lanes;
@@ -171,7 +171,10 @@ impl<P: Procedure> Pollable<P> {
         loop {
             let op = match core::mem::replace(&mut self.state, RunState::Finished) {
                 RunState::Finished => return Progress::Sleep(Millis(u64::MAX)),
-                RunState::Fresh => self.procedure.step(now, Reply::Start),
+                RunState::Fresh => {
+                    eeprom.begin();
+                    self.procedure.step(now, Reply::Start)
+                }
                 RunState::Asleep(since, until) => {
                     if now < until {
                         self.state = RunState::Asleep(since, until);

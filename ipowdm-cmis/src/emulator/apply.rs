@@ -13,6 +13,8 @@ pub(super) struct Apply {
     pub(super) lanes: u8,
     /// When its result is known.
     pub(super) due: Millis,
+    /// The staged DPConfig bytes when the trigger was given.
+    staged: [u8; 8],
     immediate: bool,
     rejected: bool,
 }
@@ -39,17 +41,23 @@ impl Core {
         }
         let rejected = self.faults.reject_applies > 0;
         self.faults.reject_applies = self.faults.reject_applies.saturating_sub(1);
-        self.apply =
-            Some(Apply { lanes, due: at.after(self.lasting(self.profile.configuring)), immediate, rejected });
+        let staged: [u8; 8] = core::array::from_fn(|lane| {
+            let lane = u8::try_from(lane).unwrap_or(0);
+            self.cells.get(0x10, page10::SCS0_DP_CONFIG_LANE_APP_SEL_CODE.byte + lane)
+        });
+        self.apply = Some(Apply {
+            lanes,
+            due: at.after(self.lasting(self.profile.configuring)),
+            staged,
+            immediate,
+            rejected,
+        });
         self.set_status(lanes, ConfigStatus::InProgress);
     }
 
     pub(super) fn finish_apply(&mut self) {
         let Some(apply) = self.apply.take() else { return };
-        let staged: [u8; 8] = core::array::from_fn(|lane| {
-            let lane = u8::try_from(lane).unwrap_or(0);
-            self.cells.get(0x10, page10::SCS0_DP_CONFIG_LANE_APP_SEL_CODE.byte + lane)
-        });
+        let staged = apply.staged;
         let mut refused = false;
         for lane in 0..8_u8 {
             if apply.lanes & (1 << lane) == 0 {

@@ -5,7 +5,7 @@ use super::clock::ModuleClock;
 use super::core::Core;
 use super::profile::Profile;
 use super::receiver::{Emission, ReceivedLight};
-use crate::access::{BusError, Counters, Eeprom, MAX_WRITE, Paged, ReadLimit, Window};
+use crate::access::{BusError, MAX_WRITE, Paged, ReadLimit, Window};
 use crate::line::Fibre;
 use crate::machine::ModulePhase;
 use crate::map::{Address, lower, page10};
@@ -340,27 +340,5 @@ impl Core {
             let new = (old & !writable) | (value & writable);
             self.cells.set(page.unwrap_or(0), at, &[new]);
         }
-    }
-}
-
-/// An EEPROM over an emulated module keeps its own paging state and counters.
-impl From<&EmulatedModule> for Paged<EmulatedWindow> {
-    fn from(module: &EmulatedModule) -> Self {
-        module.eeprom()
-    }
-}
-
-/// A handle is an EEPROM by itself, without paging state: every access selects its page anew.
-impl Eeprom for EmulatedModule {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
-        self.eeprom().read(at, into)
-    }
-
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
-        self.eeprom().write(at, bytes)
-    }
-
-    fn counters(&self) -> Counters {
-        Counters::default()
     }
 }

@@ -89,7 +89,9 @@ impl Core {
             signal: power(FLOOR_DBM),
             demodulated: None,
         };
-        if light.total_dbm < self.profile.los.value() {
+        // Noise of the amplifiers alone is no signal, however strong it is.
+        let strength = light.signal.map_or(light.total_dbm, |signal| signal.power_dbm);
+        if strength < self.profile.los.value() {
             return dark;
         }
         let total = power(floor(light.total_dbm + jitter(1, 0.03)));

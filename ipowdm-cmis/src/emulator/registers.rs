@@ -286,14 +286,14 @@ impl Core {
     fn refresh_lower(&mut self) {
         let state = self.phase.state.reported().map_or(0, |state| state.code());
         self.raise_levels();
-        let pending = |page: u8, flags: core::ops::RangeInclusive<u8>, masks: u8, core: &Self| {
-            flags.clone().any(|byte| {
-                core.cells.get(page, byte) & !core.cells.get(page, masks + (byte - flags.start())) != 0
+        let pending = |(page, first, last): (u8, u8, u8), (mask_page, mask): (u8, u8), core: &Self| {
+            (first..=last).any(|byte| {
+                core.cells.get(page, byte) & !core.cells.get(mask_page, mask + (byte - first)) != 0
             })
         };
-        let lanes = pending(0x11, 134..=153, 213, self);
-        let laser = pending(0x12, 231..=238, 239, self);
-        let module = pending(0, 8..=11, 31, self);
+        let lanes = pending((0x11, 134, 153), (0x10, 213), self);
+        let laser = pending((0x12, 231, 238), (0x12, 239), self);
+        let module = pending((0, 8, 11), (0, 31), self);
         let degrees = 42.0 + f64::from(u8::from(self.laser_on())) * 8.0;
         let jitter = super::receiver::noise(self.seed, 10, self.synced.0 / 5_000);
         #[expect(clippy::cast_possible_truncation, reason = "around 50 degrees, far inside i16")]
@@ -337,8 +337,8 @@ impl Core {
         to.value(page11::OUTPUT_STATUS_TX, 0, u8::from(transmitted > 0));
         to.value(page11::OUTPUT_STATUS_RX, 0, received);
         to.word(page11::OPTICAL_POWER_TX, 0, transmitted);
-        // Bias of a lit laser: 200 mA in units of 2 µA is beyond 16 bits, so half of it with factor 1.
-        to.word(page11::LASER_BIAS_TX, 0, if transmitted > 0 { 50_000 } else { 0 });
+        // 120 mA in units of 2 µA.
+        to.word(page11::LASER_BIAS_TX, 0, if transmitted > 0 { 60_000 } else { 0 });
         let total = if reception.los { 0 } else { tenth_microwatts_of_power(reception.total) };
         to.word(page11::OPTICAL_POWER_RX, 0, total);
     }

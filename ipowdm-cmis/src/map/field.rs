@@ -311,4 +311,3 @@ pub struct Place {
     /// Highest and lowest bit, where the element is part of a byte.
     pub bits: Option<(u8, u8)>,
 }
-

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{eprintln, env, format, fs, println};
+use std::{env, eprintln, format, fs, println};
 
 /// Every element of every table: its name with the index filled in, and the row.
 fn elements() -> impl Iterator<Item = (String, Field, Place)> {
     TABLES.iter().copied().flatten().flat_map(|field| {
         (0..field.count).map(move |index| {
             let number = (field.first_index + index).to_string();
-            let name = if field.count > 1 { field.name.replace('#', &number) } else { field.name.to_string() };
+            let name =
+                if field.count > 1 { field.name.replace('#', &number) } else { field.name.to_string() };
             (name, *field, field.element(index).expect("an element within the array"))
         })
     })
@@ -89,7 +90,10 @@ fn packed_arrays_take_the_odd_lane_from_the_low_nibble() {
     let bytes = [0x41, 0x72];
     let block = Block::new(Address::page(0x11, 128), &bytes);
     let state = |lane| block.byte_at(page11::DP_STATE_HOST_LANE, lane);
-    assert_eq!([state(0), state(1), state(2), state(3), state(4)], [Some(1), Some(4), Some(2), Some(7), None]);
+    assert_eq!(
+        [state(0), state(1), state(2), state(3), state(4)],
+        [Some(1), Some(4), Some(2), Some(7), None]
+    );
 }
 
 /// The reference rows, if they are at hand.
@@ -101,7 +105,10 @@ fn reference() -> Option<Vec<Value>> {
     match fs::read_to_string(&path) {
         Ok(text) => Some(serde_json::from_str(&text).expect("the reference rows are JSON")),
         Err(error) => {
-            eprintln!("SKIPPED: no reference rows at {}: {error} (IPOWDM_CMIS_REGISTERS names them)", path.display());
+            eprintln!(
+                "SKIPPED: no reference rows at {}: {error} (IPOWDM_CMIS_REGISTERS names them)",
+                path.display()
+            );
             None
         }
     }

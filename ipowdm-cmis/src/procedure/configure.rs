@@ -11,7 +11,7 @@ use super::wait::Watch;
 use super::{Op, ProcError, Procedure, Reply};
 use crate::codes::{DataPathState, ModuleState};
 use crate::time::Millis;
-use heapless::Vec;
+use heapless::{String, Vec};
 use ipowdm_core::grid::Grid;
 use ipowdm_core::units::{Frequency, Power};
 
@@ -78,6 +78,29 @@ pub struct Readback {
     pub dp_states: [DataPathState; 8],
 }
 
+/// What a configuration is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading what the module is set to.
+    Reading,
+    /// Turning the output off and taking the data path down.
+    TakingDown,
+    /// Waiting for high power.
+    PoweringUp,
+    /// Setting channel and power of the laser.
+    Tuning,
+    /// Provisioning the application.
+    Provisioning,
+    /// Waiting for the data path to initialise.
+    Initialising,
+    /// Turning the transmitter on and waiting for its lock.
+    TurningOn,
+    /// Reading back.
+    ReadingBack,
+    /// A wait ran out; looking for the cause.
+    Failing,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Survey,
@@ -126,6 +149,7 @@ enum Phase {
 /// stays dark. States that the module passes between two looks may be missed: a later state counts as reached.
 #[derive(Debug)]
 pub struct Configure {
+    serial: String<16>,
     target: Target,
     grid: Grid,
     channel: i16,
@@ -141,6 +165,8 @@ pub struct Configure {
     flags: u8,
     global_control: u8,
     deinit: u8,
+    /// Lanes taken down: the application's own and those of other data paths on the same carrier.
+    down: u8,
     tx_disable: u8,
     squelch_force: u8,
     grid_byte: u8,
@@ -169,9 +195,10 @@ impl Configure {
     /// [`ProcError`] with the legal values where the target is outside them; the module has not been accessed.
     pub fn new(info: &ModuleInfo, target: Target) -> Result<Self, ProcError> {
         let (grid, channel) = checks::check(info, target)?;
-        let durations = info.durations.ok_or(ProcError::NotTunable)?;
+        let durations = info.controllable()?;
         let lanes = checks::lanes_of_choice(&info.applications, target.application)?;
         Ok(Self {
+            serial: info.serial_number.clone(),
             target,
             grid,
             channel,
@@ -187,6 +214,7 @@ impl Configure {
             flags: 0,
             global_control: 0,
             deinit: 0,
+            down: 0,
             tx_disable: 0,
             squelch_force: 0,
             grid_byte: 0,
@@ -200,6 +228,24 @@ impl Configure {
             },
             failure: ProcError::OutOfStep,
         })
+    }
+
+    /// What is being done, for a progress display.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        match self.phase {
+            Phase::Survey => Stage::Reading,
+            Phase::PowerUp | Phase::AwaitReady => Stage::PoweringUp,
+            Phase::DisableTx | Phase::Deinit | Phase::AwaitDeactivated => Stage::TakingDown,
+            Phase::Grid | Phase::ClearFlags | Phase::Channel | Phase::Power | Phase::AwaitTuning => {
+                Stage::Tuning
+            }
+            Phase::Stage | Phase::Apply | Phase::AwaitConfig => Stage::Provisioning,
+            Phase::Init | Phase::AwaitInitialized => Stage::Initialising,
+            Phase::Unsquelch | Phase::EnableTx | Phase::AwaitActivated | Phase::AwaitLock => Stage::TurningOn,
+            Phase::Autopsy | Phase::FaultCause => Stage::Failing,
+            Phase::Verify => Stage::ReadingBack,
+        }
     }
 
     /// The grid and channel that the frequency was given: the coarsest grid that holds it.

@@ -110,7 +110,22 @@ pub enum ProcError {
         /// 00h:1.
         revision: u8,
     },
-    /// The module is not tunable (01h:155.6 = 0) or has no paged memory.
+    /// The port holds another module than the one that was identified.
+    #[error("the port holds another module than the one identified")]
+    ModuleChanged,
+    /// The module follows a CMIS revision whose controls mean something else: before 4.0 the bits of 10h:128 are
+    /// inverted.
+    #[error("CMIS revision {major}.{minor} is too old to be controlled; 4.0 is the oldest")]
+    RevisionTooOld {
+        /// Major revision.
+        major: u8,
+        /// Minor revision.
+        minor: u8,
+    },
+    /// The module has flat memory: no control pages, no state machines.
+    #[error("the module has flat memory and nothing to control")]
+    FlatMemory,
+    /// The module is not tunable (01h:155.6 = 0).
     #[error("the module's laser is not tunable (01h:155.6)")]
     NotTunable,
     /// The frequency is beyond every grid's channels.
@@ -212,7 +227,10 @@ impl ProcError {
                 BusError::Busy | BusError::TimedOut | BusError::Io(_) => Code::ModuleUnreachable,
                 BusError::BadAccess { .. } => Code::Internal,
             },
+            Self::ModuleChanged => Code::IllegalState,
             Self::NotCmis { .. }
+            | Self::FlatMemory
+            | Self::RevisionTooOld { .. }
             | Self::NotTunable
             | Self::PowerNotProgrammable
             | Self::NoApplication { .. } => Code::Unsupported,

@@ -118,6 +118,16 @@ impl ModuleInfo {
         self.coherent_pages || self.tunable
     }
 
+    /// What a procedure needs to control the module: its durations.
+    ///
+    /// # Errors
+    /// [`ProcError::FlatMemory`], or [`ProcError::RevisionTooOld`] before CMIS 4.0.
+    pub(super) fn controllable(&self) -> Result<Durations, ProcError> {
+        let durations = self.durations.ok_or(ProcError::FlatMemory)?;
+        let (major, minor) = self.cmis_revision;
+        if major < 4 { Err(ProcError::RevisionTooOld { major, minor }) } else { Ok(durations) }
+    }
+
     /// The instance of an observable for a media lane (0-based), or for the module.
     #[must_use]
     pub fn instance(&self, observable: Observable, lane: u8) -> Option<&VdmInstance> {
@@ -274,8 +284,7 @@ impl Identify {
         let identifier = block.byte(lower::SFF8024_IDENTIFIER).unwrap_or(0xFF);
         let revision = block.byte(lower::CMIS_REVISION).unwrap_or(0);
         // SFF-8024 identifiers of modules that are managed by CMIS; 03h-17h and 1Ah are other memory maps.
-        let cmis =
-            matches!(identifier, 0x18 | 0x19 | 0x1B | 0x1E..=0x2F) && (0x30..=0x9F).contains(&revision);
+        let cmis = matches!(identifier, 0x18 | 0x19 | 0x1B | 0x1E..=0x2F) && !matches!(revision, 0 | 0xFF);
         if !cmis {
             return Err(ProcError::NotCmis { identifier, revision });
         }
@@ -483,6 +492,14 @@ const GRIDS: [(Grid, Field, Field, Field); 10] = [
         page04::HIGH_CHANNEL3P125GHZ,
     ),
 ];
+
+/// The serial number, by which a procedure knows the module that was identified (00h:166-181).
+pub(super) const SERIAL: (Address, u8) = (Address::page(0x00, 166), 16);
+
+/// Refuses a module whose serial number, read from [`SERIAL`], is not the identified one.
+pub(super) fn same_module(serial: &String<16>, bytes: &[u8]) -> Result<(), ProcError> {
+    if *serial == text::<16>(Some(bytes)) { Ok(()) } else { Err(ProcError::ModuleChanged) }
+}
 
 /// ASCII text without its padding; what is not printable becomes `?`.
 fn text<const N: usize>(bytes: Option<&[u8]>) -> String<N> {

@@ -50,11 +50,11 @@ impl ModulePower {
     /// The procedure for the module that `info` describes.
     ///
     /// # Errors
-    /// [`ProcError::NotTunable`] on flat memory, which has no module state machine.
+    /// [`ProcError::FlatMemory`] or [`ProcError::RevisionTooOld`].
     pub fn new(info: &ModuleInfo, mode: PowerMode) -> Result<Self, ProcError> {
         Ok(Self {
             mode,
-            durations: info.durations.ok_or(ProcError::NotTunable)?,
+            durations: info.controllable()?,
             phase: Phase::Control,
             control: 0,
             watch: Watch::start(Millis(0), Duration::ZERO),

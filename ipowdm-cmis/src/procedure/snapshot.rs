@@ -1,21 +1,21 @@
-//! The registers that decide what has to be done, read in six accesses; no clear-on-read flag among them.
+//! The registers that decide what has to be done, read in seven accesses; no clear-on-read flag among them.
 
 use super::{Op, ProcError, Reply, data, read};
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
-use crate::map::{Address, Block, lower, page10, page11, page12};
+use crate::map::{Address, Block, lower, page00, page10, page11, page12};
 use ipowdm_core::grid::Grid;
 use ipowdm_core::units::{Frequency, Power};
 
 /// What the module was set to and doing when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Snapshot {
+    pub(super) serial: [u8; 16],
     pub(super) module_state: ModuleState,
     pub(super) global_control: u8,
     /// Fault cause, 00h:41; read with the global control.
     pub(super) fault_cause: u8,
     pub(super) deinit: u8,
     pub(super) tx_disable: u8,
-    pub(super) auto_squelch: u8,
     pub(super) squelch_force: u8,
     pub(super) dp_states: [DataPathState; 8],
     pub(super) config_status: [ConfigStatus; 8],
@@ -33,12 +33,12 @@ pub(super) struct Snapshot {
 impl Snapshot {
     pub(super) const fn empty() -> Self {
         Self {
+            serial: [0; 16],
             module_state: ModuleState::Unknown(0),
             global_control: 0,
             fault_cause: 0,
             deinit: 0,
             tx_disable: 0,
-            auto_squelch: 0,
             squelch_force: 0,
             dp_states: [DataPathState::Unknown(0); 8],
             config_status: [ConfigStatus::Undefined; 8],
@@ -80,19 +80,23 @@ impl Snapshot {
     fn take(&mut self, part: u8, block: Block<'_>) {
         let lanes = 0..8_u16;
         match part {
-            0 => self.module_state = ModuleState::from_code(block.byte(lower::MODULE_STATE).unwrap_or(0)),
-            1 => {
+            0 => {
+                if let Some(serial) = block.bytes(page00::VENDOR_SN) {
+                    self.serial.copy_from_slice(serial);
+                }
+            }
+            1 => self.module_state = ModuleState::from_code(block.byte(lower::MODULE_STATE).unwrap_or(0)),
+            2 => {
                 self.global_control = block.slice(26, 1).map_or(0, |bytes| bytes[0]);
                 self.fault_cause = block.byte(lower::MODULE_FAULT_CAUSE).unwrap_or(0);
             }
-            2 => {
+            3 => {
                 self.deinit = block.byte(page10::DP_DEINIT_LANE).unwrap_or(0);
                 self.tx_disable = block.byte(page10::OUTPUT_DISABLE_TX).unwrap_or(0);
-                self.auto_squelch = block.byte(page10::AUTO_SQUELCH_DISABLE_TX).unwrap_or(0);
                 self.squelch_force = block.byte(page10::OUTPUT_SQUELCH_FORCE_TX).unwrap_or(0);
             }
-            3 => self.dp_states = dp_states(block),
-            4 => {
+            4 => self.dp_states = dp_states(block),
+            5 => {
                 self.config_status = config_status(block);
                 self.active = active_set(block);
                 for lane in lanes {
@@ -155,7 +159,8 @@ pub(super) struct Reader {
 }
 
 /// Places of the parts. The span 11h:154-213 holds monitors, ConfigStatus and the active set; 12h:128-229 grid to status.
-const PARTS: [(Address, u8); 6] = [
+const PARTS: [(Address, u8); 7] = [
+    super::identify::SERIAL,
     (Address::lower(3), 1),
     (Address::lower(26), 16),
     (Address::page(0x10, 128), 5),

@@ -1,6 +1,6 @@
 //! Telemetry: everything a module says about its light, in few bulk reads.
 
-use super::identify::{ModuleInfo, VdmSpan};
+use super::identify::{ModuleInfo, SERIAL, VdmSpan, same_module};
 use super::snapshot::dp_states;
 use super::{Op, ProcError, Procedure, Reply, read};
 use crate::access::BusError;
@@ -8,7 +8,7 @@ use crate::codes::{DataPathState, ModuleState, Observable};
 use crate::map::{Address, Block, lower, page11, page12};
 use crate::physics::power_of_tenth_microwatts;
 use crate::time::Millis;
-use heapless::Vec;
+use heapless::{String, Vec};
 use ipowdm_core::units::{Ber, Db, Frequency, Power, Temperature, Voltage};
 
 /// One observed value, or why there is none.
@@ -95,7 +95,7 @@ pub struct SweepReport {
     pub frequency_offset: Reading<i16>,
     /// Q factor.
     pub q_factor: Reading<Db>,
-    /// Loss of signal now: the flag is up and no host lane has a valid output (11h:147, 132).
+    /// Loss of signal since the last sweep, unless the receiver delivers a valid signal now (11h:147, 132).
     pub rx_los: Reading<bool>,
     /// Loss of signal at any time since the flag was last read (11h:147).
     pub rx_los_seen: Reading<bool>,
@@ -107,6 +107,7 @@ pub struct SweepReport {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    Identity,
     State,
     Monitors,
     LaneStates,
@@ -118,12 +119,13 @@ enum Phase {
 /// Reads one set of telemetry. Writes nothing but the page selection.
 ///
 /// Six reads with [`Flags::Leave`], five with [`Flags::Latch`], plus one for each VDM group with known observables; an
-/// access that fails leaves its quantities [`Reading::Unreadable`] and the rest is read. Only an absent module ends the
-/// sweep.
+/// access that fails leaves its quantities [`Reading::Unreadable`] and the rest is read. Only a module that is absent,
+/// unreachable from the start, or not the identified one ends the sweep.
 #[derive(Debug)]
 pub struct Sweep {
     phase: Phase,
     flags: Flags,
+    serial: String<16>,
     lane: u8,
     tunable: bool,
     paged: bool,
@@ -144,8 +146,9 @@ impl Sweep {
             info.instance(Observable::ALL[index], lane).map(|i| (i.page, i.byte))
         });
         Self {
-            phase: Phase::State,
+            phase: Phase::Identity,
             flags,
+            serial: info.serial_number.clone(),
             lane: lane.min(7),
             tunable: info.tunable,
             paged: !info.flat_memory,
@@ -160,6 +163,7 @@ impl Sweep {
 
     fn place(&self, phase: Phase) -> (Address, u8) {
         match (phase, self.flags) {
+            (Phase::Identity, _) => SERIAL,
             (Phase::State, _) => (Address::lower(2), 6),
             (Phase::Monitors, _) => (Address::lower(14), 4),
             (Phase::LaneStates, Flags::Latch) => (Address::page(0x11, 128), 74),
@@ -181,6 +185,7 @@ impl Sweep {
     fn next(&self, phase: Phase) -> Option<Phase> {
         let after_lanes = if self.tunable { Some(Phase::Laser) } else { self.vdm(0) };
         match phase {
+            Phase::Identity => Some(Phase::State),
             Phase::State => Some(Phase::Monitors),
             Phase::Monitors => self.paged.then_some(Phase::LaneStates),
             Phase::LaneStates if self.flags == Flags::Leave => Some(Phase::LaneMonitors),
@@ -196,6 +201,7 @@ impl Sweep {
 
     fn take(&mut self, phase: Phase, block: Result<Block<'_>, BusError>) {
         match phase {
+            Phase::Identity => {}
             Phase::State => {
                 self.report.module_state =
                     got(block, |b| b.byte(lower::MODULE_STATE).map(ModuleState::from_code));
@@ -345,8 +351,16 @@ impl Procedure for Sweep {
         let (at, len) = self.place(phase);
         match reply {
             Reply::Start => return read(at, len),
+            Reply::Data(bytes) if phase == Phase::Identity => {
+                if let Err(error) = same_module(&self.serial, bytes) {
+                    return Op::Done(Err(error));
+                }
+            }
             Reply::Data(bytes) => self.take(phase, Ok(Block::new(at, bytes))),
-            Reply::Failed(source @ BusError::Absent) => return Op::Done(Err(ProcError::Bus { at, source })),
+            // A module whose identity cannot be read tells nothing else that could be believed.
+            Reply::Failed(source) if source == BusError::Absent || phase == Phase::Identity => {
+                return Op::Done(Err(ProcError::Bus { at, source }));
+            }
             Reply::Failed(source) => self.take(phase, Err(source)),
             Reply::Written | Reply::Woken => return Op::Done(Err(ProcError::OutOfStep)),
         }

@@ -1,7 +1,7 @@
 //! Transmitter on and off, teardown, and the target power alone.
 
 use super::configure::check_power;
-use super::identify::{Durations, ModuleInfo};
+use super::identify::{Durations, ModuleInfo, SERIAL, same_module};
 use super::snapshot::dp_states;
 use super::wait::Watch;
 use super::{Awaited, Op, ProcError, Procedure, Reply, Setting, data, read, write, written};
@@ -9,6 +9,7 @@ use crate::codes::DataPathState;
 use crate::map::{Address, Block, page10, page11, page12};
 use crate::time::Millis;
 use core::time::Duration;
+use heapless::String;
 use ipowdm_core::units::Power;
 
 /// What the transmitter is to do.
@@ -82,11 +83,11 @@ impl TxControl {
     /// The procedure for the module that `info` describes.
     ///
     /// # Errors
-    /// [`ProcError::NotTunable`] on flat memory, which has no lane control.
+    /// [`ProcError::FlatMemory`] or [`ProcError::RevisionTooOld`].
     pub fn new(info: &ModuleInfo, goal: TxGoal) -> Result<Self, ProcError> {
         Ok(Self {
             goal,
-            durations: info.durations.ok_or(ProcError::NotTunable)?,
+            durations: info.controllable()?,
             phase: Phase::Control,
             changed: false,
             output: 0,
@@ -258,6 +259,7 @@ pub struct TxPowerSet {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PowerPhase {
+    Identity,
     Before,
     ClearFlags,
     Write,
@@ -269,10 +271,11 @@ enum PowerPhase {
 /// Writes the target power of one laser and nothing else: no tuning register, no data-path register.
 ///
 /// ```text
-/// Before ─equal→ Done;  Before → ClearFlags → Write → Tuning ⇄ Asleep → Verify → Done
+/// Identity → Before ─equal→ Done;  Before → ClearFlags → Write → Tuning ⇄ Asleep → Verify → Done
 /// ```
 #[derive(Debug)]
 pub struct SetTxPower {
+    serial: String<16>,
     power: Power,
     laser: u8,
     phase: PowerPhase,
@@ -292,11 +295,12 @@ impl SetTxPower {
     /// [`ProcError::PowerOutOfRange`] or [`ProcError::PowerNotProgrammable`]; the module has not been accessed.
     pub fn new(info: &ModuleInfo, power: Power, laser: u8) -> Result<Self, ProcError> {
         check_power(&info.capability, power)?;
-        let durations = info.durations.ok_or(ProcError::NotTunable)?;
+        let durations = info.controllable()?;
         Ok(Self {
             power,
             laser: laser.min(7),
-            phase: PowerPhase::Before,
+            phase: PowerPhase::Identity,
+            serial: info.serial_number.clone(),
             before: power,
             flags: 0,
             // Power changes have no limit of their own; they show as TuningInProgress.
@@ -333,6 +337,11 @@ impl SetTxPower {
         /// From the status of one lane to its flags.
         const STATUS_TO_FLAGS: u8 = 10;
         match self.phase {
+            PowerPhase::Identity => {
+                same_module(&self.serial, data(reply, SERIAL.0)?)?;
+                self.phase = PowerPhase::Before;
+                Ok(read(self.target(), 2))
+            }
             PowerPhase::Before => {
                 self.before = self.read_power(reply)?;
                 if self.before == self.power {
@@ -395,7 +404,7 @@ impl Procedure for SetTxPower {
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
         if reply == Reply::Start {
-            return read(self.target(), 2);
+            return read(SERIAL.0, SERIAL.1);
         }
         match self.advance(now, &reply) {
             Ok(op) => op,

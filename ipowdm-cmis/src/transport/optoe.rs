@@ -117,17 +117,19 @@ impl Eeprom for Optoe {
     fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
         check(at, into.len(), MAX_READ)?;
         self.check_page(at)?;
+        self.transfer(at, |file| file.read_exact(into))?;
         self.counters.reads += 1;
         self.counters.read_bytes += into.len() as u64;
-        self.transfer(at, |file| file.read_exact(into))
+        Ok(())
     }
 
     fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
         check(at, bytes.len(), MAX_WRITE)?;
         self.check_page(at)?;
+        self.transfer(at, |file| file.write_all(bytes))?;
         self.counters.writes += 1;
         self.counters.written_bytes += bytes.len() as u64;
-        self.transfer(at, |file| file.write_all(bytes))
+        Ok(())
     }
 
     fn counters(&self) -> Counters {

@@ -109,7 +109,12 @@ pub(super) fn distance(snapshot: &Snapshot, lanes: &Lanes, target: Target) -> Di
     let coming_up = each_lane(snapshot, lanes, |state| {
         !matches!(state, DataPathState::Deactivated | DataPathState::Deinit | DataPathState::Unknown(_))
     });
+    let others_idle = (0..8).filter(|lane| lanes.host & (1 << lane) == 0).all(|lane| {
+        // A lane that the module does not have reports the reserved code 0.
+        matches!(snapshot.dp_states[lane], DataPathState::Deactivated | DataPathState::Unknown(0))
+    });
     let provisioned = snapshot.module_state == ModuleState::Ready
+        && others_idle
         && application_is(snapshot, lanes)
         && frequency_is(snapshot, laser, target.frequency)
         && snapshot.deinit & lanes.host == 0

@@ -4,6 +4,7 @@ use super::checks::{self, LOCK_TOLERANCE_MHZ};
 use super::{Change, Configure, Phase, Readback};
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
 use crate::map::{Address, Block, lower, page10, page12};
+use crate::procedure::identify::same_module;
 use crate::procedure::lanes::Lanes;
 use crate::procedure::snapshot::{Reader, Snapshot, active_set, config_status, dp_states};
 use crate::procedure::wait::Watch;
@@ -89,6 +90,7 @@ impl Configure {
         if snapshot.module_state == ModuleState::Fault {
             return Err(ProcError::Fault { cause: snapshot.fault_cause });
         }
+        same_module(&self.serial, &snapshot.serial)?;
         let lanes = match self.lanes {
             Some(lanes) => lanes,
             None => checks::lanes_to_keep(&self.applications, &snapshot.active)?,
@@ -97,6 +99,7 @@ impl Configure {
         self.before = snapshot;
         self.global_control = snapshot.global_control;
         self.deinit = snapshot.deinit;
+        self.down = lanes.host | occupied(&snapshot.active);
         self.tx_disable = snapshot.tx_disable;
         self.squelch_force = snapshot.squelch_force;
         self.grid_byte = snapshot.grid_byte[usize::from(lanes.laser())];
@@ -120,7 +123,7 @@ impl Configure {
         loop {
             let skip = match phase {
                 Phase::DisableTx => self.tx_disable & lanes.media == lanes.media,
-                Phase::Deinit => self.deinit & lanes.host == lanes.host,
+                Phase::Deinit => self.deinit & self.down == self.down,
                 Phase::PowerUp => self.before.module_state == ModuleState::Ready && self.high_power_asked(),
                 Phase::Power => self.before.target(lanes.laser()) == self.target.tx_power,
                 Phase::Unsquelch => self.squelch_force & lanes.media == 0,
@@ -157,7 +160,7 @@ impl Configure {
             Phase::DisableTx => self.tx_disable |= lanes.media,
             Phase::EnableTx => self.tx_disable &= !lanes.media,
             Phase::Unsquelch => self.squelch_force &= !lanes.media,
-            Phase::Deinit => self.deinit |= lanes.host,
+            Phase::Deinit => self.deinit |= self.down,
             Phase::Init => self.deinit &= !lanes.host,
             Phase::PowerUp => self.global_control &= !LOW_POWER_BITS,
             // Fine tuning off; the relative-thresholds bit is somebody else's.
@@ -295,8 +298,9 @@ impl Configure {
             Initialized => matches!(state, Initialized | TxTurnOn | Activated | TxTurnOff),
             wanted => state == wanted,
         };
+        let awaited = if wanted == Deactivated { self.down } else { lanes.host };
         let behind = (0..8_u8)
-            .filter(|lane| lanes.host & (1 << lane) != 0)
+            .filter(|lane| awaited & (1 << lane) != 0)
             .map(|lane| (lane + 1, states[usize::from(lane)]))
             .find(|(_, state)| !reached(*state));
         let Some((lane, seen)) = behind else {
