@@ -252,3 +252,6 @@ fn i32_at(data: &[u8], range: Range<usize>) -> i32 {
 fn i64_at(data: &[u8], range: Range<usize>) -> i64 {
     i64::from_be_bytes(array(data, range))
 }
+
+#[cfg(test)]
+mod tests;

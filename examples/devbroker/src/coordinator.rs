@@ -251,3 +251,6 @@ impl Coordinator {
         names.into_iter().map(row).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

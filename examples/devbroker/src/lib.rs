@@ -42,6 +42,8 @@ mod handlers;
 mod log;
 mod options;
 mod producers;
+#[cfg(test)]
+mod samples;
 mod server;
 mod shape;
 mod stats;

@@ -154,3 +154,6 @@ impl PartitionLog {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests;

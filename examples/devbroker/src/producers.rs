@@ -14,7 +14,7 @@ const REMEMBERED_BATCHES: usize = 5;
 
 /// Producers remembered per partition; the one unseen for longest is forgotten first. A forgotten producer loses
 /// duplicate detection for its next batch only.
-const REMEMBERED_PRODUCERS: usize = 256;
+const REMEMBERED_PRODUCERS: usize = 64;
 
 /// What to do with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

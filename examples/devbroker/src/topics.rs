@@ -166,7 +166,7 @@ impl Topics {
         if self.by_name.len() >= limits.topics {
             return Err(CreateError::Limit { what: "topics", limit: limits.topics });
         }
-        if self.partition_count() + partitions > limits.partitions {
+        if partitions > limits.partitions.saturating_sub(self.partition_count()) {
             return Err(CreateError::Limit { what: "partitions", limit: limits.partitions });
         }
         Ok(())
@@ -298,9 +298,11 @@ impl Topics {
             return Ok(Some(Appended { base_offset, append_time: None, log_start }));
         }
         if config.keeps_all {
-            let held = partition.log.bytes();
-            self.keep_log_bytes(limits.log_bytes.saturating_sub(size));
-            if held + size > limits.partition_bytes || self.bytes + size > limits.log_bytes {
+            let fits = partition.log.bytes() + size <= limits.partition_bytes;
+            if fits {
+                self.keep_log_bytes(limits.log_bytes.saturating_sub(size));
+            }
+            if !fits || self.bytes + size > limits.log_bytes {
                 self.losses.refused_batches += 1;
                 return Err(ResponseError::KafkaStorageError);
             }
@@ -323,7 +325,7 @@ impl Topics {
             if held == 0 {
                 return;
             }
-            let dropped = partition.log.shed_bytes(held - held / 8 - 1);
+            let dropped = partition.log.shed_bytes(held - (held / 8).max(1));
             self.bytes -= usize::try_from(dropped.bytes).unwrap_or(0);
             self.losses.memory.add(dropped);
         }
@@ -428,3 +430,6 @@ fn partition_mut(partitions: &mut [Partition], index: i32) -> Result<&mut Partit
         .and_then(|index| partitions.get_mut(index))
         .ok_or(ResponseError::UnknownTopicOrPartition)
 }
+
+#[cfg(test)]
+mod tests;

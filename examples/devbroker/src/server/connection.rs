@@ -150,3 +150,6 @@ async fn answer_struck(
     }
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use ipowdm_devbroker::Broker;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::{CreateTopicsRequest, RequestHeader, ResponseHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -73,4 +74,27 @@ impl Wire {
         let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000);
         self.call(5, &request).await.unwrap().topics[0].error_code
     }
+}
+
+/// One batch with one record by this producer (-1: none).
+pub(crate) fn numbered_batch(producer: i64, sequence: i32, value: &str) -> Bytes {
+    let record = Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id: producer,
+        producer_epoch: if producer < 0 { -1 } else { 0 },
+        timestamp_type: TimestampType::Creation,
+        offset: 0,
+        sequence,
+        timestamp: super::now().timestamp_millis(),
+        key: None,
+        value: Some(Bytes::from(value.to_owned())),
+        headers: Default::default(),
+    };
+    let mut out = BytesMut::new();
+    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+    RecordBatchEncoder::encode(&mut out, [&record], &options).unwrap();
+    out.freeze()
 }
