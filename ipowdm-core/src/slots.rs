@@ -3,51 +3,93 @@
 //! A set bit is a free 6.25 GHz step. The search ANDs the links of a path word by word and walks the runs of ones.
 
 use crate::grid::{FlexSlot, Raster};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Words of the widest raster: 24 × 64 = 1536 bits, 9.6 THz (C+L).
 pub const MAX_WORDS: usize = 24;
 
 /// The free bits of one fibre over a [`Raster`]. Bits beyond the raster read as occupied.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StoredSlots")]
+///
+/// In text formats a bitmap is `{"words": […], "bits": n}`, in binary ones the number of bits and the words as
+/// little-endian bytes: a record of a link is copied, not taken apart bit by bit.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Slots {
     words: heapless::Vec<u64, MAX_WORDS>,
     bits: u16,
 }
 
-/// A bitmap as it comes from outside, not yet known to be one.
-#[derive(Deserialize)]
-struct StoredSlots {
+/// A bitmap in a text format.
+#[derive(Serialize, Deserialize)]
+struct TextSlots {
     words: heapless::Vec<u64, MAX_WORDS>,
     bits: u16,
+}
+
+/// The words of a bitmap in a binary format.
+struct PackedWords(heapless::Vec<u64, MAX_WORDS>);
+
+impl Serialize for Slots {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (words, bits) = (self.words.clone(), self.bits);
+        if serializer.is_human_readable() {
+            TextSlots { words, bits }.serialize(serializer)
+        } else {
+            (bits, PackedWords(words)).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Slots {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (words, bits) = if deserializer.is_human_readable() {
+            let TextSlots { words, bits } = TextSlots::deserialize(deserializer)?;
+            (words, bits)
+        } else {
+            let (bits, PackedWords(words)) = Deserialize::deserialize(deserializer)?;
+            (words, bits)
+        };
+        Self::checked(words, bits).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for PackedWords {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = [0; 8 * MAX_WORDS];
+        for (to, word) in bytes.chunks_exact_mut(8).zip(&self.0) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        serializer.serialize_bytes(&bytes[..8 * self.0.len()])
+    }
+}
+
+impl<'de> Deserialize<'de> for PackedWords {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = PackedWords;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "at most {MAX_WORDS} words of eight bytes")
+            }
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<PackedWords, E> {
+                let (chunks, rest) = bytes.as_chunks::<8>();
+                if !rest.is_empty() || chunks.len() > MAX_WORDS {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                }
+                Ok(PackedWords(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect()))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
 }
 
 /// The words of a stored bitmap do not match its number of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{words} words are not a bitmap of {bits} bits, or bits beyond its end are set")]
-pub struct NotABitmap {
+struct NotABitmap {
     /// Words found.
     words: usize,
     /// Bits stated.
     bits: u16,
-}
-
-impl TryFrom<StoredSlots> for Slots {
-    type Error = NotABitmap;
-
-    fn try_from(stored: StoredSlots) -> Result<Self, NotABitmap> {
-        let StoredSlots { words, bits } = stored;
-        let beyond = match bits % 64 {
-            0 => 0,
-            used => u64::MAX << used,
-        };
-        let whole = words.len() == usize::from(bits).div_ceil(64);
-        if !whole || words.last().is_some_and(|last| last & beyond != 0) {
-            return Err(NotABitmap { words: words.len(), bits });
-        }
-        Ok(Self { words, bits })
-    }
 }
 
 /// A change that the bitmap cannot take because of what is in it.
@@ -79,12 +121,26 @@ pub enum SlotsError {
 }
 
 impl Slots {
+    /// A bitmap as it comes from outside.
+    fn checked(words: heapless::Vec<u64, MAX_WORDS>, bits: u16) -> Result<Self, NotABitmap> {
+        let beyond = match bits % 64 {
+            0 => 0,
+            used => u64::MAX << used,
+        };
+        let whole = words.len() == usize::from(bits).div_ceil(64);
+        if !whole || words.last().is_some_and(|last| last & beyond != 0) {
+            return Err(NotABitmap { words: words.len(), bits });
+        }
+        Ok(Self { words, bits })
+    }
+
     /// A bitmap of `bits` bits, all free. More than 1536 bits are cut to 1536.
     #[must_use]
     pub fn all_free(bits: u16) -> Self {
         let mut slots = Self::all_occupied(bits);
-        for i in 0..usize::from(slots.bits) {
-            slots.words[i / 64] |= 1 << (i % 64);
+        slots.words.fill(u64::MAX);
+        if let (Some(last), 1..) = (slots.words.last_mut(), slots.bits % 64) {
+            *last = u64::MAX >> (64 - slots.bits % 64);
         }
         slots
     }

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod defects;
+mod golden;
 mod oracle;
 mod ports;
 mod topology_changes;
@@ -329,37 +330,4 @@ async fn an_allocation_commits_with_the_rest_of_its_transaction_or_not_at_all() 
     assert_eq!(db.grant(&connection("c")).await.unwrap(), Some(grant));
     let outbox = db.store().scan(&Prefix::<crate::store::OutboxRecord>::all()).await.unwrap();
     assert_eq!(outbox.len(), 1);
-}
-
-#[test]
-fn golden_bytes_of_a_grant() {
-    use crate::spectrum::Incarnation;
-    use crate::store::{Version, encode};
-    let grant = Grant {
-        request: AllocationRequest {
-            destination: Endpoint::any_free(pop("b")),
-            tuning: Tuning::Grid(Grid::Ghz75),
-            ..request("c", "a", "b", 6)
-        },
-        incarnation: Incarnation(Version::new(7)),
-        path: Path {
-            pops: vec![pop("a"), pop("b")],
-            hops: vec![Hop { link: link("ab"), direction: Direction::BToA }],
-            length: Length::from_metres(80_000),
-        },
-        slot: FlexSlot { n: 0, m: 6 },
-        frequency: Frequency::ANCHOR,
-        source_port: None,
-        destination_port: Some(PortRef {
-            pop_id: pop("b"),
-            router_id: RouterId::new("r").unwrap(),
-            port_id: PortId::new("p").unwrap(),
-        }),
-    };
-    let bytes = encode(Grant::key(&connection("c")).raw(), &grant).unwrap();
-    let golden = [
-        1, 1, b'c', 4, b'v', b'O', b'p', b'1', 1, b'a', 0, 1, b'b', 1, 6, 1, 7, 0, 5, 7, 2, 1, b'a', 1, b'b',
-        1, 2, b'a', b'b', 1, 0x80, 0xf1, 4, 0, 6, 0xe0, 0xf1, 0x89, 0x5c, 0, 1, 1, b'b', 1, b'r', 1, b'p',
-    ];
-    assert_eq!(&*bytes, golden, "{bytes:02x?}");
 }
