@@ -1,5 +1,7 @@
 //! The parts of the lab.
 
+pub mod broker;
+pub mod inventory;
 pub mod observer;
 pub mod options;
 pub mod plan;

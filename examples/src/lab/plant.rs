@@ -7,17 +7,15 @@
 //! Task: one, following the store's watch; it holds nothing that dropping would lose.
 
 use ipowdm_cmis::emulator::EmulatedModule;
-use ipowdm_cmis::line::{Direction, Impairment, LineParameters, OpticalLine};
-use ipowdm_core::ids::{ConnectionId, PortRef};
+use ipowdm_cmis::line::{self, Direction, Impairment, LineParameters, OpticalLine};
+use ipowdm_core::ids::{ConnectionId, LinkId, PortRef};
 use ipowdm_core::units::{Db, Length};
 use ipowdm_ctl_lib::linkdb::{Grant, LinkDb};
-use ipowdm_ctl_lib::store::Prefix;
+use ipowdm_ctl_lib::store::{Prefix, StoreError};
+use ipowdm_ctl_lib::topology::FibreLink;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
-
-/// Length of a span between amplifiers.
-const SPAN_METRES: u32 = 80_000;
 
 /// The fibre plant and the modules plugged into its ports.
 #[derive(Debug)]
@@ -54,9 +52,8 @@ impl Plant {
             let prefix = Prefix::<Grant>::all();
             let mut watch = db.store().watch(&prefix);
             loop {
-                match db.store().scan(&prefix).await {
-                    Ok(grants) => plant.keep_in_step(grants.into_iter().map(|(_, grant)| grant)),
-                    Err(error) => tracing::warn!(%error, "the plant cannot read the grants"),
+                if let Err(error) = plant.keep_in_step(&db).await {
+                    tracing::warn!(%error, "the plant cannot read the grants");
                 }
                 if watch.next().await.is_none() {
                     return;
@@ -65,9 +62,14 @@ impl Plant {
         })
     }
 
-    fn keep_in_step(&self, grants: impl Iterator<Item = Grant>) {
+    async fn keep_in_step(&self, db: &LinkDb) -> Result<(), StoreError> {
+        let mut snapshot = db.store().snapshot().await?;
+        let grants = snapshot.scan(&Prefix::<Grant>::all()).await?;
+        let links = snapshot.scan(&Prefix::<FibreLink>::all()).await?;
         let wanted: BTreeMap<ConnectionId, Grant> =
-            grants.map(|grant| (grant.request.connection_id.clone(), grant)).collect();
+            grants.into_iter().map(|(_, grant)| (grant.request.connection_id.clone(), grant)).collect();
+        let links: BTreeMap<LinkId, FibreLink> =
+            links.into_iter().map(|(_, link)| (link.id.clone(), link)).collect();
         let mut lit = self.lit();
         // A line that must go frees its modules before a new one needs them.
         lit.retain(|id, old| {
@@ -79,7 +81,7 @@ impl Plant {
             if lit.contains_key(&id) {
                 continue;
             }
-            match OpticalLine::connect(from, to, line_of(grant.path.length)) {
+            match OpticalLine::connect(from, to, line_of(&grant, &links)) {
                 Ok(line) => {
                     let incarnation = grant.incarnation.to_string();
                     lit.insert(id, Lit { incarnation, ends: (a.clone(), b.clone()), line });
@@ -87,6 +89,7 @@ impl Plant {
                 Err(error) => tracing::warn!(connection = %id, %error, "no line"),
             }
         }
+        Ok(())
     }
 
     /// Raises the noise of all amplifiers that light *into* `port` passes; answers whether the connection has a line.
@@ -109,8 +112,18 @@ impl Plant {
     }
 }
 
-/// Amplified spans of at most 80 km.
-fn line_of(length: Length) -> LineParameters {
-    let spans = u8::try_from(length.metres().div_ceil(SPAN_METRES)).unwrap_or(u8::MAX).max(1);
-    LineParameters::amplified(spans, Length::from_metres(length.metres() / u32::from(spans)))
+/// The path's spans with an amplifier after each that makes up for its loss, between a multiplexer with booster and a
+/// demultiplexer.
+fn line_of(grant: &Grant, links: &BTreeMap<LinkId, FibreLink>) -> LineParameters {
+    let ends = LineParameters::amplified(0, Length::from_metres(0)).spans;
+    let noise_figure = ends.first().map_or(Db::from_hundredths(550), |booster| booster.noise_figure);
+    let fibre = grant.path.hops.iter().filter_map(|hop| links.get(&hop.link)).flat_map(|link| &link.spans);
+    let fibre = fibre.map(|span| line::Span {
+        length: span.length,
+        loss: span.loss,
+        gain: Some(span.loss),
+        noise_figure,
+    });
+    let (first, last) = ends.split_at(1.min(ends.len()));
+    LineParameters { spans: first.iter().copied().chain(fibre).chain(last.iter().copied()).collect() }
 }
