@@ -48,3 +48,4 @@ fi
 
 check core --package ipowdm-core --no-default-features
 check core,alloc --package ipowdm-core --no-default-features --features json
+check core --package ipowdm-cmis --no-default-features

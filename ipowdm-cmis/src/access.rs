@@ -331,3 +331,6 @@ impl<W: Window> Eeprom for Paged<W> {
         self.in_doubt = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

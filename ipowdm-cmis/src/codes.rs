@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_duration_code_is_the_upper_end_of_its_band() {
-        assert_eq!(duration_limit(9), Duration::from_mins(1));
+        assert_eq!(duration_limit(9), Duration::from_secs(60));
         assert_eq!(duration_code(Duration::from_secs(12)), 9);
         assert_eq!(duration_code(Duration::from_secs(60)), 9);
         assert_eq!(duration_code(Duration::from_millis(60_001)), 10);

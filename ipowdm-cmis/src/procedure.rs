@@ -12,6 +12,7 @@ mod configure;
 mod error;
 mod identify;
 mod lanes;
+mod module_info;
 mod module_power;
 mod snapshot;
 mod sweep;
@@ -20,8 +21,9 @@ mod wait;
 
 pub use configure::{ApplicationChoice, Change, Configure, Readback, Stage, Target};
 pub use error::{Awaited, ProcError, Setting};
-pub use identify::{Application, Durations, Identify, ModuleInfo, VdmInstance, VdmSpan};
+pub use identify::Identify;
 pub use lanes::Lanes;
+pub use module_info::{Application, Durations, ModuleInfo, VdmInstance, VdmSpan};
 pub use module_power::{ModulePower, PowerMode};
 pub use sweep::{Flags, Reading, Sweep, SweepReport};
 pub use transmitter::{SetTxPower, TxControl, TxGoal, TxPowerSet, TxStatus};

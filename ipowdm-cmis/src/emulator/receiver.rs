@@ -3,6 +3,8 @@
 use super::core::Core;
 use ipowdm_core::modes::{self, Modulation};
 use ipowdm_core::units::{Ber, Db, Frequency, Power};
+use std::sync::OnceLock;
+use std::vec::Vec;
 
 /// A signal as it leaves a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +64,16 @@ pub(super) struct Reception {
 pub(super) struct Demodulated {
     pub(super) osnr: Db,
     pub(super) esnr: Db,
-    pub(super) q_factor: Db,
     pub(super) ber: Ber,
     pub(super) dispersion_ps_nm: f64,
     pub(super) offset_mhz: f64,
+}
+
+impl Demodulated {
+    /// Q² of the equivalent binary decision: BER = erfc(Q/√2)/2.
+    pub(super) fn q_factor(&self) -> Db {
+        ratio(linear_to_db(snr_of_ber(Modulation::DpQpsk, self.ber.value())))
+    }
 }
 
 fn power(dbm: f64) -> Power {
@@ -147,9 +155,9 @@ fn ber_of_snr(modulation: Modulation, snr: f64) -> f64 {
 
 /// The linear SNR at which a modulation has this bit error ratio.
 fn snr_of_ber(modulation: Modulation, ber: f64) -> f64 {
-    // The ratio falls with the SNR: halve the interval 0.1…10 000 (−10…40 dB) until it is exact enough.
+    // The ratio falls with the SNR: halve −10…40 dB until it is exact enough.
     let (mut low, mut high) = (-10.0_f64, 40.0_f64);
-    for _ in 0..60 {
+    for _ in 0..40 {
         let middle = f64::midpoint(low, high);
         if ber_of_snr(modulation, db_to_linear(middle)) > ber {
             low = middle;
@@ -163,18 +171,32 @@ fn snr_of_ber(modulation: Modulation, ber: f64) -> f64 {
 /// Noise of the transceivers themselves, as an SNR of its own: it floors the bit error ratio on a clean line.
 const TRANSCEIVER_SNR_DB: f64 = 21.0;
 
+/// SNR after the transceivers' own noise.
+fn with_transceiver_noise(mode: &modes::Mode, osnr_db: f64) -> f64 {
+    let line = snr_of_osnr(osnr_db, mode.baud_mbd);
+    1.0 / (1.0 / line + 1.0 / db_to_linear(TRANSCEIVER_SNR_DB))
+}
+
+/// Implementation penalties of the catalogue's modes, in its order, as linear ratios.
+fn penalties() -> &'static [f64] {
+    static PENALTIES: OnceLock<Vec<f64>> = OnceLock::new();
+    PENALTIES.get_or_init(|| {
+        let penalty = |mode: &modes::Mode| {
+            let at_limit = snr_of_ber(mode.modulation, mode.fec_limit.value());
+            with_transceiver_noise(mode, mode.required_osnr.value()) / at_limit
+        };
+        modes::CATALOGUE.iter().map(penalty).collect()
+    })
+}
+
 /// The effective SNR at an OSNR, such that the required OSNR of the mode gives its FEC limit.
 ///
 /// Noise of the line and of the transceivers adds up; what is left between that and the FEC limit at the required OSNR
 /// is the implementation penalty of the mode.
 fn effective_snr(mode: &modes::Mode, osnr_db: f64) -> f64 {
-    let with_transceiver = |osnr_db: f64| {
-        let line = snr_of_osnr(osnr_db, mode.baud_mbd);
-        1.0 / (1.0 / line + 1.0 / db_to_linear(TRANSCEIVER_SNR_DB))
-    };
-    let at_limit = snr_of_ber(mode.modulation, mode.fec_limit.value());
-    let penalty = with_transceiver(mode.required_osnr.value()) / at_limit;
-    with_transceiver(osnr_db) / penalty
+    let index = modes::CATALOGUE.iter().position(|known| known.media_code == mode.media_code);
+    let penalty = index.and_then(|index| penalties().get(index)).copied().unwrap_or(1.0);
+    with_transceiver_noise(mode, osnr_db) / penalty
 }
 
 fn demodulate(signal: ReceivedSignal, osnr_db: f64, offset_mhz: f64) -> Demodulated {
@@ -184,12 +206,9 @@ fn demodulate(signal: ReceivedSignal, osnr_db: f64, offset_mhz: f64) -> Demodula
         let snr = effective_snr(mode, osnr_db);
         (snr, ber_of_snr(mode.modulation, snr))
     });
-    // Q² of the equivalent binary decision: BER = erfc(Q/√2)/2.
-    let q = snr_of_ber(Modulation::DpQpsk, ber);
     Demodulated {
         osnr: ratio(osnr_db),
         esnr: ratio(linear_to_db(snr)),
-        q_factor: ratio(linear_to_db(q)),
         ber: Ber::from_number(ber.clamp(0.0, 0.5)).unwrap_or(Ber::ZERO),
         dispersion_ps_nm: signal.dispersion_ps_nm,
         offset_mhz,

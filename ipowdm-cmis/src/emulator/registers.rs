@@ -379,7 +379,7 @@ impl Core {
                 Observable::TxPower => power(emission.map_or(Power::from_hundredths(-4000), |e| e.power)),
                 Observable::RxTotalPower => power(reception.total),
                 Observable::RxSignalPower => power(reception.signal),
-                Observable::QFactor => lit.map_or(0, |seen| tenths(seen.q_factor)),
+                Observable::QFactor => lit.map_or(0, |seen| tenths(seen.q_factor())),
             };
             let element = u16::try_from(index).unwrap_or(0);
             Writer(&mut self.cells).word(page24::VDM_SAMPLE, element, sample);

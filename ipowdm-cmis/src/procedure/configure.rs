@@ -4,8 +4,8 @@ mod checks;
 pub(super) use checks::check_power;
 mod steps;
 
-use super::identify::{Application, Durations, ModuleInfo};
 use super::lanes::Lanes;
+use super::module_info::{Application, Durations, ModuleInfo};
 use super::snapshot::{Reader, Snapshot};
 use super::wait::Watch;
 use super::{Op, ProcError, Procedure, Reply};

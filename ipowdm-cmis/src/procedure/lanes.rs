@@ -1,6 +1,6 @@
 //! Which lanes an application occupies.
 
-use super::identify::Application;
+use super::module_info::Application;
 
 /// The lanes that a whole-port configuration of one application uses, in bank 0.
 ///

@@ -1,6 +1,6 @@
 //! High and low power of the module.
 
-use super::identify::{Durations, ModuleInfo};
+use super::module_info::{Durations, ModuleInfo};
 use super::wait::Watch;
 use super::{Awaited, Op, ProcError, Procedure, Reply, data, read, write, written};
 use crate::codes::ModuleState;

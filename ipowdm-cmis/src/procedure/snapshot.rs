@@ -160,7 +160,7 @@ pub(super) struct Reader {
 
 /// Places of the parts. The span 11h:154-213 holds monitors, ConfigStatus and the active set; 12h:128-229 grid to status.
 const PARTS: [(Address, u8); 7] = [
-    super::identify::SERIAL,
+    super::module_info::SERIAL,
     (Address::lower(3), 1),
     (Address::lower(26), 16),
     (Address::page(0x10, 128), 5),

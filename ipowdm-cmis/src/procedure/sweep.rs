@@ -1,6 +1,6 @@
 //! Telemetry: everything a module says about its light, in few bulk reads.
 
-use super::identify::{ModuleInfo, SERIAL, VdmSpan, same_module};
+use super::module_info::{ModuleInfo, SERIAL, VdmSpan, same_module};
 use super::snapshot::dp_states;
 use super::{Op, ProcError, Procedure, Reply, read};
 use crate::access::BusError;

@@ -1,7 +1,7 @@
 //! Transmitter on and off, teardown, and the target power alone.
 
 use super::configure::check_power;
-use super::identify::{Durations, ModuleInfo, SERIAL, same_module};
+use super::module_info::{Durations, ModuleInfo, SERIAL, same_module};
 use super::snapshot::dp_states;
 use super::wait::Watch;
 use super::{Awaited, Op, ProcError, Procedure, Reply, Setting, data, read, write, written};

@@ -16,7 +16,6 @@ pub(super) struct Watch {
     seen: Option<u8>,
     limit: Duration,
     deadline: Millis,
-    last_change: Millis,
     changes: u8,
 }
 
@@ -27,7 +26,7 @@ impl Watch {
     /// A watch that begins now with `limit` for the value first seen.
     pub(super) fn start(now: Millis, limit: Duration) -> Self {
         let limit = with_margin(limit);
-        Self { seen: None, limit, deadline: now.after(limit), last_change: now, changes: 0 }
+        Self { seen: None, limit, deadline: now.after(limit), changes: 0 }
     }
 
     /// Notes the value read now; `limit` is what it may last. The limit that was exceeded, if any.
@@ -40,7 +39,6 @@ impl Watch {
                 self.deadline = now.after(limit);
             }
             self.seen = Some(code);
-            self.last_change = now;
             self.changes += 1;
         }
         if now >= self.deadline { Err(self.limit) } else { Ok(()) }
@@ -50,5 +48,59 @@ impl Watch {
     pub(super) fn next_look(&self, now: Millis) -> Millis {
         let pause = (self.limit / 50).clamp(Duration::from_millis(5), Duration::from_millis(200));
         now.after(pause).min(self.deadline.max(Millis(now.0.saturating_add(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_margin_is_a_quarter_and_at_least_250_milliseconds() {
+        assert_eq!(with_margin(Duration::from_millis(1)), Duration::from_millis(251));
+        assert_eq!(with_margin(Duration::from_secs(60)), Duration::from_secs(75));
+    }
+
+    #[test]
+    fn each_new_value_starts_its_own_deadline_and_an_unchanged_one_does_not() {
+        let mut watch = Watch::start(Millis(0), 4 * SECOND);
+        assert_eq!(watch.observe(Millis(4_000), 1, Duration::ZERO), Ok(()));
+        assert_eq!(watch.observe(Millis(4_900), 2, 10 * SECOND), Ok(()));
+        assert_eq!(watch.observe(Millis(17_000), 2, 10 * SECOND), Ok(()));
+        assert_eq!(watch.observe(Millis(17_400), 2, 10 * SECOND), Err(Duration::from_millis(12_500)));
+    }
+
+    #[test]
+    fn the_value_seen_first_has_at_least_the_limit_of_the_wait() {
+        let mut watch = Watch::start(Millis(0), 4 * SECOND);
+        assert_eq!(watch.observe(Millis(100), 1, Duration::ZERO), Ok(()));
+        assert_eq!(watch.observe(Millis(4_999), 1, Duration::ZERO), Ok(()));
+        assert_eq!(watch.observe(Millis(5_000), 1, Duration::ZERO), Err(5 * SECOND));
+        let mut watch = Watch::start(Millis(0), SECOND);
+        assert_eq!(watch.observe(Millis(100), 1, 4 * SECOND), Ok(()));
+        assert_eq!(watch.observe(Millis(5_000), 1, 4 * SECOND), Ok(()));
+        assert_eq!(watch.observe(Millis(5_100), 1, 4 * SECOND), Err(5 * SECOND));
+    }
+
+    #[test]
+    fn a_value_that_changes_for_ever_is_given_up() {
+        let mut watch = Watch::start(Millis(0), SECOND);
+        let ended = (0..1_000_u32).find(|step| {
+            let now = Millis(u64::from(*step) * 500);
+            watch.observe(now, u8::from(step.is_multiple_of(2)), SECOND).is_err()
+        });
+        assert!(ended.is_some_and(|step| step < 24), "{ended:?}");
+    }
+
+    #[test]
+    fn looks_are_apart_and_the_last_is_at_the_deadline() {
+        let watch = Watch::start(Millis(0), 4 * SECOND);
+        assert_eq!(watch.next_look(Millis(0)), Millis(100));
+        assert_eq!(watch.next_look(Millis(4_990)), Millis(5_000));
+        assert_eq!(watch.next_look(Millis(6_000)), Millis(6_001), "never in the past");
+        let long = Watch::start(Millis(0), Duration::from_secs(300));
+        assert_eq!(long.next_look(Millis(0)), Millis(200));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{ApplicationChoice, Target};
 use crate::codes::{DataPathState, ModuleState};
-use crate::procedure::identify::{Application, ModuleInfo};
 use crate::procedure::lanes::Lanes;
+use crate::procedure::module_info::{Application, ModuleInfo};
 use crate::procedure::snapshot::Snapshot;
 use crate::procedure::{ProcError, Setting};
 use heapless::Vec;
