@@ -28,9 +28,12 @@ command -v python3 >/dev/null || missing "python3 (Debian: apt-get install pytho
 if ! [ -e "$venv/complete" ]; then
     rm -rf "$venv"
     python3 -m venv "$venv" || missing "the Python venv module (Debian: apt-get install python3-venv)"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check \
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --retries 1 --timeout 20 \
         "kafka-python==$KAFKA_PYTHON" "confluent-kafka==$CONFLUENT_KAFKA" ||
-        missing "kafka-python $KAFKA_PYTHON and confluent-kafka $CONFLUENT_KAFKA: pip cannot reach a package index"
+        {
+            rm -rf "$root/build/foreign-clients"
+            missing "kafka-python $KAFKA_PYTHON and confluent-kafka $CONFLUENT_KAFKA: pip cannot install them here"
+        }
     : >"$venv/complete"
 fi
 exec "$venv/bin/python" "$root/scripts/foreign_clients.py" "$bootstrap"
