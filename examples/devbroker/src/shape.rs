@@ -2,11 +2,16 @@
 //!
 //! The codec reserves memory for an array from the count on the wire, before it has seen one element: a frame of
 //! thirty bytes can ask for hundreds of gigabytes, and a failed allocation ends the process. So every request is
-//! walked first against the layout below. A frame that passes has only lengths that fit in the bytes that are
-//! there and a bounded number of array elements. Bytes after the last field are let pass, as Apache Kafka does:
+//! walked first against its layout. A frame that passes has only lengths that fit in the bytes that are there and a
+//! bounded number of array elements. Bytes after the last field are let pass, as Apache Kafka does:
 //! librdkafka sends one after the null topic list of Metadata version 9.
 
 use crate::api::Api;
+
+mod layouts;
+
+use layouts::Kind::{self, Blob, Fixed, Structs, Text, Values};
+use layouts::{Field, layout};
 
 /// Why a request body was refused before decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,165 +23,6 @@ pub(crate) enum ShapeError {
     #[error("more array elements than allowed in one frame")]
     TooManyElements,
 }
-
-/// What a field looks like on the wire.
-enum Kind {
-    /// So many bytes, always.
-    Fixed(usize),
-    /// A string, nullable or not.
-    Text,
-    /// A byte string, nullable or not.
-    Blob,
-    /// An array of structures (each ends in tagged fields in flexible versions).
-    Structs(&'static [Field]),
-    /// An array of bare values.
-    Values(&'static Kind),
-}
-
-/// A field and the versions that carry it.
-struct Field {
-    since: i16,
-    until: i16,
-    kind: Kind,
-}
-
-const fn field(kind: Kind) -> Field {
-    Field { since: 0, until: i16::MAX, kind }
-}
-
-const fn since(since: i16, kind: Kind) -> Field {
-    Field { since, until: i16::MAX, kind }
-}
-
-const fn until(until: i16, kind: Kind) -> Field {
-    Field { since: 0, until, kind }
-}
-
-use Kind::{Blob, Fixed, Structs, Text, Values};
-
-/// The fields of a request, from Kafka's message definitions (`clients/src/main/resources/common/message`),
-/// restricted to the versions in [`Api::versions`].
-const fn layout(api: Api) -> &'static [Field] {
-    match api {
-        Api::Produce => const { &[since(3, Text), field(Fixed(2 + 4)), field(Structs(PRODUCE_TOPIC))] },
-        Api::Fetch => FETCH,
-        Api::ListOffsets => {
-            const { &[field(Fixed(4)), since(2, Fixed(1)), field(Structs(LIST_OFFSETS_TOPIC))] }
-        }
-        Api::Metadata => {
-            const {
-                &[
-                    field(Structs(const { &[field(Text)] })),
-                    since(4, Fixed(1)),
-                    since(8, Fixed(1)),
-                    since(8, Fixed(1)),
-                ]
-            }
-        }
-        Api::OffsetCommit => {
-            const { &[field(Text), field(Fixed(4)), field(Text), until(4, Fixed(8)), field(Structs(COMMIT_TOPIC))] }
-        }
-        Api::OffsetFetch => {
-            const {
-                &[
-                    field(Text),
-                    field(Structs(const { &[field(Text), field(Values(&Fixed(4)))] })),
-                    since(7, Fixed(1)),
-                ]
-            }
-        }
-        Api::FindCoordinator => const { &[field(Text), since(1, Fixed(1))] },
-        Api::JoinGroup => {
-            const {
-                &[
-                    field(Text),
-                    field(Fixed(4)),
-                    since(1, Fixed(4)),
-                    field(Text),
-                    field(Text),
-                    field(Structs(const { &[field(Text), field(Blob)] })),
-                ]
-            }
-        }
-        Api::Heartbeat => const { &[field(Text), field(Fixed(4)), field(Text)] },
-        Api::LeaveGroup => const { &[field(Text), field(Text)] },
-        Api::SyncGroup => {
-            const {
-                &[
-                    field(Text),
-                    field(Fixed(4)),
-                    field(Text),
-                    field(Structs(const { &[field(Text), field(Blob)] })),
-                ]
-            }
-        }
-        Api::ListGroups => const { &[since(4, Values(&Text))] },
-        Api::ApiVersions => const { &[since(3, Text), since(3, Text)] },
-        Api::CreateTopics => const { &[field(Structs(CREATE_TOPIC)), field(Fixed(4 + 1))] },
-        Api::DeleteTopics => const { &[field(Values(&Text)), field(Fixed(4))] },
-        Api::DeleteRecords => {
-            const {
-                &[
-                    field(Structs(
-                        const { &[field(Text), field(Structs(const { &[field(Fixed(4 + 8))] }))] },
-                    )),
-                    field(Fixed(4)),
-                ]
-            }
-        }
-        Api::InitProducerId => const { &[field(Text), field(Fixed(4)), since(3, Fixed(8 + 2))] },
-        Api::DescribeConfigs => {
-            const {
-                &[
-                    field(Structs(const { &[field(Fixed(1)), field(Text), field(Values(&Text))] })),
-                    field(Fixed(1)),
-                    since(3, Fixed(1)),
-                ]
-            }
-        }
-    }
-}
-
-const PRODUCE_TOPIC: &[Field] = &[field(Text), field(Structs(const { &[field(Fixed(4)), field(Blob)] }))];
-
-const FETCH: &[Field] = &[
-    // replica, max wait, min bytes, max bytes, isolation level
-    field(Fixed(4 + 4 + 4 + 4 + 1)),
-    // session id and epoch
-    since(7, Fixed(4 + 4)),
-    field(Structs(const { &[field(Text), field(Structs(FETCH_PARTITION))] })),
-    // forgotten topics
-    since(7, Structs(const { &[field(Text), field(Values(&Fixed(4)))] })),
-    // rack
-    since(11, Text),
-];
-
-const FETCH_PARTITION: &[Field] = &[
-    field(Fixed(4)),
-    // current leader epoch
-    since(9, Fixed(4)),
-    field(Fixed(8)),
-    // last fetched epoch
-    since(12, Fixed(4)),
-    // log start offset
-    since(5, Fixed(8)),
-    field(Fixed(4)),
-];
-
-const LIST_OFFSETS_TOPIC: &[Field] =
-    &[field(Text), field(Structs(const { &[field(Fixed(4)), since(4, Fixed(4)), field(Fixed(8))] }))];
-
-const COMMIT_TOPIC: &[Field] =
-    &[field(Text), field(Structs(const { &[field(Fixed(4 + 8)), since(6, Fixed(4)), field(Text)] }))];
-
-const CREATE_TOPIC: &[Field] = &[
-    field(Text),
-    field(Fixed(4 + 2)),
-    // replica assignments
-    field(Structs(const { &[field(Fixed(4)), field(Values(&Fixed(4)))] })),
-    // configs
-    field(Structs(const { &[field(Text), field(Text)] })),
-];
 
 /// What a walk found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
