@@ -10,7 +10,7 @@
 //! | `GET`, `POST /api/routers`, `/api/interfaces` | the routers and ports; a new one. 409 where the id is taken |
 //! | `GET /api/connections`, `/api/connections/{id}` | what connections own |
 //! | `POST /api/connections/allocate` | a path and the first slot that is free on all of it; the same again for the same request |
-//! | `DELETE /api/connections/{id}` | gives back what the connection owns; also 200 where it owns nothing |
+//! | `DELETE /api/connections/{id}` | gives back what was allocated here; also 200 where nothing is. 409 for a controller's |
 //! | `GET /api/topology` | all of it, and a summary |
 //!
 //! An id that is taken is 400 for PoPs and links, as clients of the reference expect; everywhere else it is 409. The code is
@@ -26,6 +26,7 @@ use super::extract::{Payload, Segments};
 use super::guard::guarded;
 use super::health::{self, Health};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
+use crate::store::Tx;
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -211,12 +212,27 @@ async fn allocate(State(db): State<LinkDb>, Payload(body): Payload<AllocateBody>
 }
 
 async fn release(State(db): State<LinkDb>, Segments(id): Segments<ConnectionId>) -> Result<Json<Value>> {
-    let released = db.release(&id).await?;
+    let released = db.store().transact(|tx| release_in(&db, tx, &id)).await?;
     let message = match &released {
         Some(grant) => format!("{id} released, {} is free again", grant.frequency),
         None => format!("{id} owns nothing"),
     };
     Ok(Json(json!({"connection_id": id, "released": released.is_some(), "message": message})))
+}
+
+/// Releases what was allocated here. A grant with ports is a controller's: its lasers may be on, and light whose spectrum
+/// is free again collides with whoever gets it next.
+fn release_in(db: &LinkDb, tx: &mut Tx, id: &ConnectionId) -> Result<Option<Grant>> {
+    if let Some(grant) = tx.get(&Grant::key(id))?
+        && let Some(port) = grant.ports().next()
+    {
+        let reason = format!(
+            "connection {id} holds port {port}: it belongs to the controller of {}",
+            grant.request.vop
+        );
+        return Err(ApiError::new(Code::IllegalState, reason).hint("delete the connection there"));
+    }
+    Ok(db.release_in(tx, id)?)
 }
 
 async fn topology(State(db): State<LinkDb>) -> Result<Json<Value>> {

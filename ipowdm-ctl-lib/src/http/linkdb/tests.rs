@@ -98,6 +98,37 @@ async fn s0_03_release_is_idempotent_and_frees_what_was_taken() {
 }
 
 #[tokio::test]
+async fn what_a_controller_holds_is_not_released_here() {
+    let (service, db) = service().await;
+    let vop = VopId::new("vOp2").unwrap();
+    for pop in ["pop1", "pop2"] {
+        service.post("/api/routers", &json!({"pop_id": pop, "router_id": "r"})).await.expect(201);
+        let interface = json!({"pop_id": pop, "router_id": "r", "interface": "Ethernet48"});
+        service.post("/api/interfaces", &interface).await.expect(201);
+        let at = PortRef {
+            pop_id: pop.parse().unwrap(),
+            router_id: "r".parse().unwrap(),
+            port_id: "Ethernet48".parse().unwrap(),
+        };
+        db.assign_port(&at, &vop).await.unwrap();
+    }
+    let id: ConnectionId = "vOp2:C-1".parse().unwrap();
+    let request = AllocationRequest {
+        connection_id: id.clone(),
+        vop,
+        source: Endpoint::any_free("pop1".parse().unwrap()),
+        destination: Endpoint::any_free("pop2".parse().unwrap()),
+        width_m: 6,
+        tuning: Tuning::Raster,
+        frequency: None,
+        k: 1,
+    };
+    db.allocate(request).await.unwrap();
+    service.delete("/api/connections/vOp2:C-1").await.expect_error(409, "illegal_state");
+    assert!(db.grant(&id).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_link_tells_what_is_free_and_who_owns_the_rest() {
     let (service, _) = service().await;
     let empty = service.get("/api/links/pop1-pop2/spectrum").await.expect(200);
