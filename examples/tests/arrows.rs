@@ -104,7 +104,7 @@ fn an_unlisted_package_is_found() {
 }
 
 #[test]
-fn every_product_states_licence_description_and_minimum_rust() {
+fn every_product_states_what_a_registry_and_its_users_need() {
     let metadata = metadata();
     for product in PRODUCTS {
         let package = packages(&metadata).iter().find(|package| package["name"] == *product).unwrap();
@@ -112,12 +112,14 @@ fn every_product_states_licence_description_and_minimum_rust() {
         assert_eq!(package["rust_version"], "1.90", "{product}");
         assert!(package["publish"].is_null(), "{product} is not publishable");
         assert!(
-            !package["description"].as_str().unwrap_or_default().is_empty(),
+            package["description"].as_str().is_some_and(|text| text.len() > 20),
             "{product} has no description"
         );
         let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
-        for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
-            assert!(folder.join(file).is_file(), "{product} has no {file}");
+        let readme = package["readme"].as_str().unwrap_or_else(|| panic!("{product} names no readme"));
+        for file in [readme, "LICENSE-MIT", "LICENSE-APACHE"] {
+            let content = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+            assert!(!content.trim().is_empty(), "{product} has no {file}");
         }
     }
 }
