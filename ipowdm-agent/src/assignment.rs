@@ -34,6 +34,8 @@ pub struct Assignments {
     heard: BTreeMap<u32, Option<Assignment>>,
     /// Revision of the last record taken from the topic; `None` before the first and after a tombstone.
     revision: Option<u64>,
+    /// Whether what is in force is known to be so, as opposed to nothing being known.
+    known: bool,
 }
 
 /// What became of a record of the assignments topic.
@@ -70,20 +72,26 @@ impl Assignments {
             .collect();
         let assignment =
             VopAssignment { vop: vop.clone(), incarnation, ports, telemetry_interval_ms, health_interval_ms };
-        Self { in_force: BTreeMap::from([(vop, assignment)]), ..Self::default() }
+        Self { in_force: BTreeMap::from([(vop, assignment)]), known: true, ..Self::default() }
     }
 
     /// What was in force before a restart. The first record from the topic replaces it, whatever its revision: the
     /// topic is the truth, also after it was restored from a backup.
     #[must_use]
     pub fn remembered(record: &Assignment) -> Self {
-        Self { in_force: by_vop(record), ..Self::default() }
+        Self { in_force: by_vop(record), known: true, ..Self::default() }
     }
 
     /// The virtual operators served, with what each may use.
     #[must_use]
     pub const fn in_force(&self) -> &BTreeMap<VopId, VopAssignment> {
         &self.in_force
+    }
+
+    /// Whether anything is known. Before the first record nobody is served, and nobody is known not to be.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.known
     }
 
     /// Whose port it is, and what may be done with it.
@@ -122,6 +130,7 @@ impl Assignments {
     pub fn settle(&mut self, partition: u32) -> Option<(Option<Assignment>, Vec<Change>)> {
         let record = self.heard.remove(&partition)?;
         self.revision = record.as_ref().map(|record| record.revision);
+        self.known = true;
         let new = record.as_ref().map(by_vop).unwrap_or_default();
         let changes = differences(&self.in_force, &new);
         self.in_force = new;

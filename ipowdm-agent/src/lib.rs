@@ -1,12 +1,19 @@
 //! The ipowdm agent: drives the coherent pluggables of one switch through CMIS on behalf of several virtual operators.
 //!
 //! Decisions are plain types without clock or input and output: [`intake`] judges commands, [`assignment`] follows whom
-//! the agent serves, [`schedule`] keeps fixed rates, [`journal`] adds up what must survive a restart.
+//! the agent serves, [`schedule`] keeps fixed rates, [`journal`] adds up what must survive a restart, and a
+//! [`port::PortMachine`] knows what to do with one port. [`runtime`] runs them: one task for the agent, one host per port.
 
 pub mod assignment;
 pub mod config;
 pub mod intake;
 pub mod journal;
+pub mod port;
+pub mod runtime;
 pub mod schedule;
 #[cfg(feature = "settings")]
 pub mod settings;
+
+pub use config::{AgentConfig, Service};
+pub use intake::Identity;
+pub use runtime::{Agent, AgentHandle, AgentStatus};

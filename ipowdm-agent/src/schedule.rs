@@ -27,6 +27,12 @@ impl FixedRate {
         Self { start, interval_ms, next: 0 }
     }
 
+    /// Milliseconds from tick to tick.
+    #[must_use]
+    pub const fn interval_ms(&self) -> u64 {
+        self.interval_ms
+    }
+
     /// When the next tick is due.
     #[must_use]
     pub const fn due(&self) -> Millis {

@@ -33,11 +33,34 @@ pub struct Desired {
     pub media_code: Option<u8>,
 }
 
+/// What a port's transmitter is meant to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Intent {
+    /// No command was ever carried out here: the module is left as it is found, lit or dark.
+    #[default]
+    Untouched,
+    /// Dark: a connection was taken down, failed or lost its owner.
+    Dark,
+    /// Lit for a connection.
+    Lit(Box<Desired>),
+}
+
+impl Intent {
+    /// The connection that the port serves.
+    #[must_use]
+    pub const fn desired(&self) -> Option<&Desired> {
+        match self {
+            Self::Lit(desired) => Some(desired),
+            Self::Untouched | Self::Dark => None,
+        }
+    }
+}
+
 /// Everything that is remembered about a port.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PortState {
-    /// What it is to be; absent: dark.
-    pub desired: Option<Desired>,
+    /// What its transmitter is meant to do.
+    pub intent: Intent,
     /// Whether the operator switched the transmitter off.
     pub admin_down: bool,
     /// Connections that are sampled here, with their virtual operator.

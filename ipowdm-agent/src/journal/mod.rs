@@ -11,7 +11,7 @@ mod frame;
 mod state;
 mod storage;
 
-pub use entry::{Accepted, Answer, CommandKey, Desired, Entry, PortState};
+pub use entry::{Accepted, Answer, CommandKey, Desired, Entry, Intent, PortState};
 pub use frame::{FrameError, MAX_FRAME};
 pub use state::{State, TopicPosition};
 pub use storage::{FileStorage, MemoryStorage, Storage, Syncer};

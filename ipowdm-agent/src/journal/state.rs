@@ -73,7 +73,7 @@ impl State {
         self.positions.get(topic).filter(|position| position.incarnation == *incarnation).map(|p| &p.next)
     }
 
-    /// What a port is to be; nothing was ever said about it: dark and up.
+    /// What a port is to be; nothing was ever said about it: untouched and up.
     #[must_use]
     pub fn port(&self, port: &PortId) -> PortState {
         self.ports.get(port).cloned().unwrap_or_default()
@@ -92,7 +92,7 @@ impl State {
         connection: &'a ConnectionId,
     ) -> impl Iterator<Item = &'a PortId> {
         self.ports.iter().filter_map(move |(port, state)| {
-            let serves = state.desired.as_ref().is_some_and(|d| d.vop == *vop && d.connection == *connection);
+            let serves = state.intent.desired().is_some_and(|d| d.vop == *vop && d.connection == *connection);
             let samples = state.sessions.iter().any(|(c, v)| c == connection && v == vop);
             (serves || samples).then_some(port)
         })

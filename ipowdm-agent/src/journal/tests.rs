@@ -31,13 +31,13 @@ fn answer(number: u64) -> Answer {
 
 fn desired(number: u64) -> PortState {
     PortState {
-        desired: Some(Desired {
+        intent: Intent::Lit(Box::new(Desired {
             vop: vop(),
             connection: format!("conn-{number}").parse().unwrap(),
             frequency: Frequency::ANCHOR,
             tx_power: Some(Power::from_hundredths(-200)),
             media_code: None,
-        }),
+        })),
         admin_down: number.is_multiple_of(3),
         sessions: vec![(format!("conn-{number}").parse().unwrap(), vop())],
     }

@@ -4,8 +4,9 @@ use super::*;
 use std::format;
 use std::string::ToString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Largest record, as Kafka's default `max.message.bytes`.
 const MAX_RECORD: usize = 1 << 20;
@@ -28,7 +29,7 @@ struct Shared {
 struct State {
     topics: BTreeMap<String, Topic>,
     available: bool,
-    /// Log-append time never runs backwards, whatever the wall clock does.
+    /// Log-append time never runs backwards, whatever the wall clock does. It follows tokio's clock, also a paused one.
     clock: Clock,
 }
 

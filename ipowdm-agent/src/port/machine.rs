@@ -1,0 +1,696 @@
+//! The machine of one port.
+
+use super::sampling::{Due, Sampling, SessionBudget};
+use super::work::{Plan, Refusal, Work};
+use super::{Job, JobReport, ModuleFacts, PortEvent, PortMessage, PortStatus, QUEUE, Sample, reading};
+use crate::journal::PortState;
+use crate::schedule::FixedRate;
+use core::time::Duration;
+use ipowdm_cmis::access::Eeprom;
+use ipowdm_cmis::codes::ModuleState;
+use ipowdm_cmis::procedure::{
+    BusyLimits, Configure, Flags, Identify, ModuleInfo, Pollable, ProcError, Progress,
+    Readback as ConfigureReadback, SetTxPower, Sweep, SweepReport, TxControl, TxGoal,
+};
+use ipowdm_cmis::time::Millis as ModuleMillis;
+use ipowdm_core::error::Code;
+use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::msg::{AckDetails, Outcome, Readback};
+use ipowdm_core::time::Millis;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// How often an empty port is looked at.
+const PRESENCE_MS: u64 = 5_000;
+/// First and longest pause before what could not be restored is tried again.
+const RESTORE_MS: (u64, u64) = (30_000, 600_000);
+
+/// The procedure that works on the module now.
+#[derive(Debug)]
+enum Active {
+    Identify(Box<Pollable<Identify>>),
+    Sweep(Box<Pollable<Sweep>>),
+    Configure(Box<Pollable<Configure>>),
+    Power(Box<Pollable<SetTxPower>>),
+    Transmitter(Box<Pollable<TxControl>>),
+}
+
+/// What a procedure came to.
+enum Finished {
+    Identify(Result<Box<ModuleInfo>, ProcError>),
+    Sweep(Result<Box<SweepReport>, ProcError>),
+    Configure(Result<ConfigureReadback, ProcError>),
+    Power(Result<(), ProcError>),
+    Transmitter(Result<(), ProcError>),
+}
+
+/// How far a job is.
+///
+/// ```text
+/// (module unknown) Identify → Survey ─┐
+/// (module known) ─────────────────────┴→ Act → Look → done
+///                                         └─failed, new light→ Undo → Look → done
+/// ```
+/// Identify and Survey read, Act and Undo write, Look reads back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Identify,
+    Survey,
+    Act,
+    Undo,
+    Look,
+}
+
+/// A job that is being carried out.
+#[derive(Debug)]
+struct Running {
+    job: Job,
+    stage: Stage,
+    active: Active,
+    writes_before: u64,
+    module_time: Duration,
+    /// Whether a session was taken from the budget for it.
+    reserved: bool,
+    /// How it will end, once that is known.
+    failure: Option<ProcError>,
+    readback: Option<Readback>,
+}
+
+/// One port: its module, its commands, its samples.
+#[derive(Debug)]
+pub struct PortMachine {
+    port: PortId,
+    state: PortState,
+    budget: SessionBudget,
+    intervals: BTreeMap<VopId, u32>,
+    default_interval_ms: u32,
+    queue: VecDeque<Job>,
+    running: Option<Running>,
+    sampling: Sampling,
+    /// A sweep for samples or for the slow rate, with what is due.
+    sweep: Option<(Box<Pollable<Sweep>>, Vec<Due>)>,
+    info: Option<Box<ModuleInfo>>,
+    facts: Option<Arc<ModuleFacts>>,
+    trouble: Option<String>,
+    report: Option<SweepReport>,
+    read_at: Millis,
+    app_sel: Option<u8>,
+    seq: u64,
+    /// When to look at, or restore, the module again; with the pause that led there.
+    again: Option<(Millis, u64)>,
+    /// Whether a module that left its ready state by itself was looked at anew.
+    suspected: bool,
+    /// Whether the module in the port is another one than before.
+    swapped: bool,
+    /// Whether the module was changed since `report` was read.
+    stale: bool,
+}
+
+impl PortMachine {
+    /// A port in the state remembered for it. Its module is not touched until it gets work; its sessions are resumed
+    /// as soon as the module is known.
+    #[must_use]
+    pub fn new(
+        port: PortId,
+        state: PortState,
+        budget: SessionBudget,
+        idle_interval_ms: u32,
+        default_interval_ms: u32,
+        now: Millis,
+    ) -> Self {
+        // Ports of one agent read at different instants, those of one name always at the same.
+        let phase = ipowdm_core::topics::murmur2(port.as_str().as_bytes()) % idle_interval_ms.max(1);
+        let idle = FixedRate::new(now.plus(u64::from(phase)), idle_interval_ms);
+        for _ in &state.sessions {
+            budget.take_regardless();
+        }
+        Self {
+            port,
+            state,
+            budget,
+            intervals: BTreeMap::new(),
+            default_interval_ms,
+            queue: VecDeque::new(),
+            running: None,
+            sampling: Sampling::new(idle),
+            sweep: None,
+            info: None,
+            facts: None,
+            trouble: None,
+            report: None,
+            read_at: now,
+            app_sel: None,
+            seq: 0,
+            again: None,
+            suspected: false,
+            swapped: false,
+            stale: false,
+        }
+    }
+
+    /// What the port is meant to be.
+    #[must_use]
+    pub const fn state(&self) -> &PortState {
+        &self.state
+    }
+
+    /// Takes in what the port is told. Events that this leads to are added to `out`.
+    pub fn tell(&mut self, message: PortMessage, now: Millis, out: &mut Vec<PortEvent>) {
+        match message {
+            PortMessage::Interval(vop, interval_ms) => {
+                self.sampling.change_interval(&vop, interval_ms, now);
+                self.intervals.insert(vop, interval_ms);
+            }
+            PortMessage::Job(job) => {
+                if let Work::Release { vop } = &job.work {
+                    self.cancel_queued(&vop.clone(), out);
+                }
+                let commands = self.queue.iter().filter(|job| job.number.is_some()).count();
+                if job.number.is_some() && commands >= QUEUE {
+                    let words = format!("{QUEUE} commands are waiting for this port");
+                    self.refuse(&job, Refusal::rejected(Code::LimitReached, words), out);
+                } else {
+                    self.queue.push_back(*job);
+                }
+            }
+        }
+    }
+
+    /// Does what is to be done at `now` and answers when to call again.
+    pub fn poll(&mut self, now: Millis, eeprom: &mut dyn Eeprom, out: &mut Vec<PortEvent>) -> Millis {
+        loop {
+            // A sweep is a matter of milliseconds and goes first; the procedure it interrupts is asleep.
+            if let Some(until) = self.advance_sweep(now, eeprom, out) {
+                return until;
+            }
+            let job_wake = self.advance_job(now, eeprom, out);
+            if self.sweep.is_none() && self.sampling.next() <= now {
+                self.begin_sweep(now);
+            }
+            if self.sweep.is_some() {
+                continue;
+            }
+            if self.running.is_none() && self.start_next(now, eeprom, out) {
+                continue;
+            }
+            let again = self.again.map_or(Millis(u64::MAX), |(at, _)| at);
+            return job_wake.unwrap_or(again).min(self.sampling.next());
+        }
+    }
+
+    /// Answers queued commands of a virtual operator that has the port no more.
+    fn cancel_queued(&mut self, vop: &VopId, out: &mut Vec<PortEvent>) {
+        let (cancelled, kept): (VecDeque<Job>, _) =
+            self.queue.drain(..).partition(|job| job.work.vop() == Some(vop));
+        self.queue = kept;
+        for job in cancelled {
+            let words = "the port was taken away before the command's turn came";
+            self.refuse(&job, Refusal::rejected(Code::Forbidden, words), out);
+        }
+    }
+
+    /// Starts the next job; whether there was one.
+    fn start_next(&mut self, now: Millis, eeprom: &mut dyn Eeprom, out: &mut Vec<PortEvent>) -> bool {
+        if self.queue.is_empty()
+            && let Some((at, _)) = self.again
+            && at <= now
+        {
+            // The pause stays in `again` until the attempt has ended, so that the next one is longer.
+            self.again = self.again.map(|(_, pause)| (Millis(u64::MAX), pause));
+            self.queue.push_back(Job::own(Work::Restore));
+        }
+        let Some(job) = self.queue.pop_front() else { return false };
+        if let Err(refusal) = self.check(&job, now) {
+            self.refuse(&job, refusal, out);
+            return true;
+        }
+        let reserved = match job.work.session() {
+            Some((connection, vop, interval_ms)) => {
+                self.intervals.insert(vop.clone(), interval_ms);
+                let known = self.state.sessions.iter().any(|(c, v)| c == connection && v == vop);
+                if !known && !self.budget.take() {
+                    let words =
+                        format!("{} telemetry sessions are open, which is the limit", self.budget.most());
+                    self.refuse(&job, Refusal::rejected(Code::LimitReached, words), out);
+                    return true;
+                }
+                !known
+            }
+            None => false,
+        };
+        let writes_before = eeprom.counters().writes;
+        let mut running = Running {
+            job,
+            stage: Stage::Identify,
+            active: identify(),
+            writes_before,
+            module_time: Duration::ZERO,
+            reserved,
+            failure: None,
+            readback: None,
+        };
+        if !running.job.work.needs_module() {
+            self.finish(running, None, now, eeprom, out);
+            return true;
+        }
+        let known = self.info.is_some() && running.job.work != Work::Refresh;
+        if known && let Err(refusal) = self.begin_act(&mut running) {
+            self.finish(running, Some(refusal), now, eeprom, out);
+            return true;
+        }
+        self.running = Some(running);
+        true
+    }
+
+    fn check(&self, job: &Job, now: Millis) -> Result<(), Refusal> {
+        if job.start_by.is_some_and(|by| now >= by) {
+            let words = "its lifetime was over before its turn at the port came".to_string();
+            return Err(Refusal { outcome: Outcome::Expired, code: Code::Expired, words });
+        }
+        if job.give_up.is_some_and(|by| now >= by) {
+            let words = "the port did not become free in time".to_string();
+            return Err(Refusal { outcome: Outcome::TimedOut, code: Code::TimedOut, words });
+        }
+        job.work.admit(&self.state)
+    }
+
+    /// Plans the work and begins it; a plan of nothing becomes a look.
+    fn begin_act(&mut self, running: &mut Running) -> Result<(), Refusal> {
+        let Some(info) = &self.info else {
+            return Err(Refusal::rejected(Code::ModuleAbsent, self.absence()));
+        };
+        running.stage = Stage::Act;
+        running.active = match running.job.work.plan(&self.state, info, self.report.as_ref())? {
+            Plan::Configure(target) => Active::Configure(boxed(Configure::new(info, target)?)),
+            Plan::Power(power, laser) => Active::Power(boxed(SetTxPower::new(info, power, laser)?)),
+            Plan::Transmitter(goal) => Active::Transmitter(boxed(TxControl::new(info, goal)?)),
+            Plan::Nothing => {
+                running.stage = Stage::Look;
+                Active::Sweep(boxed(sweep_of(info, Flags::Latch)))
+            }
+        };
+        Ok(())
+    }
+
+    fn absence(&self) -> String {
+        self.trouble.clone().unwrap_or_else(|| "no module in the port".to_string())
+    }
+
+    /// Works on the running job; when it wants to be called again, `None` where none is running.
+    fn advance_job(
+        &mut self,
+        now: Millis,
+        eeprom: &mut dyn Eeprom,
+        out: &mut Vec<PortEvent>,
+    ) -> Option<Millis> {
+        loop {
+            let mut running = self.running.take()?;
+            let finished = match running.active.advance(now, eeprom) {
+                Progress::Sleep(until) => {
+                    self.running = Some(running);
+                    return Some(Millis(until.0));
+                }
+                Progress::Done(finished) => finished,
+            };
+            running.module_time += running.active.module_time();
+            if let Some(running) = self.next_stage(running, finished, now, eeprom, out) {
+                self.running = Some(running);
+            }
+        }
+    }
+
+    /// Goes on after a procedure has ended; `None` when the job has.
+    fn next_stage(
+        &mut self,
+        mut running: Running,
+        finished: Finished,
+        now: Millis,
+        eeprom: &mut dyn Eeprom,
+        out: &mut Vec<PortEvent>,
+    ) -> Option<Running> {
+        match finished {
+            Finished::Identify(Ok(info)) => {
+                running.active = Active::Sweep(boxed(sweep_of(&info, Flags::Latch)));
+                running.stage = Stage::Survey;
+                self.take_module(info);
+                self.keep_sessions(now);
+                return Some(running);
+            }
+            Finished::Identify(Err(error)) => {
+                self.lose_module(&error);
+                let mut refusal = None;
+                if !running.job.work.suits_absence() {
+                    refusal = Some(Refusal::from(error));
+                } else if error.code() != Code::ModuleAbsent {
+                    running.failure = Some(error);
+                }
+                self.finish(running, refusal, now, eeprom, out);
+                return None;
+            }
+            Finished::Sweep(result) => {
+                self.take_report(result.map(|report| *report), now);
+                if running.stage == Stage::Survey && running.job.work != Work::Refresh {
+                    if let Err(refusal) = self.begin_act(&mut running) {
+                        self.finish(running, Some(refusal), now, eeprom, out);
+                        return None;
+                    }
+                    if running.stage == Stage::Act {
+                        return Some(running);
+                    }
+                    // Nothing is to be done, and the survey is the look.
+                }
+                running.readback = self.report.as_ref().map(|r| reading::of_report(r, self.app_sel));
+                self.finish(running, None, now, eeprom, out);
+                return None;
+            }
+            Finished::Configure(Ok(read)) => {
+                self.app_sel = Some(read.app_sel);
+                running.readback = Some(reading::of_configuration(&read));
+                self.stale = true;
+                // The read-back is whole: the answer does not wait for the sweep, which brings the status up to date.
+                self.finish(running, None, now, eeprom, out);
+                self.begin_sweep(now);
+                return None;
+            }
+            Finished::Power(Ok(())) | Finished::Transmitter(Ok(())) => {}
+            Finished::Configure(Err(error))
+            | Finished::Power(Err(error))
+            | Finished::Transmitter(Err(error)) => {
+                if running.failure.is_none() {
+                    running.failure = Some(error);
+                }
+                if error.code() == Code::ModuleAbsent {
+                    self.lose_module(&error);
+                }
+                let wrote = eeprom.counters().writes > running.writes_before;
+                let undo = running.stage == Stage::Act && running.job.work.is_new_light(&self.state) && wrote;
+                if undo && let Some(control) = self.deactivation() {
+                    running.stage = Stage::Undo;
+                    running.active = Active::Transmitter(boxed(control));
+                    return Some(running);
+                }
+            }
+        }
+        let Some(info) = &self.info else {
+            self.finish(running, None, now, eeprom, out);
+            return None;
+        };
+        running.stage = Stage::Look;
+        running.active = Active::Sweep(boxed(sweep_of(info, Flags::Latch)));
+        Some(running)
+    }
+
+    fn deactivation(&self) -> Option<TxControl> {
+        TxControl::new(self.info.as_deref()?, TxGoal::Deactivate).ok()
+    }
+
+    /// Ends a job that was begun: `refusal` where it never came to the module.
+    fn finish(
+        &mut self,
+        running: Running,
+        refusal: Option<Refusal>,
+        now: Millis,
+        eeprom: &mut dyn Eeprom,
+        out: &mut Vec<PortEvent>,
+    ) {
+        let Running { job, module_time, writes_before, reserved, failure, readback, .. } = running;
+        let writes = eeprom.counters().writes.saturating_sub(writes_before);
+        let before = self.state.clone();
+        let mut details = AckDetails {
+            readback,
+            register_writes: u32::try_from(writes).ok(),
+            module_ms: u64::try_from(module_time.as_millis()).ok(),
+            ..AckDetails::default()
+        };
+        let outcome = match (&refusal, &failure) {
+            (Some(refusal), _) => {
+                details.error = Some(refusal.words.clone());
+                details.code = Some(refusal.code);
+                // Restoring is the agent's own intent, and a refused command changes nothing.
+                refusal.outcome
+            }
+            (None, Some(error)) => {
+                details.error = Some(error.to_string());
+                details.code = Some(error.code());
+                if writes > 0 || !matches!(job.work, Work::Setup { .. }) {
+                    self.state = job.work.afterwards(&before, false);
+                }
+                match error {
+                    ProcError::TimedOut { .. } => Outcome::TimedOut,
+                    _ if writes == 0 => Outcome::Rejected,
+                    _ => Outcome::Failed,
+                }
+            }
+            (None, None) => {
+                self.state = job.work.afterwards(&before, true);
+                let changed = writes > 0 || (!job.work.needs_module() && self.state != before);
+                let outcome = if changed { Outcome::Applied } else { Outcome::Unchanged };
+                details.result = Some(words(&job.work, outcome, self.info.is_some()).to_string());
+                outcome
+            }
+        };
+        if reserved && self.state.sessions.len() <= before.sessions.len() {
+            self.budget.give_back();
+        }
+        for _ in self.state.sessions.len()..before.sessions.len() {
+            self.budget.give_back();
+        }
+        self.keep_sessions(now);
+        self.plan_again(&job.work, details.error.as_deref(), writes, now);
+        out.push(PortEvent::Done(Box::new(JobReport {
+            port: self.port.clone(),
+            number: job.number,
+            refreshed: job.work == Work::Refresh,
+            outcome,
+            details,
+            state: self.state.clone(),
+        })));
+        out.push(self.status());
+    }
+
+    /// When the module has to be looked at again although nobody asks.
+    fn plan_again(&mut self, work: &Work, error: Option<&str>, writes: u64, now: Millis) {
+        let owed = matches!(work, Work::Restore | Work::Release { .. } | Work::Teardown { .. }) || writes > 0;
+        if self.info.is_none() {
+            self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
+        } else if let (Some(error), true) = (error, owed) {
+            let last = self.again.filter(|_| *work == Work::Restore).map_or(0, |(_, pause)| pause);
+            let pause = (last * 2).clamp(RESTORE_MS.0, RESTORE_MS.1);
+            self.again = Some((now.plus(pause), pause));
+            self.trouble = Some(format!("not as it is meant to be: {error}"));
+        } else if error.is_none() && owed {
+            self.again = None;
+            self.trouble = None;
+        }
+        let moved = core::mem::take(&mut self.swapped) || !self.is_ready();
+        if *work == Work::Refresh && self.info.is_some() && moved {
+            self.queue.push_back(Job::own(Work::Restore));
+        }
+    }
+
+    /// Ends a job that was not begun.
+    fn refuse(&self, job: &Job, refusal: Refusal, out: &mut Vec<PortEvent>) {
+        out.push(PortEvent::Done(Box::new(JobReport {
+            port: self.port.clone(),
+            number: job.number,
+            refreshed: job.work == Work::Refresh,
+            outcome: refusal.outcome,
+            details: AckDetails {
+                error: Some(refusal.words),
+                code: Some(refusal.code),
+                register_writes: Some(0),
+                ..AckDetails::default()
+            },
+            state: self.state.clone(),
+        })));
+    }
+
+    fn keep_sessions(&mut self, now: Millis) {
+        let (intervals, default) = (&self.intervals, self.default_interval_ms);
+        let interval = |vop: &VopId| intervals.get(vop).copied().unwrap_or(default);
+        self.sampling.keep(&self.state.sessions, now, interval);
+    }
+
+    fn take_module(&mut self, info: Box<ModuleInfo>) {
+        let facts = ModuleFacts::of(&info);
+        if self.facts.as_deref() != Some(&facts) {
+            self.swapped = self.facts.is_some();
+            self.app_sel = None;
+            self.facts = Some(Arc::new(facts));
+        }
+        self.info = Some(info);
+        self.trouble = None;
+    }
+
+    fn lose_module(&mut self, error: &ProcError) {
+        self.info = None;
+        self.facts = None;
+        self.report = None;
+        self.app_sel = None;
+        self.trouble = Some(error.to_string());
+    }
+
+    fn take_report(&mut self, result: Result<SweepReport, ProcError>, now: Millis) {
+        match result {
+            Ok(report) => {
+                self.stale = false;
+                self.report = Some(report);
+                self.read_at = now;
+            }
+            Err(error) => self.lose_module(&error),
+        }
+    }
+
+    /// Begins a sweep for what is due, if there is a module to read.
+    fn begin_sweep(&mut self, now: Millis) {
+        let (due, _) = self.sampling.take(now);
+        let Some(info) = &self.info else {
+            self.sampling.miss(due.len());
+            return;
+        };
+        // The flags that clear on read belong to a procedure that is under way.
+        let flags = if self.running.is_some() { Flags::Leave } else { Flags::Latch };
+        self.sweep = Some((boxed(sweep_of(info, flags)), due));
+    }
+
+    /// Works on a sweep for samples; when it wants to be called again, `None` when there is none (any more).
+    fn advance_sweep(
+        &mut self,
+        now: Millis,
+        eeprom: &mut dyn Eeprom,
+        out: &mut Vec<PortEvent>,
+    ) -> Option<Millis> {
+        let (sweep, _) = self.sweep.as_mut()?;
+        let result = match sweep.advance(ModuleMillis(now.0), eeprom) {
+            Progress::Sleep(until) => return Some(Millis(until.0)),
+            Progress::Done(result) => result,
+        };
+        let (_, due) = self.sweep.take()?;
+        let was_ready = self.is_ready();
+        self.take_report(result, now);
+        if let Some(report) = self.report {
+            for Due { connection, vop, at } in due {
+                self.seq += 1;
+                out.push(PortEvent::Sample(Box::new(Sample {
+                    port: self.port.clone(),
+                    connection,
+                    vop,
+                    seq: self.seq,
+                    due: at,
+                    read_at: now,
+                    fields: reading::telemetry_fields(&report),
+                })));
+            }
+        } else {
+            self.sampling.miss(due.len());
+            self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
+        }
+        self.suspect(was_ready);
+        out.push(self.status());
+        None
+    }
+
+    fn is_ready(&self) -> bool {
+        self.report.as_ref().is_some_and(|r| r.module_state.value() == Some(ModuleState::Ready))
+    }
+
+    /// A module that left its ready state by itself may be another one: look once.
+    fn suspect(&mut self, was_ready: bool) {
+        let ready = self.is_ready();
+        if ready {
+            self.suspected = false;
+        } else if was_ready && self.info.is_some() && self.running.is_none() && !self.suspected {
+            self.suspected = true;
+            self.queue.push_back(Job::own(Work::Refresh));
+        }
+    }
+
+    fn status(&self) -> PortEvent {
+        PortEvent::Status(Box::new(PortStatus {
+            port: self.port.clone(),
+            module: self.facts.clone(),
+            trouble: self.trouble.clone(),
+            report: self.report,
+            read_at: self.read_at,
+            app_sel: self.app_sel,
+            intent: self.state.intent.clone(),
+            admin_down: self.state.admin_down,
+            busy: self.running.is_some() || self.stale,
+            missed: self.sampling.missed(),
+        }))
+    }
+}
+
+impl Drop for PortMachine {
+    fn drop(&mut self) {
+        let reserved = self.running.as_ref().is_some_and(|running| running.reserved);
+        for _ in 0..self.state.sessions.len() + usize::from(reserved) {
+            self.budget.give_back();
+        }
+    }
+}
+
+impl Active {
+    fn advance(&mut self, now: Millis, eeprom: &mut dyn Eeprom) -> Progress<Finished> {
+        let now = ModuleMillis(now.0);
+        match self {
+            Self::Identify(p) => finished(p.advance(now, eeprom), |r| Finished::Identify(r.map(Box::new))),
+            Self::Sweep(p) => finished(p.advance(now, eeprom), |r| Finished::Sweep(r.map(Box::new))),
+            Self::Configure(p) => finished(p.advance(now, eeprom), Finished::Configure),
+            Self::Power(p) => finished(p.advance(now, eeprom), |r| Finished::Power(r.map(|_| ()))),
+            Self::Transmitter(p) => {
+                finished(p.advance(now, eeprom), |r| Finished::Transmitter(r.map(|_| ())))
+            }
+        }
+    }
+
+    fn module_time(&self) -> Duration {
+        match self {
+            Self::Identify(p) => p.module_time(),
+            Self::Sweep(p) => p.module_time(),
+            Self::Configure(p) => p.module_time(),
+            Self::Power(p) => p.module_time(),
+            Self::Transmitter(p) => p.module_time(),
+        }
+    }
+}
+
+fn finished<T>(progress: Progress<T>, wrap: impl FnOnce(T) -> Finished) -> Progress<Finished> {
+    match progress {
+        Progress::Sleep(until) => Progress::Sleep(until),
+        Progress::Done(result) => Progress::Done(wrap(result)),
+    }
+}
+
+fn boxed<P: ipowdm_cmis::procedure::Procedure>(procedure: P) -> Box<Pollable<P>> {
+    Box::new(Pollable::new(procedure, BusyLimits::default()))
+}
+
+fn identify() -> Active {
+    Active::Identify(boxed(Identify::new()))
+}
+
+/// A sweep of the first media lane: one laser serves the whole port.
+fn sweep_of(info: &ModuleInfo, flags: Flags) -> Sweep {
+    Sweep::new(info, 0, flags)
+}
+
+/// What was done, in words.
+const fn words(work: &Work, outcome: Outcome, present: bool) -> &'static str {
+    if !present && work.needs_module() {
+        return "no module in the port; remembered for the next one";
+    }
+    if matches!(outcome, Outcome::Unchanged) {
+        return "already so, nothing was written";
+    }
+    match work {
+        Work::Setup { .. } => "configured",
+        Work::Reconfigure { .. } => "reconfigured",
+        Work::Teardown { .. } | Work::Release { .. } => "laser off",
+        Work::Interface(_) => "transmitter switched",
+        Work::StartTelemetry { .. } => "telemetry started",
+        Work::StopTelemetry { .. } => "telemetry ended",
+        Work::Refresh => "read",
+        Work::Restore => "restored",
+    }
+}
