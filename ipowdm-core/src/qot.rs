@@ -114,7 +114,7 @@ pub struct Measured {
 }
 
 /// Where a sample comes from, so that it is counted once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SampleId {
     /// Life of the agent.
     pub boot_id: u64,
@@ -170,7 +170,7 @@ impl Rule {
 }
 
 /// The judge of one end's samples.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receiver {
     level: Level,
     last: Option<SampleId>,
@@ -181,7 +181,7 @@ pub struct Receiver {
     duplicates: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Streak {
     count: u8,
     level: Level,
@@ -287,8 +287,8 @@ pub enum Request {
     Recovered,
 }
 
-/// The loop of one connection.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The loop of one connection. It can be stored and taken up again where the clock goes on counting.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Episode {
     source: Receiver,
     destination: Receiver,
@@ -297,7 +297,7 @@ pub struct Episode {
     open: Option<Open>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Open {
     attempts: u8,
     alarmed: bool,

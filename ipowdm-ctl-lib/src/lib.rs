@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod connection;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod linkdb;
 pub mod paths;
+pub mod qot_loop;
+pub mod registry;
 pub mod spectrum;
 pub mod store;
 pub mod topology;

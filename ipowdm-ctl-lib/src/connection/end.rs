@@ -1,0 +1,305 @@
+//! One end of a connection: what it is to be, and what is known of it.
+
+use super::event::{CommandNumber, Order};
+use ipowdm_core::msg::Readback;
+use ipowdm_core::qot::End;
+use ipowdm_core::units::{Frequency, Power};
+use serde::{Deserialize, Serialize};
+
+/// The data path state of a port that carries traffic, in CMIS' words (11h:128).
+const ACTIVATED: &str = "DPActivated";
+
+/// Rounding of the 33 GHz grid; all other grids are exact.
+const FREQUENCY_TOLERANCE_MHZ: u32 = 1;
+
+/// A pair of values, one per end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ends<T> {
+    /// Of the end where the connection was asked to start.
+    pub source: T,
+    /// Of the end where it was asked to end.
+    pub destination: T,
+}
+
+impl<T> Ends<T> {
+    /// Both ends in order.
+    pub const BOTH: [End; 2] = [End::Source, End::Destination];
+
+    /// The value of one end.
+    pub const fn get(&self, end: End) -> &T {
+        match end {
+            End::Source => &self.source,
+            End::Destination => &self.destination,
+        }
+    }
+
+    /// The value of one end, to be changed.
+    pub const fn get_mut(&mut self, end: End) -> &mut T {
+        match end {
+            End::Source => &mut self.source,
+            End::Destination => &mut self.destination,
+        }
+    }
+
+    /// Another pair, made end by end.
+    pub fn map<U>(&self, mut f: impl FnMut(End, &T) -> U) -> Ends<U> {
+        Ends { source: f(End::Source, &self.source), destination: f(End::Destination, &self.destination) }
+    }
+
+    /// Whether something holds at both ends.
+    pub fn all(&self, mut f: impl FnMut(&T) -> bool) -> bool {
+        f(&self.source) && f(&self.destination)
+    }
+
+    /// Whether something holds at one end at least.
+    pub fn any(&self, mut f: impl FnMut(&T) -> bool) -> bool {
+        f(&self.source) || f(&self.destination)
+    }
+}
+
+/// What one end is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Laser frequency; the receiver's local oscillator is the same laser.
+    pub frequency: Frequency,
+    /// Programmed transmit power; `None` where the module does not let the host set it.
+    pub tx_power: Option<Power>,
+    /// SFF-8024 media interface code of the application.
+    pub media_code: u8,
+}
+
+/// A register that is not what was wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// The ack carries no read-back at all.
+    #[error("nothing was read back")]
+    Nothing,
+    /// The laser frequency.
+    #[error("frequency: wanted {wanted}, read back {got:?}")]
+    Frequency {
+        /// What it was to be.
+        wanted: Frequency,
+        /// What the module reports.
+        got: Option<Frequency>,
+    },
+    /// The programmed power.
+    #[error("transmit power: wanted {wanted}, read back {got:?}")]
+    TxPower {
+        /// What it was to be.
+        wanted: Power,
+        /// What the module reports.
+        got: Option<Power>,
+    },
+    /// The data path does not carry traffic.
+    #[error("the data path is not activated")]
+    DataPath,
+    /// The transmitter is off.
+    #[error("the transmitter is off")]
+    Transmitter,
+}
+
+impl Wanted {
+    /// Whether registers read back after the work are as wanted: frequency to the megahertz, power to the hundredth,
+    /// data path activated, transmitter not off.
+    ///
+    /// # Errors
+    /// The first [`Mismatch`]. A value that was not read does not match.
+    pub fn check(&self, readback: Option<&Readback>) -> Result<(), Mismatch> {
+        let readback = readback.ok_or(Mismatch::Nothing)?;
+        let got = readback.frequency_mhz;
+        if !got.is_some_and(|got| got.distance(self.frequency) <= FREQUENCY_TOLERANCE_MHZ) {
+            return Err(Mismatch::Frequency { wanted: self.frequency, got });
+        }
+        if let Some(wanted) = self.tx_power
+            && readback.tx_power_dbm != Some(wanted)
+        {
+            return Err(Mismatch::TxPower { wanted, got: readback.tx_power_dbm });
+        }
+        if readback.data_path_state.as_deref() != Some(ACTIVATED) {
+            return Err(Mismatch::DataPath);
+        }
+        if readback.tx_enabled == Some(false) {
+            return Err(Mismatch::Transmitter);
+        }
+        Ok(())
+    }
+
+    /// Whether values that were read are as wanted; what was not read is not judged.
+    #[must_use]
+    pub fn conforms(&self, frequency: Option<Frequency>, tx_power: Option<Power>) -> bool {
+        let tuned = frequency.is_none_or(|got| got.distance(self.frequency) <= FREQUENCY_TOLERANCE_MHZ);
+        let powered = match (self.tx_power, tx_power) {
+            (Some(wanted), Some(got)) => wanted == got,
+            _ => true,
+        };
+        tuned && powered
+    }
+}
+
+/// What is known about the light that an end sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Light {
+    /// Off: never commanded on, refused, or acknowledged off.
+    #[default]
+    Dark,
+    /// Commanded on and not answered yet, or failed half way.
+    Unknown,
+    /// Acknowledged on.
+    Lit,
+}
+
+/// What is wrong with an end now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Troubles {
+    /// The receiver reports loss of signal.
+    pub loss_of_signal: bool,
+    /// The module is not in its port.
+    pub module_absent: bool,
+    /// The module is not as wanted, or was changed and not read back since.
+    pub unverified: bool,
+    /// The agent has been silent for too long. Says nothing about the light.
+    pub agent_unknown: bool,
+}
+
+impl Troubles {
+    /// Whether these make a connection DEGRADED. An agent that is not heard does not: its module shines on.
+    #[must_use]
+    pub const fn degrade(&self) -> bool {
+        self.loss_of_signal || self.module_absent || self.unverified
+    }
+}
+
+/// A command that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Issued {
+    pub(super) number: CommandNumber,
+    pub(super) order: Order,
+    pub(super) awaited: Awaited,
+}
+
+/// Whether an answer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Awaited {
+    /// It is.
+    Open,
+    /// Not any more, and it may still come.
+    GivenUp,
+    /// It came.
+    Answered,
+}
+
+/// What is known of one end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndState {
+    /// What it is to be.
+    pub wanted: Wanted,
+    /// What is known about its light.
+    pub light: Light,
+    /// What is wrong with it.
+    pub troubles: Troubles,
+    /// The last command that was sent to it.
+    pub(super) issued: Option<Issued>,
+    /// How often the current order was sent.
+    pub(super) attempts: u8,
+    /// Module time of the operation under way.
+    pub(super) module_ms: u64,
+}
+
+impl EndState {
+    pub(super) fn new(wanted: Wanted) -> Self {
+        let (light, troubles) = (Light::Dark, Troubles::default());
+        Self { wanted, light, troubles, issued: None, attempts: 0, module_ms: 0 }
+    }
+
+    /// The command that is not answered yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<CommandNumber> {
+        self.issued.as_ref().filter(|issued| issued.awaited == Awaited::Open).map(|issued| issued.number)
+    }
+
+    pub(super) fn settle(&mut self) {
+        if let Some(issued) = &mut self.issued {
+            issued.awaited = Awaited::Answered;
+        }
+    }
+
+    pub(super) fn give_up(&mut self) {
+        if let Some(issued) = &mut self.issued
+            && issued.awaited == Awaited::Open
+        {
+            issued.awaited = Awaited::GivenUp;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Wanted {
+        Wanted {
+            frequency: Frequency::ANCHOR,
+            tx_power: Some(Power::from_hundredths(-200)),
+            media_code: 0x46,
+        }
+    }
+
+    fn readback() -> Readback {
+        Readback {
+            frequency_mhz: Some(Frequency::ANCHOR),
+            tx_power_dbm: Some(Power::from_hundredths(-200)),
+            data_path_state: Some("DPActivated".to_owned()),
+            tx_enabled: Some(true),
+            ..Readback::default()
+        }
+    }
+
+    #[test]
+    fn a_read_back_as_wanted_matches() {
+        assert_eq!(wanted().check(Some(&readback())), Ok(()));
+        assert_eq!(wanted().check(Some(&Readback { tx_enabled: None, ..readback() })), Ok(()));
+    }
+
+    #[test]
+    fn every_register_that_differs_or_was_not_read_is_a_mismatch() {
+        let cases: [(Option<Readback>, Mismatch); 7] = [
+            (None, Mismatch::Nothing),
+            (
+                Some(Readback { frequency_mhz: None, ..readback() }),
+                Mismatch::Frequency { wanted: Frequency::ANCHOR, got: None },
+            ),
+            (
+                Some(Readback { frequency_mhz: Some(Frequency::from_mhz(193_100_002)), ..readback() }),
+                Mismatch::Frequency {
+                    wanted: Frequency::ANCHOR,
+                    got: Some(Frequency::from_mhz(193_100_002)),
+                },
+            ),
+            (
+                Some(Readback { tx_power_dbm: Some(Power::from_hundredths(-199)), ..readback() }),
+                Mismatch::TxPower {
+                    wanted: Power::from_hundredths(-200),
+                    got: Some(Power::from_hundredths(-199)),
+                },
+            ),
+            (Some(Readback { data_path_state: None, ..readback() }), Mismatch::DataPath),
+            (
+                Some(Readback { data_path_state: Some("DPInit".to_owned()), ..readback() }),
+                Mismatch::DataPath,
+            ),
+            (Some(Readback { tx_enabled: Some(false), ..readback() }), Mismatch::Transmitter),
+        ];
+        for (readback, mismatch) in cases {
+            assert_eq!(wanted().check(readback.as_ref()), Err(mismatch));
+        }
+    }
+
+    #[test]
+    fn what_was_not_read_conforms_and_what_differs_does_not() {
+        assert!(wanted().conforms(None, None));
+        assert!(wanted().conforms(Some(Frequency::from_mhz(193_100_001)), wanted().tx_power));
+        assert!(!wanted().conforms(Some(Frequency::from_mhz(193_100_002)), None));
+        assert!(!wanted().conforms(None, Some(Power::from_hundredths(-150))));
+    }
+}

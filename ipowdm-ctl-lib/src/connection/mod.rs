@@ -1,0 +1,43 @@
+//! The life cycle of a connection as one plain machine: an event and the time in, actions out.
+//!
+//! ```text
+//!              Setup                  both ends read back
+//!   PENDING ──────────▶ SETUP_IN_PROGRESS ────────────▶ ACTIVE ◀───────────▶ DEGRADED
+//!      │ hold over        │  refused, late, mismatch      │ ▲   trouble, level  │ ▲
+//!      │ Teardown         │  module gone: undo            │ │   recovery        │ │
+//!      │                  │                     Reconfigure│ │ settled          │ │ settled
+//!      │                  │                     Step       ▼ │                  ▼ │
+//!      │                  │                              RECONFIGURING ◀─────────┘
+//!      │                  ▼            Teardown (from every live state and FAILED)
+//!      │           TEARDOWN_IN_PROGRESS ◀──────────────────────────────────────
+//!      │                  │ both ends dark
+//!      ▼                  ├───────────────▶ TERMINATED  (asked for)
+//!   FAILED ◀──────────────┘                 FAILED      (undone set-up, or an end that may still shine)
+//! ```
+//!
+//! Rules the machine keeps:
+//!
+//! * ACTIVE is entered only when both ends' registers, read back after the work, are what was wanted
+//!   ([`Wanted::check`]).
+//! * Every state in which something is awaited has a deadline; PENDING has its hold time, TERMINATED and FAILED the time
+//!   after which the record is forgotten.
+//! * The grant (spectrum and ports) is given back exactly once ([`Action::Release`]). An end that is known to shine and
+//!   cannot be reached keeps the grant in FAILED, and is told to go dark again and again, at once when its agent is
+//!   heard: a laser without an owner would collide with whoever got its spectrum next.
+//! * An event that does not fit changes nothing: a command is [`Verdict::Refused`], a fact is [`Verdict::Ignored`].
+
+mod end;
+mod event;
+mod machine;
+mod state;
+#[cfg(test)]
+mod tests;
+mod times;
+
+pub use end::{EndState, Ends, Light, Mismatch, Troubles, Wanted};
+pub use event::{
+    Action, Answer, Cause, CommandNumber, Effect, Event, Failure, Finished, Order, Timing, Verdict,
+};
+pub use machine::Lifecycle;
+pub use state::State;
+pub use times::{Now, OperationKind, Times};

@@ -1,0 +1,311 @@
+//! The quality-of-transmission loop of one connection: telemetry in, findings out.
+//!
+//! The rule itself is [`ipowdm_core::qot`]; this machine feeds it with the right samples and nothing else:
+//!
+//! * only while the connection is up and not being changed;
+//! * each sample once, by the agent's (life, number), and none from before the loop began;
+//! * none that is replayed from the log or was held back by its agent for too long. They still move the marks, so that
+//!   they cannot be counted later.
+//!
+//! Beside the rule it watches what a sample says about the module: loss of signal, and registers that are not as wanted.
+//! Both must be seen twice in a row: a sample may have been taken before a command and arrive after its answer.
+
+#[cfg(test)]
+mod tests;
+
+use crate::connection::{Ends, Troubles, Wanted};
+use ipowdm_core::capability::PowerRange;
+use ipowdm_core::modes::Mode;
+use ipowdm_core::msg::{TelemetryFields, TelemetrySample};
+use ipowdm_core::qot::{
+    Adjust, End, Episode, Level, Measured, Request, Rule, SampleId, Thresholds, stepped,
+};
+use ipowdm_core::time::{Millis, Timestamp};
+use ipowdm_core::units::{Db, Power};
+use serde::{Deserialize, Serialize};
+
+/// Samples in a row that make a finding about the module.
+const PERSISTENT: u8 = 2;
+
+/// How the loop of an operator works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QotConfig {
+    /// Whether the loop acts. Levels are judged all the same.
+    pub enabled: bool,
+    /// Absolute thresholds instead of margins to what the mode needs.
+    pub thresholds: Option<Thresholds>,
+    /// Consecutive samples that enter or leave a level.
+    pub samples: u8,
+    /// Milliseconds between two steps.
+    pub cooldown_ms: u64,
+    /// Steps in one episode.
+    pub max_attempts: u8,
+    /// Transmit power change of one step.
+    pub step: Db,
+    /// Which transmitter is adjusted.
+    pub adjust: Adjust,
+    /// Powers the loop may reach, beside what module, operator and grant allow.
+    pub tx_power: Option<PowerRange>,
+    /// A sample that its agent held back for longer is not judged, in milliseconds.
+    pub max_age_ms: u32,
+}
+
+impl Default for QotConfig {
+    /// Margins to the mode, 3 samples, 20 s, 3 attempts, 1 dB, the opposite transmitter, samples up to 10 s old.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            thresholds: None,
+            samples: 3,
+            cooldown_ms: 20_000,
+            max_attempts: 3,
+            step: Db::from_hundredths(100),
+            adjust: Adjust::Opposite,
+            tx_power: None,
+            max_age_ms: 10_000,
+        }
+    }
+}
+
+impl QotConfig {
+    /// The rule for connections of a mode.
+    #[must_use]
+    pub fn rule(&self, mode: &Mode) -> Rule {
+        Rule {
+            thresholds: self.thresholds.unwrap_or_else(|| Thresholds::for_mode(mode)),
+            samples: self.samples,
+            cooldown_ms: self.cooldown_ms,
+            max_attempts: self.max_attempts,
+            step: self.step,
+            adjust: self.adjust,
+        }
+    }
+
+    /// What the loop may set where `allowed` is what module, operator and grant allow; `None` where that is nothing.
+    #[must_use]
+    pub fn limits(&self, allowed: &PowerRange) -> Option<PowerRange> {
+        self.tx_power.map_or(Some(*allowed), |own| own.intersection(allowed))
+    }
+
+    /// The powers after a step; `None` for an end that is not to be stepped or is at its limit already.
+    #[must_use]
+    pub fn step(
+        &self,
+        request: &Request,
+        current: &Ends<Option<Power>>,
+        allowed: &Ends<Option<PowerRange>>,
+    ) -> Ends<Option<Power>> {
+        let Request::Step { source, destination, .. } = *request else { return Ends::default() };
+        let due = Ends { source, destination };
+        due.map(|end, due| {
+            let limits = self.limits((*allowed.get(end)).as_ref()?)?;
+            let current = (*current.get(end)).filter(|_| *due)?;
+            stepped(current, self.step, &limits)
+        })
+    }
+}
+
+/// The last sample of an end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastSample {
+    /// When it arrived.
+    pub at: Millis,
+    /// When it was measured, for display.
+    pub measured_at: Timestamp,
+    /// The measurements.
+    pub fields: TelemetryFields,
+}
+
+/// What a sample led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// The level of the connection is another.
+    Level(Level),
+    /// The rule asks for something.
+    Request(Request),
+    /// The receiver has lost the signal.
+    LossOfSignal,
+    /// It has it again.
+    SignalBack,
+    /// The module is not as wanted.
+    ForeignChange,
+    /// The module is as wanted.
+    Conforming,
+}
+
+/// How a sample is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context<'a> {
+    /// The rule of the connection's mode.
+    pub rule: &'a Rule,
+    /// What the end is to be.
+    pub wanted: &'a Wanted,
+    /// What is known to be wrong with it.
+    pub troubles: Troubles,
+    /// The level that the connection is known to have.
+    pub level: Level,
+    /// Whether the connection is up and not being changed.
+    pub judged: bool,
+    /// Whether the sample is newer than the controller's start, not replayed from the log.
+    pub fresh: bool,
+    /// A sample that its agent held back for longer is not judged.
+    pub max_age_ms: u32,
+}
+
+/// Samples by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SampleCounts {
+    /// Judged.
+    pub judged: u64,
+    /// Seen before, or from before the loop began.
+    pub repeated: u64,
+    /// Replayed, held back for too long, or at a time when nothing is judged.
+    pub passed_over: u64,
+}
+
+/// What is stored of a loop, so that a restart neither repeats a step within its cooldown nor counts a sample twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LoopState {
+    /// The rule's state.
+    pub episode: Episode,
+    /// Per end: the newest sample that must not be counted any more.
+    pub marks: Ends<Option<SampleId>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Watch {
+    last: Option<LastSample>,
+    lost: Streak,
+    foreign: Streak,
+}
+
+/// How often something was seen in a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Streak(u8);
+
+impl Streak {
+    /// What is to be told, given that `told` is what holds so far: a fact once it was seen several times in a row, its end
+    /// at once.
+    fn see(&mut self, holds: bool, told: bool) -> Option<bool> {
+        self.0 = if holds { self.0.saturating_add(1) } else { 0 };
+        match (holds, told) {
+            (true, false) if self.0 >= PERSISTENT => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// The loop of one connection.
+#[derive(Debug, Clone, Default)]
+pub struct QotLoop {
+    state: LoopState,
+    ends: Ends<Watch>,
+    counts: SampleCounts,
+}
+
+impl QotLoop {
+    /// A loop that goes on where it was stored.
+    #[must_use]
+    pub fn resumed(state: LoopState) -> Self {
+        Self { state, ..Self::default() }
+    }
+
+    /// What is to be stored.
+    #[must_use]
+    pub const fn state(&self) -> &LoopState {
+        &self.state
+    }
+
+    /// The worse level of the two ends.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.state.episode.level()
+    }
+
+    /// The level of one end.
+    #[must_use]
+    pub const fn level_at(&self, end: End) -> Level {
+        self.state.episode.receiver(end).level()
+    }
+
+    /// Whether something is being done, or was done in vain, about a bad level.
+    #[must_use]
+    pub const fn is_acting(&self) -> bool {
+        self.state.episode.is_open()
+    }
+
+    /// The last sample of an end.
+    #[must_use]
+    pub const fn last(&self, end: End) -> Option<&LastSample> {
+        self.ends.get(end).last.as_ref()
+    }
+
+    /// What became of the samples.
+    #[must_use]
+    pub const fn counts(&self) -> SampleCounts {
+        self.counts
+    }
+
+    /// Takes a sample of one end. `fallback` numbers a sample whose agent does not number it: any value that grows along
+    /// the log.
+    pub fn observe(
+        &mut self,
+        now: Millis,
+        end: End,
+        sample: &TelemetrySample,
+        fallback: u64,
+        context: &Context<'_>,
+    ) -> Vec<Finding> {
+        let id = match (sample.boot_id, sample.seq) {
+            (Some(boot_id), Some(seq)) => SampleId { boot_id, seq },
+            _ => SampleId { boot_id: 0, seq: fallback },
+        };
+        let mark = self.state.marks.get_mut(end);
+        if mark.is_some_and(|mark| id <= mark) {
+            self.counts.repeated += 1;
+            return Vec::new();
+        }
+        *mark = Some(id);
+        if !context.fresh || !context.judged || sample.age_ms.is_some_and(|age| age > context.max_age_ms) {
+            self.counts.passed_over += 1;
+            return Vec::new();
+        }
+        self.counts.judged += 1;
+        let mut findings = self.watch(now, end, sample, context);
+        let measured = Measured { osnr: sample.fields.osnr, ber: sample.fields.ber };
+        let request = self.state.episode.observe(context.rule, now, end, id, &measured);
+        let level = self.level();
+        if context.level != level {
+            findings.push(Finding::Level(level));
+        }
+        findings.extend(request.map(Finding::Request));
+        findings
+    }
+
+    fn watch(
+        &mut self,
+        now: Millis,
+        end: End,
+        sample: &TelemetrySample,
+        context: &Context<'_>,
+    ) -> Vec<Finding> {
+        let fields = &sample.fields;
+        let watch = self.ends.get_mut(end);
+        watch.last =
+            Some(LastSample { at: now, measured_at: sample.timestamp, fields: sample.fields.clone() });
+        let mut findings = Vec::new();
+        if let Some(lost) = fields.rx_los
+            && let Some(lost) = watch.lost.see(lost, context.troubles.loss_of_signal)
+        {
+            findings.push(if lost { Finding::LossOfSignal } else { Finding::SignalBack });
+        }
+        if fields.frequency_mhz.is_some() || fields.tx_power_configured.is_some() {
+            let as_wanted = context.wanted.conforms(fields.frequency_mhz, fields.tx_power_configured);
+            if let Some(foreign) = watch.foreign.see(!as_wanted, context.troubles.unverified) {
+                findings.push(if foreign { Finding::ForeignChange } else { Finding::Conforming });
+            }
+        }
+        findings
+    }
+}
