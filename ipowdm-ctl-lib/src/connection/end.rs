@@ -108,7 +108,7 @@ impl Wanted {
     pub fn check(&self, readback: Option<&Readback>) -> Result<(), Mismatch> {
         let readback = readback.ok_or(Mismatch::Nothing)?;
         let got = readback.frequency_mhz;
-        if !got.is_some_and(|got| got.distance(self.frequency) <= FREQUENCY_TOLERANCE_MHZ) {
+        if got.is_none_or(|got| got.distance(self.frequency) > FREQUENCY_TOLERANCE_MHZ) {
             return Err(Mismatch::Frequency { wanted: self.frequency, got });
         }
         if let Some(wanted) = self.tx_power
@@ -284,10 +284,7 @@ mod tests {
                 },
             ),
             (Some(Readback { data_path_state: None, ..readback() }), Mismatch::DataPath),
-            (
-                Some(Readback { data_path_state: Some("DPInit".to_owned()), ..readback() }),
-                Mismatch::DataPath,
-            ),
+            (Some(Readback { data_path_state: Some("DPInit".to_owned()), ..readback() }), Mismatch::DataPath),
             (Some(Readback { tx_enabled: Some(false), ..readback() }), Mismatch::Transmitter),
         ];
         for (readback, mismatch) in cases {

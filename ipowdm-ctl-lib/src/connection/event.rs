@@ -1,8 +1,8 @@
 //! What goes into the machine and what comes out of it.
 
 use super::end::{Ends, Wanted};
-use super::times::OperationKind;
 use super::state::State;
+use super::times::OperationKind;
 use ipowdm_core::error::Code;
 use ipowdm_core::msg::{Outcome, Readback};
 use ipowdm_core::qot::{End, Level};

@@ -1,6 +1,7 @@
 //! The transitions.
 
 mod answers;
+mod facts;
 
 use super::end::{Awaited, EndState, Ends, Issued, Light, Wanted};
 use super::event::{Action, Cause, CommandNumber, Effect, Event, Failure, Finished, Order, Timing, Verdict};
@@ -266,7 +267,7 @@ impl Lifecycle {
     // --- time ---------------------------------------------------------------------------------------------------------
 
     fn tick(&mut self, run: &mut Run) {
-        if !self.deadline.is_some_and(|deadline| run.now.at >= deadline) {
+        if self.deadline.is_none_or(|deadline| run.now.at < deadline) {
             run.verdict = Verdict::Ignored;
             return;
         }
@@ -309,140 +310,11 @@ impl Lifecycle {
 
     /// The end that has not answered, where it is only one.
     fn silent(&self) -> Option<End> {
-        let mut silent =
-            Ends::<()>::BOTH.into_iter().filter(|&end| self.ends.get(end).pending().is_some());
+        let mut silent = Ends::<()>::BOTH.into_iter().filter(|&end| self.ends.get(end).pending().is_some());
         match (silent.next(), silent.next()) {
             (Some(end), None) => Some(end),
             _ => None,
         }
-    }
-
-    // --- facts --------------------------------------------------------------------------------------------------------
-
-    /// Notes a fact about an end. `change` answers whether it was so already.
-    fn note(&mut self, run: &mut Run, end: End, change: impl FnOnce(&mut EndState) -> bool) {
-        if self.state.is_over() && !self.holds {
-            run.verdict = Verdict::Ignored;
-            return;
-        }
-        let known = change(self.ends.get_mut(end));
-        if known {
-            run.verdict = Verdict::Ignored;
-            return;
-        }
-        let cause = if self.ends.get(end).troubles.degrade() {
-            Cause::Trouble(Some(end))
-        } else {
-            Cause::Recovered
-        };
-        self.settle(run, cause);
-    }
-
-    fn agent_known(&mut self, run: &mut Run, end: End) {
-        let held = self.state == State::Failed && self.holds;
-        self.note(run, end, |end| !core::mem::replace(&mut end.troubles.agent_unknown, false));
-        if held && run.verdict == Verdict::Applied {
-            self.tell_again(run);
-        }
-    }
-
-    fn module_removed(&mut self, run: &mut Run, end: End) {
-        self.note(run, end, |end| core::mem::replace(&mut end.troubles.module_absent, true));
-        if run.verdict != Verdict::Applied {
-            return;
-        }
-        match self.state {
-            State::SetupInProgress => {
-                self.ends.get_mut(end).settle();
-                self.ends.get_mut(end).light = Light::Dark;
-                self.undo(run, failure(Code::ModuleAbsent, Some(end), "the module was taken out"));
-            }
-            State::Reconfiguring => {
-                self.failed(failure(Code::ModuleAbsent, Some(end), "the module was taken out"));
-                let end = self.ends.get_mut(end);
-                end.troubles.unverified = true;
-                end.settle();
-                if self.ends.all(|end| end.pending().is_none()) {
-                    self.changed(run);
-                }
-            }
-            State::TeardownInProgress | State::Failed => {
-                self.ends.get_mut(end).settle();
-                self.ends.get_mut(end).light = Light::Dark;
-                self.darkened(run);
-            }
-            State::Active | State::Degraded => self.verified_at = None,
-            State::Pending | State::Terminated => {}
-        }
-    }
-
-    fn module_present(&mut self, run: &mut Run, end: End) {
-        let up = self.state.is_up();
-        self.note(run, end, |end| {
-            // What was plugged in is not known to be configured.
-            end.troubles.unverified |= up && end.troubles.module_absent;
-            !core::mem::replace(&mut end.troubles.module_absent, false)
-        });
-    }
-
-    fn module_swapped(&mut self, run: &mut Run, end: End) {
-        match self.state {
-            State::SetupInProgress => {
-                self.undo(run, failure(Code::ModuleAbsent, Some(end), "the module was exchanged"));
-            }
-            State::Active | State::Degraded | State::Reconfiguring => self.unverify(run, end),
-            _ => run.verdict = Verdict::Ignored,
-        }
-    }
-
-    fn foreign_change(&mut self, run: &mut Run, end: End) {
-        if matches!(self.state, State::Active | State::Degraded) {
-            self.unverify(run, end);
-        } else {
-            // While we change the module ourselves, a difference says nothing.
-            run.verdict = Verdict::Ignored;
-        }
-    }
-
-    fn unverify(&mut self, run: &mut Run, end: End) {
-        self.note(run, end, |end| core::mem::replace(&mut end.troubles.unverified, true));
-        if run.verdict == Verdict::Applied {
-            self.verified_at = None;
-        }
-    }
-
-    fn conforming(&mut self, run: &mut Run, end: End) {
-        if !matches!(self.state, State::Active | State::Degraded) {
-            run.verdict = Verdict::Ignored;
-            return;
-        }
-        self.note(run, end, |end| !core::mem::replace(&mut end.troubles.unverified, false));
-        if run.verdict == Verdict::Applied {
-            self.reverify(run.now.wall);
-        }
-    }
-
-    /// Both ends have been read back as wanted, as far as is known now.
-    fn reverify(&mut self, wall: Timestamp) {
-        let clean = !self.ends.any(|end| end.troubles.unverified || end.troubles.module_absent);
-        self.verified_at = clean.then_some(wall);
-    }
-
-    fn link(&mut self, run: &mut Run, down: bool) {
-        if self.state.is_over() || core::mem::replace(&mut self.link_down, down) == down {
-            run.verdict = Verdict::Ignored;
-            return;
-        }
-        self.settle(run, if down { Cause::Trouble(None) } else { Cause::Recovered });
-    }
-
-    fn quality(&mut self, run: &mut Run, level: Level) {
-        if !self.state.is_up() || self.level == level {
-            run.verdict = Verdict::Ignored;
-            return;
-        }
-        self.level = level;
-        self.settle(run, Cause::Quality(level));
     }
 
     // --- steps that several events share ------------------------------------------------------------------------------
@@ -570,7 +442,8 @@ impl Lifecycle {
             self.finish(run, Some(failure));
         }
         self.operations = self.operations.saturating_add(1);
-        self.operation = Some(Operation { number: self.operations, kind, started: run.now.at, failure: None });
+        self.operation =
+            Some(Operation { number: self.operations, kind, started: run.now.at, failure: None });
         for end in Ends::<()>::BOTH {
             let end = self.ends.get_mut(end);
             (end.attempts, end.module_ms) = (0, 0);

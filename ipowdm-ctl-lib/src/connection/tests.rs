@@ -4,7 +4,9 @@ use ipowdm_core::msg::{Outcome, Readback};
 use ipowdm_core::qot::{End, Level};
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Frequency, Power};
-use proptest::prelude::*;
+
+mod histories;
+mod table;
 
 const S: End = End::Source;
 const D: End = End::Destination;
@@ -172,158 +174,6 @@ fn step() -> Event {
     Event::Step { tx_power: Ends { source: Some(power(-100)), destination: None }, attempt: 1 }
 }
 
-// --- every pair -------------------------------------------------------------------------------------------------------
-
-/// What an event leads to in a state: refused, ignored, taken in without a move, or a move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pair {
-    R,
-    I,
-    Stay,
-    To(State),
-}
-
-fn pair_of(bench: &mut Bench, event: &Event) -> Pair {
-    let before = bench.life.clone();
-    let effect = bench.on(event);
-    match effect.verdict {
-        Verdict::Applied if bench.life.state() == before.state() => Pair::Stay,
-        Verdict::Applied => Pair::To(bench.life.state()),
-        other => {
-            assert_eq!(bench.life, before, "{event:?} in {} changed something", before.state());
-            assert!(effect.actions.is_empty(), "{event:?} in {}", before.state());
-            if other == Verdict::Refused { Pair::R } else { Pair::I }
-        }
-    }
-}
-
-/// A named way to make the event for a bench in some state.
-type Make = (&'static str, fn(&mut Bench) -> Event);
-
-fn events() -> Vec<Make> {
-    vec![
-        ("setup", |_| Event::Setup),
-        ("reconfigure", |_| change()),
-        ("step", |_| step()),
-        ("teardown", |_| Event::Teardown),
-        ("abandon", |_| Event::Abandon),
-        ("good answer", |b| {
-            // What an agent answers that did what it was told.
-            let teardown = b.life.state() == State::TeardownInProgress;
-            let powered = if b.life.state() == State::Reconfiguring { -150 } else { -200 };
-            let readback = (!teardown).then(|| readback(power(powered)));
-            Event::Answer(Answer { readback, ..b.answer(S, Outcome::Applied) })
-        }),
-        ("bad answer", |b| Event::Answer(b.answer(S, Outcome::Rejected))),
-        ("stale answer", |b| Event::Answer(b.answer(S, Outcome::StaleEpoch))),
-        ("unknown answer", |b| {
-            Event::Answer(Answer { number: CommandNumber(9_999), ..b.answer(S, Outcome::Applied) })
-        }),
-        ("early tick", |_| Event::Tick),
-        ("deadline", |b| {
-            b.now = b.life.deadline().unwrap_or(b.now.plus(86_400_000));
-            Event::Tick
-        }),
-        ("agent unknown", |_| Event::AgentUnknown(S)),
-        ("agent known", |b| {
-            b.on(&Event::AgentUnknown(S));
-            Event::AgentKnown(S)
-        }),
-        ("module removed", |_| Event::ModuleRemoved(S)),
-        ("module present", |_| Event::ModulePresent(S)),
-        ("module swapped", |_| Event::ModuleSwapped(S)),
-        ("loss of signal", |_| Event::LossOfSignal(S)),
-        ("signal back", |b| {
-            b.on(&Event::LossOfSignal(S));
-            Event::SignalBack(S)
-        }),
-        ("link down", |_| Event::LinkDown),
-        ("link up", |b| {
-            b.on(&Event::LinkDown);
-            Event::LinkUp
-        }),
-        ("foreign change", |_| Event::ForeignChange(S)),
-        ("conforming", |b| {
-            b.on(&Event::ForeignChange(S));
-            Event::Conforming(S)
-        }),
-        ("degraded", |_| Event::Quality(Level::Degraded)),
-        ("good", |_| Event::Quality(Level::Good)),
-    ]
-}
-
-#[test]
-fn s0_11_every_state_and_event() {
-    use Pair::{I, R, Stay, To};
-    use State::{
-        Active as A, Degraded as G, Failed as F, Reconfiguring as C, SetupInProgress as U,
-        TeardownInProgress as X, Terminated as Z,
-    };
-    // Columns: PENDING, SETUP, ACTIVE, DEGRADED, RECONFIGURING, TEARDOWN, TERMINATED, FAILED (holding nothing).
-    let table: [(&str, [Pair; 8]); 24] = [
-        ("setup", [To(U), R, R, R, R, R, R, R]),
-        ("reconfigure", [R, R, To(C), To(C), R, R, R, R]),
-        ("step", [I, I, To(C), To(C), I, I, I, I]),
-        ("teardown", [To(Z), To(X), To(X), To(X), To(X), R, R, To(Z)]),
-        ("abandon", [To(Z), To(Z), To(Z), To(Z), To(Z), To(Z), R, To(Z)]),
-        ("good answer", [I, Stay, I, I, To(G), Stay, I, I]),
-        ("bad answer", [I, To(X), I, I, To(G), Stay, I, I]),
-        ("stale answer", [I, Stay, I, I, Stay, Stay, I, I]),
-        ("unknown answer", [I, I, I, I, I, I, I, I]),
-        ("early tick", [I, I, I, I, I, I, I, I]),
-        ("deadline", [To(F), To(X), I, I, To(G), To(F), Stay, Stay]),
-        ("agent unknown", [Stay, Stay, Stay, Stay, Stay, Stay, I, I]),
-        ("agent known", [Stay, Stay, Stay, Stay, Stay, Stay, I, I]),
-        ("module removed", [Stay, To(X), To(G), Stay, To(G), Stay, I, I]),
-        ("module present", [I, I, I, I, I, I, I, I]),
-        ("module swapped", [I, To(X), To(G), Stay, Stay, I, I, I]),
-        ("loss of signal", [Stay, Stay, To(G), Stay, Stay, Stay, I, I]),
-        ("signal back", [Stay, Stay, To(A), Stay, Stay, Stay, I, I]),
-        ("link down", [Stay, Stay, To(G), Stay, Stay, Stay, I, I]),
-        ("link up", [Stay, Stay, To(A), Stay, Stay, Stay, I, I]),
-        ("foreign change", [I, I, To(G), Stay, I, I, I, I]),
-        ("conforming", [I, I, To(A), Stay, I, I, I, I]),
-        ("degraded", [I, I, To(G), I, I, I, I, I]),
-        ("good", [I, I, I, To(A), Stay, I, I, I]),
-    ];
-    let events = events();
-    assert_eq!(table.len(), events.len());
-    let mut wrong = Vec::new();
-    for ((name, row), (event_name, make)) in table.iter().zip(&events) {
-        assert_eq!(name, event_name);
-        for (state, expected) in State::ALL.iter().zip(row) {
-            let mut bench = Bench::in_state(*state);
-            if *state == State::Reconfiguring {
-                // It came from DEGRADED, so that settling is visible as a move to either.
-                bench = Bench::in_state(State::Degraded);
-                bench.on(&change());
-            }
-            let event = make(&mut bench);
-            let pair = pair_of(&mut bench, &event);
-            if pair != *expected {
-                wrong.push(format!("{name} in {state}: {pair:?}, not {expected:?}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn s0_11_moves_follow_the_table_of_the_reference_and_its_stated_additions() {
-    for (name, make) in events() {
-        for state in State::ALL {
-            let mut bench = Bench::in_state(state);
-            let event = make(&mut bench);
-            bench.on(&event);
-            for action in &bench.log {
-                if let Action::Moved { from, to, .. } = action {
-                    assert!(from.successors().contains(to), "{name}: {from} to {to}");
-                }
-            }
-        }
-    }
-}
-
 // --- set-up -----------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -394,7 +244,9 @@ fn silence_is_undone_and_released_by_deadlines() {
     assert_eq!((bench.life.state(), bench.sent().len()), (State::TeardownInProgress, 2));
     bench.expire();
     assert_eq!((bench.life.state(), bench.released()), (State::Failed, 1));
-    assert!(bench.log.contains(&Action::LeftUnconfirmed(S)) && bench.log.contains(&Action::LeftUnconfirmed(D)));
+    assert!(
+        bench.log.contains(&Action::LeftUnconfirmed(S)) && bench.log.contains(&Action::LeftUnconfirmed(D))
+    );
     assert_eq!(bench.finished(), [(OperationKind::Setup, Some(Code::TimedOut))]);
     let effect = bench.expire();
     assert_eq!(effect.actions, [Action::Forget]);
@@ -620,118 +472,4 @@ fn a_silent_agent_is_noted_and_its_light_is_not_judged() {
     bench.on(&Event::AgentUnknown(S));
     assert_eq!(bench.life.state(), State::Active);
     assert!(bench.life.ends().source.troubles.agent_unknown);
-}
-
-// --- any history ------------------------------------------------------------------------------------------------------
-
-fn any_event() -> impl Strategy<Value = (u8, bool, u64)> {
-    (0_u8..26, any::<bool>(), prop_oneof![Just(0_u64), 1..5_000_u64, Just(400_000)])
-}
-
-fn make(bench: &Bench, kind: u8, end: End) -> Event {
-    let powered = bench.life.ends().get(end).wanted.tx_power.unwrap();
-    let reply = |outcome, with: Option<Readback>| {
-        Event::Answer(Answer { readback: with, ..bench.answer(end, outcome) })
-    };
-    match kind {
-        0 => Event::Setup,
-        1 => change(),
-        2 => step(),
-        3 => Event::Teardown,
-        4 => Event::Abandon,
-        5 | 6 => reply(Outcome::Applied, Some(readback(powered))),
-        7 => reply(Outcome::Applied, None),
-        8 => reply(Outcome::Rejected, None),
-        9 => reply(Outcome::StaleEpoch, None),
-        10 => reply(Outcome::Failed, None),
-        11 => Event::Answer(Answer { number: CommandNumber(1), ..bench.answer(end, Outcome::Applied) }),
-        12 | 13 => Event::Tick,
-        14 => Event::AgentUnknown(end),
-        15 => Event::AgentKnown(end),
-        16 => Event::ModuleRemoved(end),
-        17 => Event::ModulePresent(end),
-        18 => Event::ModuleSwapped(end),
-        19 => Event::LossOfSignal(end),
-        20 => Event::SignalBack(end),
-        21 => Event::LinkDown,
-        22 => Event::LinkUp,
-        23 => Event::ForeignChange(end),
-        24 => Event::Conforming(end),
-        _ => Event::Quality(if end == S { Level::Degraded } else { Level::Good }),
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_invariants_hold_after_any_history(history in proptest::collection::vec(any_event(), 1..60)) {
-        let mut bench = Bench::new();
-        for (kind, source, ms) in history {
-            bench.now = bench.now.plus(ms);
-            let event = make(&bench, kind, if source { S } else { D });
-            let before = bench.life.clone();
-            let effect = bench.on(&event);
-            if effect.verdict != Verdict::Applied {
-                prop_assert_eq!(&bench.life, &before);
-                prop_assert!(effect.actions.is_empty());
-            }
-            let life = &bench.life;
-            // Nothing waits for ever: what is in progress, held without being up, or over, has a deadline or is done.
-            let forgotten = effect.actions.contains(&Action::Forget)
-                || (life.state().is_over() && before.deadline().is_none());
-            prop_assert!(life.deadline().is_some() || matches!(life.state(), State::Active | State::Degraded) || forgotten,
-                         "{} has no deadline", life.state());
-            // The grant is given back at most once, and a connection that is up holds it.
-            prop_assert!(bench.released() <= 1);
-            prop_assert_eq!(bench.released() == 0, life.holds_grant());
-            prop_assert!(life.holds_grant() || life.state().is_over());
-            // ACTIVE means read back, with nothing wrong.
-            if life.state() == State::Active {
-                prop_assert!(life.verified_at().is_some());
-                prop_assert!(!life.ends().any(|end| end.troubles.degrade()) && !life.link_down());
-            }
-            // An end known to shine always has an owner, unless it was given up by force.
-            if !life.holds_grant() && life.ends().any(|end| end.light == Light::Lit) {
-                prop_assert!(bench.log.iter().any(|action| matches!(action, Action::LeftUnconfirmed(_))));
-            }
-            // An operation is under way exactly in the states between.
-            let between = matches!(life.state(), State::SetupInProgress | State::Reconfiguring | State::TeardownInProgress);
-            prop_assert_eq!(life.operation().is_some(), between, "{}", life.state());
-            for action in &effect.actions {
-                if let Action::Moved { from, to, .. } = action {
-                    prop_assert!(from.successors().contains(to), "{} to {}", from, to);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn left_alone_every_connection_comes_to_rest(history in proptest::collection::vec(any_event(), 1..40)) {
-        let mut bench = Bench::new();
-        for (kind, source, ms) in history {
-            bench.now = bench.now.plus(ms);
-            let event = make(&bench, kind, if source { S } else { D });
-            bench.on(&event);
-        }
-        let resting = |life: &Lifecycle| matches!(life.state(), State::Active | State::Degraded) || life.state().is_over();
-        for _ in 0..3 {
-            if !resting(&bench.life) {
-                bench.expire();
-            }
-        }
-        prop_assert!(resting(&bench.life), "{}", bench.life.state());
-    }
-
-    #[test]
-    fn a_stored_machine_is_the_same_machine(history in proptest::collection::vec(any_event(), 1..40)) {
-        let mut bench = Bench::new();
-        for (kind, source, ms) in history {
-            bench.now = bench.now.plus(ms);
-            let event = make(&bench, kind, if source { S } else { D });
-            bench.on(&event);
-            let bytes = postcard::to_stdvec(&bench.life).unwrap();
-            prop_assert_eq!(postcard::from_bytes::<Lifecycle>(&bytes).unwrap(), bench.life.clone());
-        }
-    }
 }

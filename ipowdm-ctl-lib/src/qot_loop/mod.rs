@@ -17,9 +17,7 @@ use crate::connection::{Ends, Troubles, Wanted};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::modes::Mode;
 use ipowdm_core::msg::{TelemetryFields, TelemetrySample};
-use ipowdm_core::qot::{
-    Adjust, End, Episode, Level, Measured, Request, Rule, SampleId, Thresholds, stepped,
-};
+use ipowdm_core::qot::{Adjust, End, Episode, Level, Measured, Request, Rule, SampleId, Thresholds, stepped};
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Db, Power};
 use serde::{Deserialize, Serialize};

@@ -44,7 +44,7 @@ fn health(interfaces: Vec<InterfaceHealth>) -> AgentHealth {
 
 fn capabilities(tx_power: Option<PowerRange>) -> Capabilities {
     let module =
-        ModuleCapability { grids: heapless_empty(), tx_power, applications: heapless_empty_applications() };
+        ModuleCapability { grids: heapless::Vec::new(), tx_power, applications: heapless::Vec::new() };
     Capabilities {
         v: 1,
         agent_id: agent(),
@@ -61,14 +61,6 @@ fn capabilities(tx_power: Option<PowerRange>) -> Capabilities {
             capability: Some(module),
         }],
     }
-}
-
-fn heapless_empty() -> heapless::Vec<ipowdm_core::capability::GridRange, 10> {
-    heapless::Vec::new()
-}
-
-fn heapless_empty_applications() -> heapless::Vec<ipowdm_core::capability::ApplicationInfo, 15> {
-    heapless::Vec::new()
 }
 
 fn presence(registry: &Registry) -> Presence {

@@ -17,7 +17,8 @@ impl Lifecycle {
         };
         let order = issued.order;
         let open = issued.awaited == Awaited::Open;
-        if !open && !(issued.awaited == Awaited::GivenUp && self.still_matters(&order)) {
+        let heard_out = issued.awaited == Awaited::GivenUp && self.still_matters(&order);
+        if !open && !heard_out {
             self.late(run, answer);
             return;
         }
