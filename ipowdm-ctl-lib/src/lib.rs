@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 pub mod connection;
+pub mod controller;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod linkdb;
 pub mod paths;
 pub mod qot_loop;
 pub mod registry;
+pub mod slice;
 pub mod spectrum;
 pub mod store;
 pub mod topology;
+
+#[cfg(test)]
+mod testbed;

@@ -218,6 +218,12 @@ impl EndState {
         self.issued.as_ref().filter(|issued| issued.awaited == Awaited::Open).map(|issued| issued.number)
     }
 
+    /// The number of the last command that was sent to it.
+    #[must_use]
+    pub fn last_command(&self) -> Option<CommandNumber> {
+        self.issued.as_ref().map(|issued| issued.number)
+    }
+
     pub(super) fn settle(&mut self) {
         if let Some(issued) = &mut self.issued {
             issued.awaited = Awaited::Answered;

@@ -234,7 +234,7 @@ impl LinkDb {
     }
 }
 
-fn known_pop(tx: &mut Tx, id: &PopId) -> Result<(), LinkDbError> {
+pub(super) fn known_pop(tx: &mut Tx, id: &PopId) -> Result<(), LinkDbError> {
     match tx.get(&Pop::key(id))? {
         Some(_) => Ok(()),
         None => Err(LinkDbError::UnknownPop { pop: id.to_string() }),

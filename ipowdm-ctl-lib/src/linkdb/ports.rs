@@ -1,5 +1,6 @@
 //! Which port a connection gets at an end.
 
+use super::inventory::known_pop;
 use super::{Endpoint, LinkDb, LinkDbError, PortChoice};
 use crate::paths::natural_cmp;
 use crate::spectrum::PortClaim;
@@ -9,6 +10,34 @@ use ipowdm_core::ids::{PopId, PortRef, VopId};
 use std::collections::HashSet;
 
 impl LinkDb {
+    /// The free ports of a virtual operator in a PoP, in the order in which they are chosen. A port of the PoP that is
+    /// taken or freed before the commit is a conflict.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPop`], [`LinkDbError::Store`]
+    pub fn free_ports_in(&self, tx: &mut Tx, vop: &VopId, pop: &PopId) -> Result<Vec<Port>, LinkDbError> {
+        known_pop(tx, pop)?;
+        free_ports_in(tx, vop, pop)
+    }
+
+    /// All ports in a PoP, whosever they are.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub fn ports_in(&self, tx: &mut Tx, pop: &PopId) -> Result<Vec<Port>, LinkDbError> {
+        Ok(tx.scan(&Prefix::<Port>::under(&[pop.as_str()]))?.into_iter().map(|(_, port)| port).collect())
+    }
+
+    /// The port that [`LinkDb::allocate_in`] would claim at an end; `None` where none is asked for.
+    ///
+    /// # Errors
+    /// [`LinkDbError::UnknownPop`], [`LinkDbError::UnknownPort`], [`LinkDbError::ForeignPort`],
+    /// [`LinkDbError::PortOccupied`], [`LinkDbError::NoFreePort`], [`LinkDbError::Store`]
+    pub fn port_for_in(&self, tx: &mut Tx, vop: &VopId, end: &Endpoint) -> Result<Option<Port>, LinkDbError> {
+        known_pop(tx, &end.pop)?;
+        self.choose_port_in(tx, vop, end)
+    }
+
     /// The port to claim at an end; `None` where none is asked for.
     pub(super) fn choose_port_in(
         &self,

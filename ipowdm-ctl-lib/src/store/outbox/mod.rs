@@ -7,6 +7,7 @@
 //! One relay runs per store.
 
 mod lanes;
+mod published;
 mod relay;
 #[cfg(test)]
 mod tests;

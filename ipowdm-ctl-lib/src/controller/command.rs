@@ -1,0 +1,165 @@
+//! Commands on the wire, and the ids that tell whose answer an ack is.
+
+use super::record::ConnectionRecord;
+use crate::connection::{CommandNumber, Order};
+use crate::store::OutboxRecord;
+use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, IdError, PortRef, VopId};
+use ipowdm_core::msg::{Action, AdminState, Command, Endpoint, Target, VERSION};
+use ipowdm_core::qot::End;
+use ipowdm_core::topics::murmur2;
+
+/// Characters of a connection id that a command id carries; the rest of it would not fit beside the numbers.
+const CARRIED: usize = 64;
+
+/// Which command of which life of a connection an ack answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CommandRef {
+    pub(super) incarnation: u64,
+    pub(super) number: CommandNumber,
+}
+
+/// The id of a command: `<connection>.<incarnation>.<epoch>.<number>`. The epoch keeps a restored store from giving an id
+/// twice.
+pub(super) fn command_id(
+    connection: &ConnectionId,
+    incarnation: u64,
+    epoch: u64,
+    number: CommandNumber,
+) -> Result<CommandId, IdError> {
+    let carried: String = connection.as_str().chars().take(CARRIED).collect();
+    CommandId::new(&format!("{carried}.{incarnation:x}.{epoch:x}.{}", number.0))
+}
+
+/// Reads an id made by [`command_id`]: the carried part of the connection id, and the command.
+pub(super) fn parse(id: &CommandId) -> Option<(&str, CommandRef)> {
+    let mut parts = id.as_str().rsplitn(4, '.');
+    let number = CommandNumber(parts.next()?.parse().ok()?);
+    let _epoch = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let incarnation = u64::from_str_radix(parts.next()?, 16).ok()?;
+    Some((parts.next()?, CommandRef { incarnation, number }))
+}
+
+/// Whether a carried part is that of a connection.
+pub(super) fn carries(carried: &str, connection: &ConnectionId) -> bool {
+    connection.as_str().get(..CARRIED).unwrap_or(connection.as_str()) == carried
+}
+
+/// The id of a command to a port's transmitter.
+pub(super) fn port_command_id(port: &PortRef, epoch: u64, version: u64) -> Result<CommandId, IdError> {
+    let hash = murmur2(port.to_string().as_bytes());
+    CommandId::new(&format!("{}.{hash:08x}.{epoch:x}.{version:x}", port.port_id))
+}
+
+/// What does not change from command to command.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    pub(super) vop: VopId,
+    pub(super) topic: String,
+}
+
+impl Sender {
+    /// The message that gives one end of a connection its order.
+    pub(super) fn order(
+        &self,
+        record: &ConnectionRecord,
+        end: End,
+        epoch: u64,
+        number: CommandNumber,
+        (order, lifetime_ms): (&Order, Option<u64>),
+        reason: Option<&str>,
+    ) -> Result<OutboxRecord, IdError> {
+        let port = record.ports.get(end).clone();
+        let bare = Endpoint { port, frequency: None, tx_power: None, media_code: None };
+        let connection_id = record.id.clone();
+        let action = match order {
+            Order::Setup(wanted) => {
+                let endpoint = Endpoint {
+                    frequency: Some(wanted.frequency),
+                    tx_power: wanted.tx_power,
+                    media_code: Some(wanted.media_code),
+                    ..bare
+                };
+                Action::Setup { connection_id, endpoints: vec![endpoint] }
+            }
+            Order::Reconfigure(power) => {
+                let endpoint = Endpoint { tx_power: Some(*power), ..bare };
+                let reason = reason.map(ToOwned::to_owned);
+                Action::Reconfigure { connection_id, reason, endpoints: vec![endpoint] }
+            }
+            Order::Teardown => Action::Teardown { connection_id, endpoints: vec![bare] },
+        };
+        let id = command_id(&record.id, record.incarnation.0.get(), epoch, number)?;
+        Ok(self.to_agent(record.agents.get(end), id, epoch, lifetime_ms, action))
+    }
+
+    /// The message that switches a port's transmitter.
+    pub(super) fn interface_control(
+        &self,
+        agent: &AgentId,
+        id: CommandId,
+        epoch: u64,
+        lifetime_ms: u64,
+        (port, up): (&PortRef, bool),
+    ) -> OutboxRecord {
+        let state = if up { AdminState::Up } else { AdminState::Down };
+        let action = Action::InterfaceControl { port: port.clone(), state };
+        self.to_agent(agent, id, epoch, Some(lifetime_ms), action)
+    }
+
+    fn to_agent(
+        &self,
+        agent: &AgentId,
+        id: CommandId,
+        epoch: u64,
+        lifetime_ms: Option<u64>,
+        action: Action,
+    ) -> OutboxRecord {
+        let command = Command {
+            command_id: Some(id),
+            vop: Some(self.vop.clone()),
+            target: Target::Agent(agent.clone()),
+            epoch: Some(epoch),
+            lifetime_ms,
+            v: VERSION,
+            action,
+        };
+        let (topic, key) = (self.topic.clone(), agent.as_str().as_bytes().to_vec());
+        OutboxRecord { topic, key, payload: Some(command.to_json()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_command_id_reads_back(
+            connection in "[A-Za-z0-9_.:-]{1,127}", incarnation: u64, epoch: u64, number: u32
+        ) {
+            let connection = ConnectionId::new(&connection).unwrap();
+            let id = command_id(&connection, incarnation, epoch, CommandNumber(number)).unwrap();
+            let (carried, command) = parse(&id).unwrap();
+            prop_assert!(carries(carried, &connection));
+            prop_assert_eq!(command, CommandRef { incarnation, number: CommandNumber(number) });
+        }
+
+        #[test]
+        fn any_command_id_reads_without_panic(id in "[A-Za-z0-9_.:@/+-]{1,127}") {
+            let _ = parse(&CommandId::new(&id).unwrap());
+        }
+
+        #[test]
+        fn every_port_has_a_command_id(pop in "[a-z]{1,63}", router in "[a-z]{1,63}", port in "[A-Za-z0-9/:.-]{1,63}",
+                                       epoch: u64, version: u64) {
+            let port = PortRef { pop_id: pop.parse().unwrap(), router_id: router.parse().unwrap(), port_id: port.parse().unwrap() };
+            prop_assert!(port_command_id(&port, epoch, version).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_hand_typed_id_is_nobodys() {
+        assert_eq!(parse(&CommandId::new("setup-POP1-POP2-1").unwrap()), None);
+    }
+}

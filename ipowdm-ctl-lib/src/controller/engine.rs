@@ -1,0 +1,482 @@
+//! The one way in which a connection changes: events and what follows from them, in one transaction.
+
+use super::command::{CommandRef, Sender};
+use super::error::ControllerError;
+use super::event::ControllerEvent;
+use super::inner::Inner;
+use super::live::end_at;
+use super::record::{Command, ConnectionRecord, KEPT_OPERATIONS, OperationRecord, PortOperation, Position};
+use super::views::operation_id;
+use crate::connection::{Action, Answer, Ends, Event, Now, Order, Verdict};
+use crate::linkdb::{LinkDb, LinkDbError};
+use crate::qot_loop::LoopState;
+use crate::spectrum::Incarnation;
+use crate::store::{Key, Tx, Version};
+use core::time::Duration;
+use ipowdm_core::error::Code;
+use ipowdm_core::ids::{CommandId, ConnectionId, VopId};
+use ipowdm_core::msg::CommandAck;
+use ipowdm_core::qot::End;
+
+/// Pauses while the store cannot be reached.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What happens to a connection.
+#[derive(Debug, Clone)]
+pub(super) enum Input {
+    Event(Event),
+    /// An ack. Which end it is about is found in the record as the transaction sees it: the memory may be behind.
+    Ack(Box<CommandAck>, CommandRef),
+}
+
+/// Events for one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) id: ConnectionId,
+    /// The life that the events are about; `None` for whichever lives.
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) inputs: Vec<Input>,
+    /// The state of the quality loop, where it is to be stored.
+    pub(super) quality: Option<LoopState>,
+    /// Whether the loop has just given up, or recovered.
+    pub(super) alarmed: Option<bool>,
+}
+
+impl Job {
+    pub(super) fn new(id: ConnectionId, event: Event) -> Self {
+        Self { id, incarnation: None, inputs: vec![Input::Event(event)], quality: None, alarmed: None }
+    }
+}
+
+impl Input {
+    /// The event that this is for a record.
+    fn event(&self, record: &ConnectionRecord) -> Option<Event> {
+        match self {
+            Self::Event(event) => Some(event.clone()),
+            Self::Ack(ack, command) => {
+                let number = command.number;
+                let sent = |end: &End| record.life.ends().get(*end).last_command() == Some(number);
+                let end = Ends::<()>::BOTH.into_iter().find(sent);
+                let end = end.or_else(|| end_at(record, &ack.agent_id, ack.interface.as_ref()))?;
+                Some(Event::Answer(Answer {
+                    end,
+                    number,
+                    outcome: ack.outcome,
+                    code: ack.details.code,
+                    error: ack.details.error.clone(),
+                    readback: ack.details.readback.clone(),
+                    module_ms: ack.details.module_ms.unwrap_or(0),
+                }))
+            }
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Event(event) => event.name(),
+            Self::Ack(..) => "answer",
+        }
+    }
+}
+
+/// What is stored together with jobs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Beside {
+    /// Positions that have been acted on.
+    pub(super) positions: Vec<(Key<Position>, Position)>,
+    /// The highest epoch that an agent has reported.
+    pub(super) reported_epoch: Option<u64>,
+    /// Ends of operations on ports.
+    pub(super) ports: Vec<PortEnd>,
+}
+
+/// The end of an operation on a port.
+#[derive(Debug, Clone)]
+pub(super) struct PortEnd {
+    pub(super) key: Key<PortOperation>,
+    /// The command it was about; a newer one is left alone.
+    pub(super) command_id: CommandId,
+    pub(super) result: Result<(), (Code, String)>,
+}
+
+/// What a job led to.
+#[derive(Debug, Clone)]
+pub(super) struct Driven {
+    pub(super) record: ConnectionRecord,
+    /// Whether the record is gone from the store.
+    pub(super) forgotten: bool,
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) told: Vec<ControllerEvent>,
+    pub(super) commands: Vec<&'static str>,
+}
+
+/// Everything that a commit changed.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    /// In the order of the jobs; `None` where there is no such connection.
+    pub(super) driven: Vec<Option<Driven>>,
+    pub(super) ports: Vec<PortOperation>,
+    pub(super) epoch: u64,
+    pub(super) version: Version,
+}
+
+/// Reads who commands, and refuses where it is somebody else. An epoch that an agent has seen is outdone.
+pub(super) fn epoch_in(
+    tx: &mut Tx,
+    vop: &VopId,
+    generation: u64,
+    reported: Option<u64>,
+) -> Result<u64, ControllerError> {
+    let key = Command::key(vop);
+    let command = tx.get(&key)?.unwrap_or_default();
+    if command.generation != generation {
+        return Err(ControllerError::Superseded { generation });
+    }
+    match reported {
+        Some(reported) if reported > command.epoch => {
+            let epoch = reported.saturating_add(1);
+            tx.put(&key, &Command { epoch, ..command })?;
+            Ok(epoch)
+        }
+        _ => Ok(command.epoch),
+    }
+}
+
+/// What events need beside the record.
+pub(super) struct Scope<'a> {
+    pub(super) linkdb: &'a LinkDb,
+    pub(super) vop: &'a VopId,
+    pub(super) sender: &'a Sender,
+    pub(super) now: Now,
+    pub(super) epoch: u64,
+}
+
+impl Scope<'_> {
+    /// Applies events to a record and stores what follows.
+    pub(super) fn apply(
+        &self,
+        tx: &mut Tx,
+        mut record: ConnectionRecord,
+        job: &Job,
+    ) -> Result<Driven, ControllerError> {
+        let mut run = Run { told: Vec::new(), commands: Vec::new(), forgotten: false };
+        let mut verdicts = Vec::with_capacity(job.inputs.len());
+        for input in &job.inputs {
+            let Some(event) = &input.event(&record) else {
+                verdicts.push(Verdict::Ignored);
+                continue;
+            };
+            let operation_before = record.life.last_operation();
+            let powers = record.life.ends().map(|_, end| end.wanted.tx_power);
+            let effect = record.life.on(self.now, event);
+            verdicts.push(effect.verdict);
+            if effect.verdict != Verdict::Applied {
+                continue;
+            }
+            self.begun(&mut record, operation_before);
+            match event {
+                Event::Step { tx_power, attempt } => run.told.push(ControllerEvent::Step {
+                    connection_id: record.id.clone(),
+                    attempt: *attempt,
+                    from: powers,
+                    to: *tx_power,
+                }),
+                Event::Quality(level) => run
+                    .told
+                    .push(ControllerEvent::Quality { connection_id: record.id.clone(), level: *level }),
+                _ => {}
+            }
+            let reason = reason_of(event);
+            for action in &effect.actions {
+                self.act(tx, &mut record, action, reason.as_deref(), &mut run)?;
+            }
+        }
+        let changed = verdicts.contains(&Verdict::Applied) || job.quality.is_some() || job.alarmed.is_some();
+        if changed && !run.forgotten {
+            if let Some(quality) = &job.quality {
+                record.quality = quality.clone();
+            }
+            record.alarmed = job.alarmed.unwrap_or(record.alarmed);
+            record.revision += 1;
+            tx.put(&ConnectionRecord::key(self.vop, &record.id), &record)?;
+        }
+        let Run { told, commands, forgotten } = run;
+        Ok(Driven { record, forgotten, verdicts, told, commands })
+    }
+
+    /// Remembers an operation that has just begun.
+    fn begun(&self, record: &mut ConnectionRecord, before: u32) {
+        let Some((number, kind)) = record.life.operation() else {
+            return;
+        };
+        if number == before || record.operations.iter().any(|known| known.number == number) {
+            return;
+        }
+        if record.operations.len() == KEPT_OPERATIONS {
+            record.operations.pop_front();
+        }
+        record.operations.push_back(OperationRecord { number, kind, started_at: self.now.wall, ended: None });
+    }
+
+    fn act(
+        &self,
+        tx: &mut Tx,
+        record: &mut ConnectionRecord,
+        action: &Action,
+        reason: Option<&str>,
+        run: &mut Run,
+    ) -> Result<(), ControllerError> {
+        let connection_id = record.id.clone();
+        match action {
+            Action::Send { end, number, order, lifetime_ms } => {
+                let order = (order, *lifetime_ms);
+                let message = self
+                    .sender
+                    .order(record, *end, self.epoch, *number, order, reason)
+                    .map_err(|error| ControllerError::Invalid { field: "id", reason: error.to_string() })?;
+                tx.publish(&message)?;
+                run.commands.push(action_name(order.0));
+            }
+            Action::Release => self.release(tx, record)?,
+            Action::Moved { from, to, cause } => run.told.push(ControllerEvent::Moved {
+                connection_id,
+                from: *from,
+                to: *to,
+                cause: cause.clone(),
+                at: self.now.wall,
+            }),
+            Action::Finished(finished) => {
+                let ended = Some((finished.result.clone(), finished.timing));
+                match record.operations.iter_mut().find(|known| known.number == finished.number) {
+                    Some(known) => known.ended = ended,
+                    // Begun and ended by one event.
+                    None => record.operations.push_back(OperationRecord {
+                        number: finished.number,
+                        kind: finished.kind,
+                        started_at: self.now.wall,
+                        ended,
+                    }),
+                }
+                run.told.push(ControllerEvent::Finished {
+                    operation_id: operation_id(record, finished.number),
+                    connection_id,
+                    kind: finished.kind,
+                    failure: finished.result.clone().err(),
+                    timing: finished.timing,
+                });
+            }
+            Action::LeftUnconfirmed(end) => {
+                run.told.push(ControllerEvent::LeftUnconfirmed { connection_id, end: *end });
+            }
+            Action::Forget => {
+                tx.delete(&ConnectionRecord::key(self.vop, &record.id));
+                run.forgotten = true;
+                run.told.push(ControllerEvent::Forgotten { connection_id });
+            }
+            // The deadline is part of the record.
+            Action::Schedule(_) => {}
+        }
+        Ok(())
+    }
+
+    fn release(&self, tx: &mut Tx, record: &ConnectionRecord) -> Result<(), ControllerError> {
+        let id = grant_id(self.vop, &record.id)?;
+        self.linkdb.release_incarnation_in(tx, &id, record.incarnation)?;
+        Ok(())
+    }
+}
+
+struct Run {
+    told: Vec<ControllerEvent>,
+    commands: Vec<&'static str>,
+    forgotten: bool,
+}
+
+const fn action_name(order: &Order) -> &'static str {
+    match order {
+        Order::Setup(_) => "setupConnection",
+        Order::Reconfigure(_) => "reconfigConnection",
+        Order::Teardown => "teardownConnection",
+    }
+}
+
+fn reason_of(event: &Event) -> Option<String> {
+    match event {
+        Event::Reconfigure { reason, .. } => Some(reason.clone()),
+        Event::Step { attempt, .. } => Some(format!("quality of transmission degraded, attempt {attempt}")),
+        _ => None,
+    }
+}
+
+/// The id of a connection in LinkDB, `<vOp>:<connection>`: there, ids of all virtual operators meet, and a tenant may name
+/// its connections whatever others do.
+pub(super) fn grant_id(vop: &VopId, connection: &ConnectionId) -> Result<ConnectionId, ControllerError> {
+    ConnectionId::new(&format!("{vop}:{connection}")).map_err(|_| {
+        let longest = ConnectionId::MAX_LEN - vop.as_str().len() - 1;
+        let reason = format!("longer than {longest} characters");
+        ControllerError::Invalid { field: "connection_id", reason }
+    })
+}
+
+/// The connection as its tenant knows it, where `id` is one of LinkDB's.
+pub(super) fn tenant_id<'a>(vop: &VopId, id: &'a str) -> &'a str {
+    id.strip_prefix(vop.as_str()).and_then(|rest| rest.strip_prefix(':')).unwrap_or(id)
+}
+
+/// A refusal of LinkDB in the tenant's terms.
+pub(super) fn in_tenant_terms(vop: &VopId, error: LinkDbError) -> ControllerError {
+    let own = |id: &str| tenant_id(vop, id).to_owned();
+    match error {
+        LinkDbError::PortOccupied { port, by } => {
+            ControllerError::LinkDb(LinkDbError::PortOccupied { port, by: own(&by) })
+        }
+        other => other.into(),
+    }
+}
+
+impl Inner {
+    /// Applies jobs, and whatever is stored beside them, in one transaction; then brings the memory up to date.
+    ///
+    /// With `strict`, a refused event aborts everything.
+    pub(super) async fn drive(
+        &self,
+        jobs: &[Job],
+        beside: &Beside,
+        strict: bool,
+    ) -> Result<Outcome, ControllerError> {
+        let now = self.now();
+        let (mut outcome, version) = self
+            .linkdb
+            .store()
+            .transact_versioned(|tx| self.drive_in(tx, jobs, beside, now, strict))
+            .await
+            .inspect_err(|error| self.noticed(error))?;
+        outcome.version = version;
+        self.settle(&outcome);
+        for (job, driven) in jobs.iter().zip(&outcome.driven) {
+            if driven.is_none() {
+                self.live().absent(&job.id, version);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// As [`Inner::drive`], for work that nobody asked for and that must not be lost: repeated while the store cannot be
+    /// reached. `None` where it can never be done.
+    pub(super) async fn drive_surely(&self, jobs: &[Job], beside: &Beside) -> Option<Outcome> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.drive(jobs, beside, false).await {
+                Ok(outcome) => return Some(outcome),
+                Err(error) => error,
+            };
+            match &error {
+                ControllerError::Superseded { .. } => return None,
+                ControllerError::Store(_) => {
+                    tracing::warn!(vop = %self.vop.id(), %error, "store; trying again")
+                }
+                other => {
+                    tracing::error!(vop = %self.vop.id(), error = %other, "cannot be stored, given up");
+                    return None;
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn drive_in(
+        &self,
+        tx: &mut Tx,
+        jobs: &[Job],
+        beside: &Beside,
+        now: Now,
+        strict: bool,
+    ) -> Result<Outcome, ControllerError> {
+        let vop = self.vop.id();
+        let epoch = epoch_in(tx, vop, self.generation, beside.reported_epoch)?;
+        let scope = Scope { linkdb: &self.linkdb, vop, sender: &self.sender, now, epoch };
+        let mut driven = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let record = tx.get(&ConnectionRecord::key(vop, &job.id))?;
+            let record =
+                record.filter(|record| job.incarnation.is_none_or(|life| life == record.incarnation));
+            let Some(record) = record else {
+                driven.push(None);
+                continue;
+            };
+            let state = record.life.state();
+            let done = scope.apply(tx, record, job)?;
+            if strict && let Some(at) = done.verdicts.iter().position(|verdict| *verdict == Verdict::Refused)
+            {
+                let request = job.inputs.get(at).map_or("this", Input::name);
+                return Err(ControllerError::IllegalState { connection: job.id.to_string(), state, request });
+            }
+            driven.push(Some(done));
+        }
+        let mut ports = Vec::new();
+        for end in &beside.ports {
+            if let Some(mut operation) = tx.get(&end.key)?
+                && operation.command_id == end.command_id
+                && operation.ended.is_none()
+            {
+                operation.ended = Some(end.result.clone());
+                tx.put(&end.key, &operation)?;
+                ports.push(operation);
+            }
+        }
+        for (key, position) in &beside.positions {
+            tx.put(key, position)?;
+        }
+        Ok(Outcome { driven, ports, epoch, version: Version::default() })
+    }
+
+    /// Brings the memory up to date with a commit, and tells of it.
+    pub(super) fn settle(&self, outcome: &Outcome) {
+        self.epoch_is(outcome.epoch);
+        for driven in outcome.driven.iter().flatten() {
+            self.stored(driven);
+        }
+        for operation in &outcome.ports {
+            self.port_operation_is(operation.clone());
+        }
+        self.timers.notify_one();
+    }
+
+    fn stored(&self, driven: &Driven) {
+        let rule = self.rule_of(&driven.record);
+        if driven.forgotten {
+            self.live().forgotten(&driven.record);
+        } else {
+            self.live().stored(driven.record.clone(), rule);
+        }
+        for action in &driven.commands {
+            self.metrics.command(action);
+        }
+        for event in &driven.told {
+            self.tell(event.clone());
+        }
+    }
+
+    /// A job without the events that would change nothing, judged by what is in memory; `None` where none is left. Spares
+    /// transactions that store nothing; not for acks, which the memory may be behind of.
+    pub(super) fn worth_storing(&self, mut job: Job) -> Option<Job> {
+        let record = self.live().get(&job.id)?;
+        let mut life = record.life.clone();
+        let now = self.now();
+        job.inputs.retain(|input| match input {
+            Input::Event(event) => life.on(now, event).verdict == Verdict::Applied,
+            Input::Ack(..) => true,
+        });
+        (!job.inputs.is_empty()).then_some(job)
+    }
+}
+
+/// Events about ends, as jobs.
+pub(super) fn jobs_for(
+    ends: impl IntoIterator<Item = (ConnectionId, End)>,
+    event: impl Fn(End) -> Event,
+) -> Vec<Job> {
+    ends.into_iter().map(|(id, end)| Job::new(id, event(end))).collect()
+}

@@ -1,0 +1,96 @@
+//! What a controller tells whoever listens.
+
+use crate::connection::{Cause, Ends, Failure, OperationKind, State, Timing};
+use crate::registry::Presence;
+use ipowdm_core::ids::{AgentId, ConnectionId};
+use ipowdm_core::qot::{End, Level};
+use ipowdm_core::time::Timestamp;
+use ipowdm_core::units::Power;
+use serde::Serialize;
+
+/// Something that has happened, told after it was stored.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControllerEvent {
+    /// A connection was created.
+    Created {
+        /// Which.
+        connection_id: ConnectionId,
+    },
+    /// The state of a connection has changed.
+    Moved {
+        /// Which.
+        connection_id: ConnectionId,
+        /// From this.
+        from: State,
+        /// To this.
+        to: State,
+        /// Because of this.
+        cause: Cause,
+        /// When, for display.
+        at: Timestamp,
+    },
+    /// An operation has ended.
+    Finished {
+        /// Of which connection.
+        connection_id: ConnectionId,
+        /// Its id.
+        operation_id: String,
+        /// What it was.
+        kind: OperationKind,
+        /// Why it failed, where it did.
+        failure: Option<Failure>,
+        /// How long it took.
+        timing: Timing,
+    },
+    /// The quality level of a connection has changed.
+    Quality {
+        /// Which.
+        connection_id: ConnectionId,
+        /// The level.
+        level: Level,
+    },
+    /// The quality loop changes transmit powers.
+    Step {
+        /// Of which connection.
+        connection_id: ConnectionId,
+        /// Number of the attempt.
+        attempt: u8,
+        /// Powers before.
+        from: Ends<Option<Power>>,
+        /// Powers commanded; absent for an end that stays.
+        to: Ends<Option<Power>>,
+    },
+    /// The quality loop has used its attempts up in vain.
+    QualityAlarm {
+        /// Of which connection.
+        connection_id: ConnectionId,
+        /// Attempts made.
+        attempts: u8,
+    },
+    /// The quality is good again, or good enough.
+    QualityRecovered {
+        /// Of which connection.
+        connection_id: ConnectionId,
+    },
+    /// Spectrum and port of an end are free again, and the end could not be confirmed dark.
+    LeftUnconfirmed {
+        /// Of which connection.
+        connection_id: ConnectionId,
+        /// Which end.
+        end: End,
+    },
+    /// A connection is not remembered any more.
+    Forgotten {
+        /// Which.
+        connection_id: ConnectionId,
+    },
+    /// The presence of an agent has changed.
+    Agent {
+        /// Whose.
+        agent_id: AgentId,
+        /// What it is now.
+        presence: Presence,
+    },
+}

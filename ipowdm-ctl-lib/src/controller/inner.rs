@@ -1,0 +1,237 @@
+//! What the tasks and handles of one controller share.
+
+use super::clock::{Clock, WallClock};
+use super::command::Sender;
+use super::config::ControllerConfig;
+use super::error::ControllerError;
+use super::event::ControllerEvent;
+use super::live::Live;
+use super::metrics::Metrics;
+use super::record::{ConnectionRecord, PortOperation, Position};
+use crate::connection::{Now, OperationKind};
+use crate::linkdb::LinkDb;
+use crate::registry::Registry;
+use crate::slice::Vop;
+use crate::store::Key;
+use core::sync::atomic::{AtomicU64, Ordering};
+use ipowdm_core::bus::Bus;
+use ipowdm_core::bus::publisher::Publisher;
+use ipowdm_core::ids::PortRef;
+use ipowdm_core::modes::{CATALOGUE, by_media_code};
+use ipowdm_core::qot::Rule;
+use ipowdm_core::time::Millis;
+use ipowdm_core::topics::Role;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, broadcast, watch};
+
+/// Events kept for a listener that has not come to read them.
+const BACKLOG: usize = 4_096;
+
+/// The shared state of a controller.
+pub(super) struct Inner {
+    pub(super) vop: Vop,
+    pub(super) config: ControllerConfig,
+    pub(super) linkdb: LinkDb,
+    pub(super) bus: Arc<dyn Bus>,
+    pub(super) publisher: Publisher,
+    pub(super) clock: Clock,
+    pub(super) wall: WallClock,
+    pub(super) generation: u64,
+    pub(super) sender: Sender,
+    pub(super) metrics: Metrics,
+    /// Wakes the timer task when what is due may have changed.
+    pub(super) timers: Notify,
+    /// What the reader last said about the bus: `None` while it is well.
+    pub(super) outage: Mutex<Option<String>>,
+    epoch: AtomicU64,
+    superseded: watch::Sender<bool>,
+    live: Mutex<Live>,
+    registry: Mutex<Registry>,
+    ports: Mutex<BTreeMap<PortRef, watch::Sender<PortOperation>>>,
+    events: broadcast::Sender<ControllerEvent>,
+    discoveries: AtomicU64,
+    positions: Mutex<BTreeMap<u32, Progress>>,
+}
+
+/// How far a partition of the monitoring topic has been worked off.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    acted: i64,
+    stored: i64,
+}
+
+/// What an [`Inner`] is made from.
+pub(super) struct Parts {
+    pub(super) vop: Vop,
+    pub(super) config: ControllerConfig,
+    pub(super) linkdb: LinkDb,
+    pub(super) bus: Arc<dyn Bus>,
+    pub(super) clock: Clock,
+    pub(super) wall: WallClock,
+    pub(super) generation: u64,
+    pub(super) epoch: u64,
+}
+
+impl core::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Controller")
+            .field("vop", self.vop.id())
+            .field("generation", &self.generation)
+            .finish()
+    }
+}
+
+impl Inner {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { vop, config, linkdb, bus, clock, wall, generation, epoch } = parts;
+        let sender = Sender { vop: vop.id().clone(), topic: vop.topic(Role::Config).to_string() };
+        Self {
+            publisher: Publisher::start(Arc::clone(&bus), config.queue),
+            registry: Mutex::new(Registry::new(config.patience)),
+            vop,
+            config,
+            linkdb,
+            bus,
+            clock,
+            wall,
+            generation,
+            sender,
+            metrics: Metrics::default(),
+            timers: Notify::new(),
+            outage: Mutex::new(None),
+            epoch: AtomicU64::new(epoch),
+            superseded: watch::Sender::new(false),
+            live: Mutex::default(),
+            ports: Mutex::default(),
+            events: broadcast::Sender::new(BACKLOG),
+            discoveries: AtomicU64::new(0),
+            positions: Mutex::default(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { at: self.clock.now(), wall: (self.wall)() }
+    }
+
+    pub(super) fn at(&self) -> Millis {
+        self.clock.now()
+    }
+
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
+        // Every change of the map is complete between two statements that can panic.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn epoch_is(&self, epoch: u64) {
+        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    }
+
+    /// A number for a command that leaves no trace in the store.
+    pub(super) fn next_discovery(&self) -> u64 {
+        self.discoveries.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn rule_of(&self, record: &ConnectionRecord) -> Rule {
+        // A code that this build does not know is not accepted at creation; the first mode stands in for one that an
+        // older or newer build has stored.
+        let mode = by_media_code(record.media_code).or(CATALOGUE.first());
+        mode.map_or_else(
+            || Rule::with_thresholds(ipowdm_core::qot::Thresholds::reference()),
+            |mode| self.config.qot.rule(mode),
+        )
+    }
+
+    pub(super) fn tell(&self, event: ControllerEvent) {
+        tracing::info!(vop = %self.vop.id(), ?event);
+        if let ControllerEvent::Finished { kind: OperationKind::Setup, failure, timing, .. } = &event {
+            self.metrics.setup(failure.is_none(), *timing);
+        }
+        // An error only says that nobody listens.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn listen(&self) -> broadcast::Receiver<ControllerEvent> {
+        self.events.subscribe()
+    }
+
+    /// An operation on a port is now so.
+    pub(super) fn port_operation_is(&self, operation: PortOperation) {
+        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        match ports.get(&operation.port) {
+            Some(known) => drop(known.send_replace(operation)),
+            None => drop(ports.insert(operation.port.clone(), watch::Sender::new(operation))),
+        }
+    }
+
+    pub(super) fn port_operation(&self, port: &PortRef) -> Option<watch::Receiver<PortOperation>> {
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        ports.get(port).map(watch::Sender::subscribe)
+    }
+
+    pub(super) fn port_operations(&self) -> Vec<PortOperation> {
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        ports.values().map(|operation| operation.borrow().clone()).collect()
+    }
+
+    /// Notes what an error says about who commands.
+    pub(super) fn noticed(&self, error: &ControllerError) {
+        let superseded = matches!(error, ControllerError::Superseded { .. });
+        if superseded && !self.superseded.send_replace(true) {
+            tracing::error!(vop = %self.vop.id(), %error, "this controller stops commanding");
+        }
+    }
+
+    pub(super) fn is_superseded(&self) -> bool {
+        *self.superseded.borrow()
+    }
+
+    /// Ready when another controller has taken over.
+    pub(super) async fn until_superseded(&self) {
+        let mut receiver = self.superseded.subscribe();
+        // The sender lives as long as `self`.
+        let _ = receiver.wait_for(|superseded| *superseded).await;
+    }
+
+    pub(super) fn outage(&self) -> Option<String> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn outage_is(&self, reason: Option<String>) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn positions(&self) -> MutexGuard<'_, BTreeMap<u32, Progress>> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything before `offset` has been acted on.
+    pub(super) fn acted_up_to(&self, partition: u32, offset: i64) {
+        self.positions().entry(partition).or_default().acted = offset;
+    }
+
+    /// `offset` is stored as the position of a partition.
+    pub(super) fn stored_up_to(&self, partition: u32, offset: i64) {
+        let mut positions = self.positions();
+        let progress = positions.entry(partition).or_default();
+        progress.stored = offset;
+        progress.acted = progress.acted.max(offset);
+    }
+
+    /// The positions that are not stored yet.
+    pub(super) fn moved_positions(&self) -> Vec<(Key<Position>, Position, u32)> {
+        let topic = self.vop.topic(Role::Monitoring);
+        let key = |partition| Position::key(self.vop.id(), &topic, &self.vop.incarnation, partition);
+        let positions = self.positions();
+        let moved = positions.iter().filter(|(_, progress)| progress.acted != progress.stored);
+        moved.map(|(&partition, progress)| (key(partition), Position(progress.acted), partition)).collect()
+    }
+}

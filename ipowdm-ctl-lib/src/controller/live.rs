@@ -1,0 +1,170 @@
+//! What a controller keeps in memory: its connections as last stored, their loops, and when each is due.
+//!
+//! The store is the truth; this is brought up to date after each commit, by revision, so that two commits that end in the
+//! other order leave the newer one.
+
+use super::record::ConnectionRecord;
+use crate::connection::Ends;
+use crate::qot_loop::QotLoop;
+use crate::store::Version;
+use ipowdm_core::ids::{AgentId, ConnectionId, PortId, PortRef};
+use ipowdm_core::qot::{End, Rule};
+use ipowdm_core::time::Millis;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A connection in memory.
+#[derive(Debug)]
+pub(super) struct Entry {
+    record: watch::Sender<Arc<ConnectionRecord>>,
+    pub(super) rule: Rule,
+    pub(super) qot: QotLoop,
+    due: Option<Millis>,
+}
+
+impl Entry {
+    pub(super) fn record(&self) -> Arc<ConnectionRecord> {
+        Arc::clone(&self.record.borrow())
+    }
+}
+
+/// All connections of a virtual operator.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    entries: BTreeMap<ConnectionId, Entry>,
+    due: BTreeSet<(Millis, ConnectionId)>,
+}
+
+impl Live {
+    pub(super) fn get(&self, id: &ConnectionId) -> Option<Arc<ConnectionRecord>> {
+        self.entries.get(id).map(Entry::record)
+    }
+
+    pub(super) fn entry_mut(&mut self, id: &ConnectionId) -> Option<&mut Entry> {
+        self.entries.get_mut(id)
+    }
+
+    pub(super) fn entry(&self, id: &ConnectionId) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    /// Follows a connection: every later state of it, until it is forgotten or lives anew.
+    pub(super) fn follow(&self, id: &ConnectionId) -> Option<watch::Receiver<Arc<ConnectionRecord>>> {
+        self.entries.get(id).map(|entry| entry.record.subscribe())
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = Arc<ConnectionRecord>> + '_ {
+        self.entries.values().map(Entry::record)
+    }
+
+    /// Takes over what was stored.
+    pub(super) fn stored(&mut self, record: ConnectionRecord, rule: Rule) {
+        let due = record.life.deadline();
+        let id = record.id.clone();
+        let record = Arc::new(record);
+        match self.entries.get_mut(&id) {
+            Some(entry) => {
+                let (newer, reborn) = {
+                    let before = entry.record.borrow();
+                    let reborn = before.incarnation != record.incarnation;
+                    let newer = (record.incarnation, record.revision) > (before.incarnation, before.revision);
+                    (newer, reborn)
+                };
+                if !newer {
+                    return;
+                }
+                if let Some(before) = entry.due {
+                    self.due.remove(&(before, id.clone()));
+                }
+                entry.due = due;
+                if reborn {
+                    // Whoever follows the earlier life learns that it is over.
+                    entry.record = watch::Sender::new(Arc::clone(&record));
+                    entry.qot = QotLoop::resumed(record.quality.clone());
+                    entry.rule = rule;
+                } else {
+                    entry.record.send_replace(record);
+                }
+            }
+            None => {
+                let qot = QotLoop::resumed(record.quality.clone());
+                let entry = Entry { record: watch::Sender::new(record), rule, qot, due };
+                self.entries.insert(id.clone(), entry);
+            }
+        }
+        if let Some(due) = due {
+            self.due.insert((due, id));
+        }
+    }
+
+    /// A record was deleted; nothing happens where its id lives anew.
+    pub(super) fn forgotten(&mut self, record: &ConnectionRecord) {
+        let same = |entry: &Entry| entry.record.borrow().incarnation == record.incarnation;
+        if self.entries.get(&record.id).is_some_and(same)
+            && let Some(entry) = self.entries.remove(&record.id)
+            && let Some(due) = entry.due
+        {
+            self.due.remove(&(due, record.id.clone()));
+        }
+    }
+
+    /// A transaction at `version` has found no such record: what is in memory from before that is gone.
+    pub(super) fn absent(&mut self, id: &ConnectionId, version: Version) {
+        let older = self.get(id).filter(|record| record.incarnation.0 < version);
+        if let Some(record) = older {
+            self.forgotten(&record);
+        }
+    }
+
+    /// When the next connection is due.
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The connections that are due, at most `limit`.
+    pub(super) fn due(&self, now: Millis, limit: usize) -> Vec<ConnectionId> {
+        self.due.iter().take_while(|(due, _)| *due <= now).take(limit).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Whether any connection waits for time to pass.
+    pub(super) fn waits(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// The ends at an agent, of all connections that are not over.
+    pub(super) fn ends_of_agent(&self, agent: &AgentId) -> Vec<(ConnectionId, End)> {
+        self.ends(|record, end| record.agents.get(end) == agent)
+    }
+
+    /// The end at a port, of the connection that holds it.
+    pub(super) fn ends_of_port(&self, port: &PortRef) -> Vec<(ConnectionId, End)> {
+        self.ends(|record, end| record.ports.get(end) == port)
+    }
+
+    fn ends(&self, is: impl Fn(&ConnectionRecord, End) -> bool) -> Vec<(ConnectionId, End)> {
+        let mut ends = Vec::new();
+        for entry in self.entries.values() {
+            let record = entry.record.borrow();
+            if !record.is_over() {
+                let at = Ends::<()>::BOTH.into_iter().filter(|&end| is(&record, end));
+                ends.extend(at.map(|end| (record.id.clone(), end)));
+            }
+        }
+        ends
+    }
+
+    /// Whether an agent has a connection.
+    pub(super) fn owned_agents(&self) -> BTreeSet<AgentId> {
+        let live = self.entries.values().map(Entry::record).filter(|record| !record.is_over());
+        live.flat_map(|record| [record.agents.source.clone(), record.agents.destination.clone()]).collect()
+    }
+}
+
+/// The end of a connection that an agent's port is.
+pub(super) fn end_at(record: &ConnectionRecord, agent: &AgentId, port: Option<&PortId>) -> Option<End> {
+    Ends::<()>::BOTH.into_iter().find(|&end| {
+        let same_port = port.is_none_or(|port| record.ports.get(end).port_id == *port);
+        record.agents.get(end) == agent && same_port
+    })
+}

@@ -1,0 +1,259 @@
+//! What a controller counts and times.
+
+use crate::connection::{State, Timing, Verdict};
+use ipowdm_core::msg::Outcome;
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Measurements of which the newest are kept for percentiles.
+const WINDOW: usize = 4_096;
+
+/// Bad records that are kept for people to look at.
+const DEAD_LETTERS: usize = 100;
+
+/// A record that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The offset in it.
+    pub offset: i64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its beginning, as text.
+    pub excerpt: String,
+}
+
+/// The newest measurements of something, in the unit that its name says.
+#[derive(Debug, Default)]
+struct Window {
+    count: u64,
+    values: VecDeque<u64>,
+}
+
+impl Window {
+    fn add(&mut self, value: u64) {
+        self.count += 1;
+        if self.values.len() == WINDOW {
+            self.values.pop_front();
+        }
+        self.values.push_back(value);
+    }
+
+    fn distribution(&self) -> Distribution {
+        let mut sorted: Vec<u64> = self.values.iter().copied().collect();
+        sorted.sort_unstable();
+        let at = |per_cent: usize| {
+            let index = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
+            sorted.get(index).copied()
+        };
+        Distribution { count: self.count, p50: at(50), p99: at(99), max: sorted.last().copied() }
+    }
+}
+
+/// A distribution over the newest 4 096 measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Distribution {
+    /// Measurements so far.
+    pub count: u64,
+    /// Half of the newest are at most this.
+    pub p50: Option<u64>,
+    /// 99 % of the newest are at most this.
+    pub p99: Option<u64>,
+    /// The greatest of the newest.
+    pub max: Option<u64>,
+}
+
+/// All counters and distributions as of one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct MetricsView {
+    /// Commands by action.
+    pub commands: BTreeMap<&'static str, u64>,
+    /// Acks by outcome.
+    pub acks: BTreeMap<String, u64>,
+    /// Acks that answered nothing that was waited for: repeats, late ones, answers to commands of others.
+    pub acks_ignored: u64,
+    /// Requests and facts that the state did not allow, by event.
+    pub refused: BTreeMap<String, u64>,
+    /// Telemetry samples received.
+    pub samples: u64,
+    /// Samples of connections or ports that are not known.
+    pub samples_unknown: u64,
+    /// Messages of types that are not known here.
+    pub unknown_messages: u64,
+    /// Records that could not be read.
+    pub dead_letters: u64,
+    /// Positions that were not in the log any more.
+    pub resyncs: u64,
+    /// Steps of the quality loop.
+    pub steps: u64,
+    /// Alarms of the quality loop.
+    pub alarms: u64,
+    /// Set-ups that succeeded: the control plane's part in milliseconds.
+    pub setup_control_ms: Distribution,
+    /// Set-ups that succeeded: the modules' part in milliseconds.
+    pub setup_module_ms: Distribution,
+    /// Set-ups that failed.
+    pub setups_failed: u64,
+    /// From the sample that asks for a step to the stored command, in microseconds.
+    pub step_decided_us: Distribution,
+    /// From the sample that asks for a step to the confirmed command on the bus, in microseconds.
+    pub step_published_us: Distribution,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    view: MetricsView,
+    setup_control: Window,
+    setup_module: Window,
+    step_decided: Window,
+    step_published: Window,
+    letters: VecDeque<DeadLetter>,
+}
+
+/// The counters.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    figures: Mutex<Figures>,
+}
+
+/// The name of an outcome, as on the wire.
+const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied => "applied",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Rejected => "rejected",
+        Outcome::StaleEpoch => "stale_epoch",
+        Outcome::Expired => "expired",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Failed => "failed",
+    }
+}
+
+impl Metrics {
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        // Counters are whole between any two statements.
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn view(&self) -> MetricsView {
+        let figures = self.lock();
+        MetricsView {
+            setup_control_ms: figures.setup_control.distribution(),
+            setup_module_ms: figures.setup_module.distribution(),
+            step_decided_us: figures.step_decided.distribution(),
+            step_published_us: figures.step_published.distribution(),
+            ..figures.view.clone()
+        }
+    }
+
+    pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.lock().letters.iter().cloned().collect()
+    }
+
+    pub(super) fn command(&self, action: &'static str) {
+        *self.lock().view.commands.entry(action).or_default() += 1;
+    }
+
+    pub(super) fn ack(&self, outcome: Outcome) {
+        *self.lock().view.acks.entry(outcome_name(outcome).to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn ack_ignored(&self) {
+        self.lock().view.acks_ignored += 1;
+    }
+
+    pub(super) fn refused(&self, event: &str, state: State, verdict: Verdict) {
+        if verdict == Verdict::Refused {
+            *self.lock().view.refused.entry(format!("{event} in {state}")).or_default() += 1;
+        }
+    }
+
+    pub(super) fn sample(&self, known: bool) {
+        let mut figures = self.lock();
+        figures.view.samples += 1;
+        figures.view.samples_unknown += u64::from(!known);
+    }
+
+    pub(super) fn unknown_message(&self) {
+        self.lock().view.unknown_messages += 1;
+    }
+
+    pub(super) fn resync(&self) {
+        self.lock().view.resyncs += 1;
+    }
+
+    pub(super) fn dead_letter(&self, letter: DeadLetter) {
+        let mut figures = self.lock();
+        figures.view.dead_letters += 1;
+        if figures.letters.len() == DEAD_LETTERS {
+            figures.letters.pop_front();
+        }
+        figures.letters.push_back(letter);
+    }
+
+    pub(super) fn setup(&self, succeeded: bool, timing: Timing) {
+        let mut figures = self.lock();
+        if succeeded {
+            figures.setup_control.add(timing.control_plane_ms());
+            figures.setup_module.add(timing.module_ms);
+        } else {
+            figures.view.setups_failed += 1;
+        }
+    }
+
+    pub(super) fn step_decided(&self, after: core::time::Duration) {
+        let mut figures = self.lock();
+        figures.view.steps += 1;
+        figures.step_decided.add(micros(after));
+    }
+
+    pub(super) fn step_published(&self, after: core::time::Duration) {
+        self.lock().step_published.add(micros(after));
+    }
+
+    pub(super) fn alarm(&self) {
+        self.lock().view.alarms += 1;
+    }
+}
+
+fn micros(duration: core::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_newest_values() {
+        let mut window = Window::default();
+        assert_eq!(window.distribution(), Distribution::default());
+        (1..=100).for_each(|value| window.add(value));
+        let expected = Distribution { count: 100, p50: Some(50), p99: Some(99), max: Some(100) };
+        assert_eq!(window.distribution(), expected);
+        (0..WINDOW).for_each(|_| window.add(7));
+        assert_eq!(window.distribution().p99, Some(7));
+        assert_eq!(window.distribution().count, 100 + WINDOW as u64);
+    }
+
+    #[test]
+    fn dead_letters_are_bounded_and_counted() {
+        let metrics = Metrics::default();
+        for offset in 0..150 {
+            metrics.dead_letter(DeadLetter {
+                topic: "t".to_owned(),
+                partition: 0,
+                offset,
+                reason: String::new(),
+                excerpt: String::new(),
+            });
+        }
+        assert_eq!(metrics.view().dead_letters, 150);
+        let kept: Vec<i64> = metrics.dead_letters().iter().map(|letter| letter.offset).collect();
+        assert_eq!(kept, (50..150).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,84 @@
+//! The controller of one virtual operator: connections from request to light and back, and the quality loop.
+//!
+//! ```
+//! use ipowdm_core::bus::{Bus, memory::MemoryBus};
+//! use ipowdm_ctl_lib::controller::{Controller, ConnectionRequest, ControllerError};
+//! use ipowdm_ctl_lib::linkdb::LinkDb;
+//! use ipowdm_ctl_lib::slice::{ActivationRequest, InProcess, SliceManager};
+//! use ipowdm_ctl_lib::store::Store;
+//! use ipowdm_ctl_lib::topology::Pop;
+//! use std::sync::Arc;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let linkdb = LinkDb::new(Store::memory());
+//! linkdb.add_pop(Pop::new("pop1".parse()?)).await?;
+//! linkdb.add_pop(Pop::new("pop2".parse()?)).await?;
+//! let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
+//!
+//! // The operator activates a virtual operator; its controller starts as tasks of this process.
+//! let launcher = InProcess::new(linkdb.clone(), bus.clone(), Default::default());
+//! let slices = SliceManager::builder(linkdb, bus).launcher(Arc::new(launcher.clone())).start().await?;
+//! slices.activate(ActivationRequest::new("vOp2".parse()?, "Tenant 2", vec![])).await?;
+//!
+//! // The tenant asks for a connection. It was given no ports, so there is none to be had.
+//! let controller = launcher.controller(&"vOp2".parse()?).ok_or("not running")?;
+//! let request = ConnectionRequest::between("pop1".parse()?, "pop2".parse()?);
+//! let refused = controller.create_connection(request).await.unwrap_err();
+//! assert_eq!(refused.code().as_str(), "no_free_port");
+//! # Ok(()) }
+//! ```
+//!
+//! # How it works
+//!
+//! The store is the truth. A connection changes in one way only: its [machine](crate::connection) takes events in, inside a
+//! store transaction that also holds whatever follows (commands in the outbox, spectrum and ports given back, positions
+//! acted on). Four tasks feed it: the *intake* (acks, telemetry, heartbeats), the *timers* (deadlines, silence,
+//! checkpoints), the *links*, and the outbox relay. What is in memory is brought up to date after each commit.
+//!
+//! A controller that starts takes command with a new generation and a new epoch: an earlier one of the same virtual operator
+//! can no longer write, and agents refuse its commands. It takes up what was under way: deadlines mean remaining time,
+//! on a clock of their own that goes on where it was last stored.
+//!
+//! # Operations
+//!
+//! [`ControllerHandle::setup`], [`reconfigure`](ControllerHandle::reconfigure), [`delete`](ControllerHandle::delete) and
+//! [`control_interface`](ControllerHandle::control_interface) answer an [`OperationView`] at once. It ends only when registers
+//! were read back, or everything was undone: follow it with [`ControllerHandle::operation`] or
+//! [`ControllerHandle::wait`].
+
+mod clock;
+mod command;
+mod config;
+mod create;
+mod engine;
+mod error;
+mod event;
+mod handle;
+mod inner;
+mod intake;
+mod inventory;
+mod links;
+mod live;
+mod metrics;
+mod record;
+mod request;
+mod start;
+mod timers;
+mod views;
+
+pub use clock::{WallClock, system_wall_clock};
+pub use config::ControllerConfig;
+pub use error::ControllerError;
+pub use event::ControllerEvent;
+pub use handle::ControllerHandle;
+pub use metrics::{DeadLetter, Distribution, MetricsView};
+pub(crate) use record::forget_in;
+pub use request::{ConnectionRequest, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
+pub use start::{Controller, ControllerBuilder};
+#[cfg(test)]
+mod tests;
+
+pub use views::{
+    AgentView, ConnectionView, EndView, HealthView, InterfaceView, LinkView, NetworkView, OperationStatus,
+    OperationSubject, OperationView, PathView, QotEndView, QotView, StatusView, VopStatusView,
+};

@@ -1,0 +1,152 @@
+//! What a controller stores.
+
+use super::request::ConnectionRequest;
+use crate::connection::{Ends, Failure, Lifecycle, OperationKind, Timing};
+use crate::linkdb::Path;
+use crate::qot_loop::LoopState;
+use crate::spectrum;
+use crate::store::{Key, Prefix, Record, StoreError, Tx};
+use ipowdm_core::capability::PowerRange;
+use ipowdm_core::error::Code;
+use ipowdm_core::grid::FlexSlot;
+use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, Incarnation, PortRef, VopId};
+use ipowdm_core::time::{Millis, Timestamp};
+use ipowdm_core::units::Frequency;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Operations of a connection that are remembered.
+pub(super) const KEPT_OPERATIONS: usize = 8;
+
+/// An operation on a connection, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OperationRecord {
+    pub(super) number: u32,
+    pub(super) kind: OperationKind,
+    pub(super) started_at: Timestamp,
+    /// `None` while it is under way.
+    pub(super) ended: Option<(Result<(), Failure>, Timing)>,
+}
+
+/// A connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ConnectionRecord {
+    /// Grows with every write.
+    pub(super) revision: u64,
+    pub(super) id: ConnectionId,
+    pub(super) request: ConnectionRequest,
+    pub(super) created_at: Timestamp,
+    /// Which life of the id this is.
+    pub(super) incarnation: spectrum::Incarnation,
+    pub(super) path: Path,
+    pub(super) slot: FlexSlot,
+    pub(super) frequency: Frequency,
+    pub(super) media_code: u8,
+    pub(super) ports: Ends<PortRef>,
+    pub(super) agents: Ends<AgentId>,
+    /// Powers that module, operator and grant allow; `None` where the module does not let the host set it.
+    pub(super) limits: Ends<Option<PowerRange>>,
+    pub(super) life: Lifecycle,
+    pub(super) quality: LoopState,
+    /// Whether the loop has given up on it.
+    pub(super) alarmed: bool,
+    pub(super) operations: VecDeque<OperationRecord>,
+}
+
+impl ConnectionRecord {
+    pub(super) fn key(vop: &VopId, id: &ConnectionId) -> Key<Self> {
+        Key::new(&[vop.as_str(), id.as_str()])
+    }
+
+    pub(super) fn of(vop: &VopId) -> Prefix<Self> {
+        Prefix::under(&[vop.as_str()])
+    }
+
+    /// Whether nothing but the memory of it is left.
+    pub(super) const fn is_over(&self) -> bool {
+        self.life.state().is_over() && !self.life.holds_grant()
+    }
+}
+
+impl Record for ConnectionRecord {
+    const KIND: &'static str = "connection";
+    const VERSION: u8 = 1;
+}
+
+/// Who may command, and with which epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Command {
+    /// The epoch of commands.
+    pub(super) epoch: u64,
+    /// Grows with every controller that takes over; an older one may not write any more.
+    pub(super) generation: u64,
+}
+
+impl Command {
+    pub(super) fn key(vop: &VopId) -> Key<Self> {
+        Key::new(&[vop.as_str()])
+    }
+}
+
+impl Record for Command {
+    const KIND: &'static str = "controller-command";
+    const VERSION: u8 = 1;
+}
+
+/// Up to where a partition has been acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Position(pub(super) i64);
+
+impl Position {
+    /// The key of a partition in one life of its topic.
+    pub(super) fn key(vop: &VopId, topic: &str, incarnation: &Incarnation, partition: u32) -> Key<Self> {
+        Key::numbered(&[vop.as_str(), topic, incarnation.as_str()], u64::from(partition))
+    }
+
+    pub(super) fn of(vop: &VopId) -> Prefix<Self> {
+        Prefix::under(&[vop.as_str()])
+    }
+}
+
+impl Record for Position {
+    const KIND: &'static str = "controller-position";
+    const VERSION: u8 = 1;
+}
+
+/// The last command to a port's transmitter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PortOperation {
+    pub(super) port: PortRef,
+    pub(super) command_id: CommandId,
+    /// Whether the transmitter is to be on.
+    pub(super) up: bool,
+    pub(super) started_at: Timestamp,
+    pub(super) deadline: Millis,
+    /// `None` while it is under way.
+    pub(super) ended: Option<Result<(), (Code, String)>>,
+}
+
+impl PortOperation {
+    pub(super) fn key(vop: &VopId, port: &PortRef) -> Key<Self> {
+        let (pop, router, port) = (port.pop_id.as_str(), port.router_id.as_str(), port.port_id.as_str());
+        Key::new(&[vop.as_str(), pop, router, port])
+    }
+
+    pub(super) fn of(vop: &VopId) -> Prefix<Self> {
+        Prefix::under(&[vop.as_str()])
+    }
+}
+
+impl Record for PortOperation {
+    const KIND: &'static str = "port-operation";
+    const VERSION: u8 = 1;
+}
+
+/// Deletes everything that controllers have stored of a virtual operator, except who commands it: its epoch must go on
+/// rising if it is activated again, because agents remember it.
+pub(crate) fn forget_in(tx: &mut Tx, vop: &VopId) -> Result<(), StoreError> {
+    tx.scan(&ConnectionRecord::of(vop))?.iter().for_each(|(key, _)| tx.delete(key));
+    tx.scan(&Position::of(vop))?.iter().for_each(|(key, _)| tx.delete(key));
+    tx.scan(&PortOperation::of(vop))?.iter().for_each(|(key, _)| tx.delete(key));
+    Ok(())
+}

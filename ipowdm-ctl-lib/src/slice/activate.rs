@@ -1,0 +1,184 @@
+//! Activation.
+
+use super::SliceManager;
+use super::assignment::{assign_in, routers_of};
+use super::error::SliceError;
+use super::record::{ActivationRequest, Vop, VopPhase};
+use crate::spectrum::VopGrant;
+use crate::store::Tx;
+use ipowdm_core::ids::{Incarnation, VopId};
+use ipowdm_core::time::Timestamp;
+use std::collections::BTreeSet;
+
+/// Most characters of texts for people.
+const TEXT: usize = 1_024;
+
+/// Least telemetry interval in milliseconds.
+const LEAST_INTERVAL_MS: u32 = 100;
+
+impl SliceManager {
+    /// Activates a virtual operator: ports and spectrum, topics, assignments, controller. When this returns its topics exist.
+    /// Answers it, and whether it is new: the same request again answers the same virtual operator and changes nothing.
+    ///
+    /// # Errors
+    /// [`SliceError::Invalid`]; [`SliceError::AlreadyExists`] where it is active and the request differs;
+    /// [`SliceError::Busy`] while it is being dismantled; [`SliceError::PortAssigned`]; [`SliceError::LinkDb`] with
+    /// `unknown_port`; [`SliceError::Launch`]; [`SliceError::Bus`]; [`SliceError::Store`]. What was begun is undone then.
+    pub async fn activate(&self, request: ActivationRequest) -> Result<(Vop, bool), SliceError> {
+        check(&request)?;
+        let _one_at_a_time = self.lock(&request.vop).await;
+        // Nothing is claimed before the bus has answered once.
+        self.make_assignments_topic().await?;
+        let (vop, new) = self.claim(&request).await?;
+        if vop.phase == VopPhase::Active {
+            return Ok((vop, new));
+        }
+        match self.build(&vop).await {
+            Ok(vop) => Ok((vop, true)),
+            Err(error) => {
+                tracing::warn!(vop = %vop.id(), %error, "activation is undone");
+                if let Err(second) = self.dismantle(&vop).await {
+                    tracing::error!(vop = %vop.id(), error = %second, "the undoing has failed too; it is tried again");
+                    let worker = self.without_tasks();
+                    tokio::spawn(async move { worker.finish(vec![vop]).await });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the virtual operator with its ports and spectrum, or finds it there.
+    async fn claim(&self, request: &ActivationRequest) -> Result<(Vop, bool), SliceError> {
+        let wall = (self.shared.wall)();
+        self.linkdb().store().transact(|tx| self.claim_in(tx, request, wall)).await
+    }
+
+    fn claim_in(
+        &self,
+        tx: &mut Tx,
+        request: &ActivationRequest,
+        wall: Timestamp,
+    ) -> Result<(Vop, bool), SliceError> {
+        let key = Vop::key(&request.vop);
+        if let Some(known) = tx.get(&key)? {
+            return match known.phase {
+                VopPhase::Deactivating => {
+                    Err(SliceError::Busy { vop: request.vop.to_string(), phase: known.phase })
+                }
+                _ if known.request != *request => {
+                    Err(SliceError::AlreadyExists { vop: request.vop.to_string() })
+                }
+                _ => Ok((known, false)),
+            };
+        }
+        for port in &request.ports {
+            self.linkdb().assign_port_in(tx, port, &request.vop)?;
+        }
+        let whole_band = || vec![self.linkdb().raster().window()];
+        let windows = request.windows.clone().unwrap_or_else(whole_band);
+        let grant = VopGrant { vop: request.vop.clone(), windows: windows.clone() };
+        self.linkdb().set_vop_grant_in(tx, &grant)?;
+        let vop = Vop {
+            request: request.clone(),
+            phase: VopPhase::Pending,
+            incarnation: incarnation(tx, wall)?,
+            windows,
+            telemetry_interval_ms: request
+                .telemetry_interval_ms
+                .unwrap_or(self.config().telemetry_interval_ms),
+            health_interval_ms: self.config().health_interval_ms,
+            activated_at: wall,
+            endpoint: None,
+        };
+        tx.put(&key, &vop)?;
+        Ok((vop, true))
+    }
+
+    /// Everything after the claim. Each step may be repeated.
+    async fn build(&self, vop: &Vop) -> Result<Vop, SliceError> {
+        self.make_topics(vop).await?;
+        let active = self
+            .update(vop.id(), |tx, vop| {
+                vop.phase = VopPhase::Active;
+                tx.put(&Vop::key(vop.id()), vop)?;
+                assign_in(tx, &routers_of(&vop.request.ports))
+            })
+            .await?;
+        self.launch(&active).await
+    }
+
+    /// Starts the controller and stores where it answers.
+    pub(super) async fn launch(&self, vop: &Vop) -> Result<Vop, SliceError> {
+        let launched = self.shared.launcher.launch(vop).await;
+        let endpoint = launched.map_err(|source| SliceError::Launch { vop: vop.id().to_string(), source })?;
+        if endpoint == vop.endpoint {
+            return Ok(vop.clone());
+        }
+        self.update(vop.id(), |tx, vop| {
+            vop.endpoint.clone_from(&endpoint);
+            Ok(tx.put(&Vop::key(vop.id()), vop)?)
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        id: &VopId,
+        change: impl Fn(&mut Tx, &mut Vop) -> Result<(), SliceError>,
+    ) -> Result<Vop, SliceError> {
+        self.linkdb()
+            .store()
+            .transact(|tx| {
+                let vop = tx.get(&Vop::key(id))?;
+                let mut vop = vop.ok_or_else(|| SliceError::UnknownVop { vop: id.to_string() })?;
+                change(tx, &mut vop)?;
+                Ok(vop)
+            })
+            .await
+    }
+
+    /// Starts the controllers of active virtual operators; answers those of which something was begun and not finished.
+    pub(super) async fn take_up(&self) -> Result<Vec<Vop>, SliceError> {
+        let mut unfinished = Vec::new();
+        for (_, vop) in self.linkdb().store().scan(&Vop::all()).await? {
+            if vop.phase == VopPhase::Active {
+                self.launch(&vop).await?;
+            } else {
+                unfinished.push(vop);
+            }
+        }
+        Ok(unfinished)
+    }
+}
+
+/// Another one with every activation, also after a store was restored from a backup.
+fn incarnation(tx: &Tx, wall: Timestamp) -> Result<Incarnation, SliceError> {
+    let text = format!("{:x}-{:x}", tx.version().get(), wall.0);
+    Incarnation::new(&text)
+        .map_err(|error| SliceError::Invalid { field: "incarnation", reason: error.to_string() })
+}
+
+fn check(request: &ActivationRequest) -> Result<(), SliceError> {
+    let invalid = |field, reason: &str| Err(SliceError::Invalid { field, reason: reason.to_owned() });
+    if request.tenant_name.trim().is_empty() {
+        return invalid("tenant_name", "empty");
+    }
+    let description = request.description.as_deref().unwrap_or_default();
+    if request.tenant_name.len() > TEXT || description.len() > TEXT {
+        return invalid("tenant_name", "texts have at most 1024 bytes");
+    }
+    let distinct: BTreeSet<_> = request.ports.iter().collect();
+    if distinct.len() != request.ports.len() {
+        return invalid("interface_assignments", "a port appears twice");
+    }
+    if request.windows.as_ref().is_some_and(Vec::is_empty) {
+        return invalid("windows", "an empty list grants no spectrum; leave it out for the whole band");
+    }
+    if request.telemetry_interval_ms.is_some_and(|ms| ms < LEAST_INTERVAL_MS) {
+        return invalid("telemetry_interval_ms", "less than 100");
+    }
+    if request.tx_power.is_some_and(|range| range.min > range.max) {
+        return invalid("tx_power", "the least power is above the greatest");
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The topics of a virtual operator on the broker.
+
+use super::SliceManager;
+use super::config::SliceConfig;
+use super::error::SliceError;
+use super::record::Vop;
+use core::time::Duration;
+use ipowdm_core::bus::{Bus, BusError, Created, TopicDescription, TopicSpec};
+use ipowdm_core::topics::Role;
+use tokio::time::{Instant, sleep};
+
+/// Between two attempts to make a topic whose predecessor is still being deleted.
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl SliceManager {
+    /// Makes the topics of a new life of a virtual operator. A topic that an earlier life has left is made anew, because
+    /// positions in a new life begin at its start; one that is empty and as it should be is taken as it is.
+    pub(super) async fn make_topics(&self, vop: &Vop) -> Result<(), SliceError> {
+        for role in Role::ALL {
+            let spec = self.config().spec(role, &vop.topic(role));
+            make(self.bus(), self.config(), spec).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_topics(&self, vop: &Vop) -> Result<(), SliceError> {
+        for role in Role::ALL {
+            self.bus().delete_topic(&vop.topic(role)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the topic of assignments, where it is not there.
+    pub(super) async fn make_assignments_topic(&self) -> Result<(), SliceError> {
+        self.bus().create_topic(self.config().assignments_spec()).await?;
+        Ok(())
+    }
+
+    /// The topics of a virtual operator as the broker has them; those that are missing are made.
+    pub(super) async fn topics_of(&self, vop: &Vop) -> Result<Vec<TopicDescription>, SliceError> {
+        let mut topics = Vec::with_capacity(Role::ALL.len());
+        for role in Role::ALL {
+            let spec = self.config().spec(role, &vop.topic(role));
+            let name = spec.name.clone();
+            self.bus().create_topic(spec).await?;
+            let described = self.bus().describe_topic(&name).await?;
+            topics.push(described.ok_or(BusError::UnknownTopic { topic: name, partition: 0 })?);
+        }
+        Ok(topics)
+    }
+}
+
+async fn make(bus: &dyn Bus, config: &SliceConfig, spec: TopicSpec) -> Result<(), SliceError> {
+    let deadline = Instant::now() + config.topic_patience;
+    loop {
+        match bus.create_topic(spec.clone()).await {
+            Ok(Created::New) => return Ok(()),
+            Ok(Created::Existing) => {
+                if is_as_new(bus, &spec).await? {
+                    return Ok(());
+                }
+                bus.delete_topic(&spec.name).await?;
+            }
+            // A broker that is still deleting may refuse the name for a while.
+            Err(error @ (BusError::Unavailable { .. } | BusError::Invalid { .. })) => {
+                if Instant::now() >= deadline {
+                    return Err(error.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if Instant::now() >= deadline {
+            let reason = "a topic of this name is still being deleted".to_owned();
+            return Err(BusError::Unavailable { doing: format!("making topic {}", spec.name), reason }.into());
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether a topic has never held a record, and has the partitions and settings that it should have.
+async fn is_as_new(bus: &dyn Bus, spec: &TopicSpec) -> Result<bool, BusError> {
+    let Some(there) = bus.describe_topic(&spec.name).await? else { return Ok(false) };
+    let set = |(name, value): (&String, &String)| there.configs.get(name) == Some(value);
+    if there.partitions != spec.partitions || !spec.configs.iter().all(set) {
+        return Ok(false);
+    }
+    for partition in 0..there.partitions {
+        if bus.bounds(&spec.name, partition).await?.next != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
