@@ -61,7 +61,7 @@ pub struct VdmSpan {
     pub len: u8,
 }
 
-/// What [`Identify`] ends with.
+/// What [`Identify`](super::Identify) ends with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleInfo {
     /// SFF-8024 identifier, 00h:0.
