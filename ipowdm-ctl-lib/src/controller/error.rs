@@ -128,7 +128,8 @@ impl ControllerError {
         match self {
             Self::Invalid { .. } => Code::InvalidField,
             Self::UnknownVop { .. } => Code::UnknownVop,
-            Self::UnknownConnection { .. } | Self::UnknownOperation { .. } => Code::UnknownConnection,
+            Self::UnknownConnection { .. } => Code::UnknownConnection,
+            Self::UnknownOperation { .. } => Code::UnknownOperation,
             Self::UnknownRouter { .. } => Code::UnknownRouter,
             Self::UnknownAgent { .. } => Code::UnknownAgent,
             Self::AlreadyExists { .. } => Code::AlreadyExists,

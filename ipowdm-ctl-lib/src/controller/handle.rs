@@ -15,6 +15,7 @@ use super::views::{
 };
 use crate::connection::{Ends, Event, OperationKind, State};
 use core::time::Duration;
+use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{ConnectionId, VopId};
 use ipowdm_core::qot::End;
 use ipowdm_core::units::Power;
@@ -35,6 +36,12 @@ impl ControllerHandle {
     #[must_use]
     pub fn vop(&self) -> &VopId {
         self.inner.vop.id()
+    }
+
+    /// The band in which spectrum is counted.
+    #[must_use]
+    pub fn raster(&self) -> Raster {
+        self.inner.linkdb.raster()
     }
 
     /// Follows what happens from now on. A listener that is too slow loses the oldest events and is told how many.

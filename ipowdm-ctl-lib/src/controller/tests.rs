@@ -125,7 +125,7 @@ async fn deleting_twice_answers_the_same_operation_and_a_terminated_connection_i
     assert_eq!(controller.delete(&id("POP1-POP2-1")).await.unwrap().id, first.id);
     tokio::time::sleep(MINUTE * 2).await;
     assert_eq!(controller.connection(&id("POP1-POP2-1")).unwrap_err().code(), Code::UnknownConnection);
-    assert_eq!(controller.operation(&first.id).unwrap_err().code(), Code::UnknownConnection);
+    assert_eq!(controller.operation(&first.id).unwrap_err().code(), Code::UnknownOperation);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use core::fmt;
 use ipowdm_core::error::Code;
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The HTTP status of every stable code. A code that is missing here is answered as 500.
 const STATUS: &[(Code, StatusCode)] = &[
@@ -87,19 +89,28 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     hint: Option<String>,
+    about: Option<(&'static str, Value)>,
 }
 
 impl ApiError {
     /// An error with the status of its code.
     #[must_use]
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, status: status_of(code), message: message.to_string(), hint: None }
+        Self { code, status: status_of(code), message: message.to_string(), hint: None, about: None }
     }
 
     /// Adds what the caller can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Adds a member to the answer: what the error is about.
+    #[must_use]
+    pub fn about(mut self, name: &'static str, what: impl Serialize) -> Self {
+        // What cannot be written as JSON is left out; the error itself is what matters.
+        self.about = serde_json::to_value(what).ok().map(|what| (name, what));
         self
     }
 
@@ -145,6 +156,8 @@ struct ErrorBody<'a> {
     method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
+    #[serde(flatten)]
+    about: Option<BTreeMap<&'static str, &'a Value>>,
 }
 
 impl ApiError {
@@ -158,6 +171,7 @@ impl ApiError {
             code: self.code,
             method: at.map(|(method, _)| method),
             path: at.map(|(_, path)| path),
+            about: self.about.as_ref().map(|(name, what)| BTreeMap::from([(*name, what)])),
         };
         let mut response = (self.status, Json(body)).into_response();
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

@@ -28,6 +28,8 @@ const WAITING: usize = 256;
 struct Places {
     ordinary: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// Time for a request, a `wait` not counted.
+    time: Duration,
 }
 
 /// Puts the limits of the [module](super) and the answers to unknown paths and methods around a service's routes.
@@ -35,13 +37,19 @@ struct Places {
 /// The routers of this module have it; it is for services of your own. Such routers can be nested, not merged: each has its
 /// own fallback.
 pub fn guarded(router: Router) -> Router {
-    guarded_with(router, IN_FLIGHT, WAITING)
+    guarded_within(router, REQUEST_TIME)
 }
 
-fn guarded_with(router: Router, ordinary: usize, waiting: usize) -> Router {
+/// As [`guarded`], with another time limit.
+pub(super) fn guarded_within(router: Router, time: Duration) -> Router {
+    guarded_with(router, IN_FLIGHT, WAITING, time)
+}
+
+fn guarded_with(router: Router, ordinary: usize, waiting: usize, time: Duration) -> Router {
     let places = Arc::new(Places {
         ordinary: Arc::new(Semaphore::new(ordinary)),
         waiting: Arc::new(Semaphore::new(waiting)),
+        time,
     });
     router
         .fallback(unknown_path)
@@ -70,7 +78,7 @@ async fn guard(State(places): State<Arc<Places>>, request: Request, next: Next) 
                 drop(place);
                 response
             };
-            let limit = REQUEST_TIME + wait.unwrap_or_default();
+            let limit = places.time + wait.unwrap_or_default();
             if method.is_safe() { within(limit, work).await } else { to_the_end(limit, work).await }
         }
         Err(_) => ApiError::new(Code::LimitReached, "too many requests are in flight").into_response(),

@@ -12,6 +12,7 @@
 //! put an authenticating proxy before it where other machines must reach it. No CORS header is ever sent: pages of other
 //! origins cannot read these services from a browser.
 
+mod controller;
 mod dto;
 mod error;
 pub mod extract;
@@ -19,11 +20,14 @@ mod guard;
 mod health;
 mod linkdb;
 mod serve;
+mod slice;
 
+pub use controller::controller_router;
 pub use error::{ApiError, status_of};
 pub use guard::guarded;
 pub use linkdb::linkdb_router;
 pub use serve::{Served, serve};
+pub use slice::slice_router;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -204,7 +204,10 @@ async fn obey(bus: &MemoryBus, site: &Arc<Mutex<Site>>, command: &Command) {
     let topic = topics::name(Role::Monitoring, &vop, None);
     match &command.action {
         Action::Discover | Action::HealthCheck | Action::GetCapabilities => report(bus, site).await,
-        Action::InterfaceControl { .. } => {
+        Action::InterfaceControl { port, .. } => {
+            if site.lock().unwrap().ports[&port.port_id].behaviour == Behaviour::Dead {
+                return;
+            }
             let answers = site.lock().unwrap().answer(command);
             send(bus, &topic, answers).await;
         }

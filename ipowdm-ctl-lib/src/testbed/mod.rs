@@ -114,7 +114,11 @@ impl Testbed {
     }
 
     pub(crate) async fn with_config(config: ControllerConfig) -> Self {
-        let linkdb = LinkDb::new(Store::memory());
+        Self::over(Store::memory(), config).await
+    }
+
+    pub(crate) async fn over(store: Store, config: ControllerConfig) -> Self {
+        let linkdb = LinkDb::new(store);
         let pops = ["pop1", "pop2", "pop3"];
         for name in pops {
             linkdb.add_pop(Pop::new(pop(name))).await.unwrap();

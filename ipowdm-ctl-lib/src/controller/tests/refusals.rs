@@ -139,7 +139,7 @@ async fn unknown_connections_illegal_states_and_bent_powers_are_refused() {
     let after = controller.connection(&guide_id).unwrap();
     assert_eq!((after.state, after.ends), (before.state, before.ends));
     assert_eq!(bed.commands("config_vOp2", "POP1-POP2-1").await.len(), 2, "nothing went out");
-    assert_eq!(controller.operation("x.1.2").unwrap_err().code(), Code::UnknownConnection);
+    assert_eq!(controller.operation("x.1.2").unwrap_err().code(), Code::UnknownOperation);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! The JSON of requests and answers. Quantities are integers inside; here they become the reference's floats and names.
 
+pub(super) mod controller;
 pub(super) mod linkdb;
+pub(super) mod slice;
 
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Length};

@@ -28,7 +28,7 @@ async fn requests_beyond_the_limit_are_refused_and_waiting_ones_have_places_of_t
         }
     };
     let router = Router::new().route("/hold", get(hold)).route("/quick", get(|| async { "quick" }));
-    let service = Service::start(guarded_with(router, 1, 1)).await;
+    let service = Service::start(guarded_with(router, 1, 1, REQUEST_TIME)).await;
     let client = *service;
     let held = tokio::spawn(async move { client.get("/hold?wait=9").await });
     arrived.notified().await;

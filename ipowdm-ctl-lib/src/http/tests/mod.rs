@@ -1,6 +1,7 @@
 //! Rules that hold for every service, asked by a real client over the loopback address.
 
 pub(super) mod client;
+pub(super) mod lab;
 pub(super) mod outage;
 
 use super::error::ApiError;

@@ -1,0 +1,173 @@
+//! Connections.
+
+use super::operation::{FailureJson, OperationJson};
+use crate::connection::{Light, State};
+use crate::controller::{ConnectionView, EndView};
+use crate::http::dto::iso;
+use crate::http::dto::linkdb::SlotJson;
+use ipowdm_core::ids::{AgentId, ConnectionId, LinkId, PopId, PortId, RouterId, VopId};
+use ipowdm_core::modes::Modulation;
+use ipowdm_core::qot::Level;
+use ipowdm_core::units::Frequency;
+use serde::Serialize;
+
+/// What an end is to be.
+#[derive(Debug, Serialize)]
+struct WantedJson {
+    frequency_mhz: Frequency,
+    tx_power_dbm: Option<f64>,
+}
+
+/// One end. `frequency_mhz` and `tx_power_dbm` are what was read back from the module's registers; null while both ends
+/// have not been read back as wanted, or have changed since.
+#[derive(Debug, Serialize)]
+struct EndJson {
+    pop_id: PopId,
+    router_id: RouterId,
+    interface: PortId,
+    agent_id: AgentId,
+    wanted: WantedJson,
+    frequency_mhz: Option<Frequency>,
+    tx_power_dbm: Option<f64>,
+    /// What module, operator and grant allow together; null where the module does not let its power be set.
+    tx_power_range_dbm: Option<[f64; 2]>,
+    /// `dark`, `lit`, or `unknown` while a command to it is not answered.
+    light: &'static str,
+    loss_of_signal: bool,
+    module_absent: bool,
+    agent_unknown: bool,
+    awaits_answer: bool,
+}
+
+impl EndJson {
+    fn new(end: &EndView, frequency: Frequency, verified: bool) -> Self {
+        let power = end.tx_power.map(|power| power.value());
+        Self {
+            pop_id: end.port.pop_id.clone(),
+            router_id: end.port.router_id.clone(),
+            interface: end.port.port_id.clone(),
+            agent_id: end.agent_id.clone(),
+            wanted: WantedJson { frequency_mhz: frequency, tx_power_dbm: power },
+            frequency_mhz: verified.then_some(frequency),
+            tx_power_dbm: power.filter(|_| verified),
+            tx_power_range_dbm: end.tx_power_range.map(|range| [range.min.value(), range.max.value()]),
+            light: match end.light {
+                Light::Dark => "dark",
+                Light::Unknown => "unknown",
+                Light::Lit => "lit",
+            },
+            loss_of_signal: end.troubles.loss_of_signal,
+            module_absent: end.troubles.module_absent,
+            agent_unknown: end.troubles.agent_unknown,
+            awaits_answer: end.awaits_answer,
+        }
+    }
+}
+
+/// A connection.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct ConnectionJson {
+    pub(in crate::http) connection_id: ConnectionId,
+    pub(in crate::http) status: State,
+    virtual_operator: VopId,
+    source_pop: PopId,
+    destination_pop: PopId,
+    /// `router/port`.
+    source_interface: String,
+    destination_interface: String,
+    /// Links from source to destination.
+    path: Vec<LinkId>,
+    pops: Vec<PopId>,
+    total_length_km: f64,
+    bandwidth_gbps: u16,
+    modulation: Modulation,
+    mode: Option<&'static str>,
+    /// Centre in THz.
+    frequency: f64,
+    frequency_mhz: Frequency,
+    slot: SlotJson,
+    source: EndJson,
+    destination: EndJson,
+    created_at: String,
+    /// When both ends were last read back as wanted; null where they never were or have changed since.
+    verified_at: Option<String>,
+    /// Seconds that the last successful set-up took.
+    setup_time: Option<f64>,
+    quality: Level,
+    quality_alarm: bool,
+    link_down: bool,
+    /// Nothing here estimates the OSNR of a path yet.
+    estimated_osnr: Option<f64>,
+    /// OSNR in dB (0.1 nm) that the mode's receiver needs.
+    required_osnr: Option<f64>,
+    linkdb_connection_id: String,
+    holds_spectrum: bool,
+    /// Seconds until the state gives up or moves on by itself.
+    deadline_in_seconds: Option<f64>,
+    failure: Option<FailureJson>,
+    operation: Option<OperationJson>,
+    message: String,
+}
+
+impl ConnectionJson {
+    pub(in crate::http) fn new(vop: VopId, view: ConnectionView) -> Self {
+        let message = message(&view);
+        let verified = view.verified_at.is_some();
+        let interface = |end: &EndView| format!("{}/{}", end.port.router_id, end.port.port_id);
+        Self {
+            virtual_operator: vop,
+            source_interface: interface(&view.ends.source),
+            destination_interface: interface(&view.ends.destination),
+            source: EndJson::new(&view.ends.source, view.frequency, verified),
+            destination: EndJson::new(&view.ends.destination, view.frequency, verified),
+            connection_id: view.connection_id,
+            status: view.state,
+            source_pop: view.request.source.pop,
+            destination_pop: view.request.destination.pop,
+            path: view.path.hops.into_iter().map(|hop| hop.link).collect(),
+            pops: view.path.pops,
+            total_length_km: view.path.length.km(),
+            bandwidth_gbps: view.request.bandwidth_gbps,
+            modulation: view.request.modulation,
+            mode: view.mode.map(|mode| mode.name),
+            frequency: view.frequency.thz(),
+            frequency_mhz: view.frequency,
+            slot: view.slot.into(),
+            created_at: iso(view.created_at),
+            verified_at: view.verified_at.map(iso),
+            setup_time: view.setup_timing.map(|timing| seconds(timing.total_ms)),
+            quality: view.level,
+            quality_alarm: view.quality_alarm,
+            link_down: view.link_down,
+            estimated_osnr: None,
+            required_osnr: view.mode.map(|mode| mode.required_osnr.value()),
+            linkdb_connection_id: view.grant_id,
+            holds_spectrum: view.holds_grant,
+            deadline_in_seconds: view.deadline_in_ms.map(seconds),
+            failure: view.failure.map(FailureJson::from),
+            operation: view.operation.map(OperationJson::from),
+            message,
+        }
+    }
+}
+
+/// One sentence on how it stands.
+fn message(view: &ConnectionView) -> String {
+    let id = &view.connection_id;
+    match (view.state, &view.failure) {
+        (State::Pending, _) => format!("{id} holds {} and waits to be set up", view.frequency),
+        (State::SetupInProgress, _) => format!("{id} is being set up"),
+        (State::Active, _) => format!("{id} is up, read back from both modules"),
+        (State::Degraded, _) => format!("{id} is up and something is wrong with it"),
+        (State::Reconfiguring, _) => format!("{id} is being changed"),
+        (State::TeardownInProgress, _) => format!("{id} is being taken down"),
+        (State::Terminated, _) => format!("{id} is over"),
+        (State::Failed, Some(failure)) => format!("{id} failed: {failure}"),
+        (State::Failed, None) => format!("{id} failed"),
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    // Whole milliseconds up to 49 days are exact; nothing here takes longer.
+    f64::from(u32::try_from(ms).unwrap_or(u32::MAX)) / 1e3
+}

@@ -1,0 +1,241 @@
+//! The JSON of the slice manager surface.
+
+use super::{Text, frequency, ghz, iso};
+use crate::slice::{ActivationRequest, Vop, VopView};
+use ipowdm_core::bus::TopicDescription;
+use ipowdm_core::capability::PowerRange;
+use ipowdm_core::grid::SpectrumWindow;
+use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
+use ipowdm_core::topics::{self, Role};
+use ipowdm_core::units::{Frequency, Power};
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Ports of one router.
+#[derive(Debug, Deserialize)]
+struct Assignment {
+    pop_id: PopId,
+    router_id: RouterId,
+    #[serde(deserialize_with = "at_least_one")]
+    interfaces: Vec<PortId>,
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortId>, D::Error> {
+    let ports = Vec::<PortId>::deserialize(deserializer)?;
+    if ports.is_empty() {
+        Err(de::Error::custom("an assignment names at least one interface"))
+    } else {
+        Ok(ports)
+    }
+}
+
+fn required_frequency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Frequency, D::Error> {
+    frequency(deserializer)?.ok_or_else(|| de::Error::custom("a frequency is expected"))
+}
+
+/// A window of spectrum, in THz, GHz or MHz.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "WindowNumbers")]
+struct Window(SpectrumWindow);
+
+#[derive(Debug, Deserialize)]
+struct WindowNumbers {
+    #[serde(deserialize_with = "required_frequency")]
+    low: Frequency,
+    #[serde(deserialize_with = "required_frequency")]
+    high: Frequency,
+}
+
+impl TryFrom<WindowNumbers> for Window {
+    type Error = String;
+    fn try_from(WindowNumbers { low, high }: WindowNumbers) -> Result<Self, String> {
+        if low >= high {
+            return Err(format!("{low} … {high} is empty"));
+        }
+        Ok(Self(SpectrumWindow { low, high }))
+    }
+}
+
+/// Transmit power in dBm, least and greatest.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "[f64; 2]")]
+struct Powers(PowerRange);
+
+impl TryFrom<[f64; 2]> for Powers {
+    type Error = String;
+    fn try_from([min, max]: [f64; 2]) -> Result<Self, String> {
+        let power = |number| Power::from_number(number).map_err(|error| error.to_string());
+        let range = PowerRange { min: power(min)?, max: power(max)? };
+        if range.min > range.max {
+            return Err(format!("{} is above {}", range.min, range.max));
+        }
+        Ok(Self(range))
+    }
+}
+
+/// Body of `POST /api/v1/vops`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct NewVop {
+    vop_id: VopId,
+    tenant_name: Text<255>,
+    description: Option<Text<1024>>,
+    interface_assignments: Vec<Assignment>,
+    /// The spectrum it may light; the whole band where this is absent.
+    spectrum: Option<Vec<Window>>,
+    /// The transmit power it may set; what modules and operator allow where this is absent.
+    tx_power_range: Option<Powers>,
+    telemetry_interval_ms: Option<u32>,
+}
+
+impl From<NewVop> for ActivationRequest {
+    fn from(body: NewVop) -> Self {
+        let ports = body.interface_assignments.into_iter().flat_map(|of| {
+            let (pop_id, router_id) = (of.pop_id, of.router_id);
+            let port =
+                move |port_id| PortRef { pop_id: pop_id.clone(), router_id: router_id.clone(), port_id };
+            of.interfaces.into_iter().map(port)
+        });
+        let mut request = Self::new(body.vop_id, &body.tenant_name.0, ports.collect());
+        request.description = body.description.map(|text| text.0);
+        request.windows = body.spectrum.map(|windows| windows.into_iter().map(|Window(of)| of).collect());
+        request.tx_power = body.tx_power_range.map(|Powers(range)| range);
+        request.telemetry_interval_ms = body.telemetry_interval_ms;
+        request
+    }
+}
+
+/// `?force=true`
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Force {
+    #[serde(default)]
+    pub(in crate::http) force: bool,
+}
+
+/// Ports of one router, as they were asked for.
+#[derive(Debug, Serialize)]
+struct AssignedJson {
+    pop_id: PopId,
+    router_id: RouterId,
+    interfaces: Vec<PortId>,
+}
+
+fn assigned(ports: &[PortRef]) -> Vec<AssignedJson> {
+    let mut by_router: BTreeMap<(PopId, RouterId), Vec<PortId>> = BTreeMap::new();
+    for port in ports {
+        let at = (port.pop_id.clone(), port.router_id.clone());
+        by_router.entry(at).or_default().push(port.port_id.clone());
+    }
+    let entry = |((pop_id, router_id), interfaces)| AssignedJson { pop_id, router_id, interfaces };
+    by_router.into_iter().map(entry).collect()
+}
+
+/// A window of spectrum, in GHz.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct WindowJson {
+    low: f64,
+    high: f64,
+}
+
+impl From<&SpectrumWindow> for WindowJson {
+    fn from(window: &SpectrumWindow) -> Self {
+        Self { low: ghz(window.low), high: ghz(window.high) }
+    }
+}
+
+/// A virtual operator.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct VopJson {
+    vop_id: VopId,
+    tenant_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    status: &'static str,
+    config_topic: String,
+    monitoring_topic: String,
+    health_topic: String,
+    controller_endpoint: Option<String>,
+    assigned_interfaces: Vec<AssignedJson>,
+    spectrum: Vec<WindowJson>,
+    tx_power_range: Option<[f64; 2]>,
+    telemetry_interval_ms: u32,
+    health_interval_ms: u32,
+    activation_time: String,
+    live_connections: usize,
+    message: String,
+    /// What went wrong; an activation that fails is undone and answered as an error, so nothing here ever did.
+    error_details: Option<String>,
+}
+
+impl From<VopView> for VopJson {
+    fn from(view: VopView) -> Self {
+        let VopView { vop, live_connections } = view;
+        let topic = |role| vop.topic(role).to_string();
+        let range = vop.request.tx_power.map(|range| [range.min.value(), range.max.value()]);
+        Self {
+            message: format!("virtual operator {} is {}", vop.id(), vop.phase.as_str()),
+            config_topic: topic(Role::Config),
+            monitoring_topic: topic(Role::Monitoring),
+            health_topic: topic(Role::Health),
+            assigned_interfaces: assigned(&vop.request.ports),
+            spectrum: vop.windows.iter().map(WindowJson::from).collect(),
+            tx_power_range: range,
+            status: vop.phase.as_str(),
+            telemetry_interval_ms: vop.telemetry_interval_ms,
+            health_interval_ms: vop.health_interval_ms,
+            activation_time: iso(vop.activated_at),
+            controller_endpoint: vop.endpoint,
+            vop_id: vop.request.vop,
+            tenant_name: vop.request.tenant_name,
+            description: vop.request.description,
+            live_connections,
+            error_details: None,
+        }
+    }
+}
+
+/// A virtual operator in the list of all.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct VopSummaryJson {
+    vop_id: VopId,
+    tenant_name: String,
+    status: &'static str,
+    created_at: String,
+    interfaces_count: usize,
+    live_connections: usize,
+}
+
+impl From<VopView> for VopSummaryJson {
+    fn from(view: VopView) -> Self {
+        let Vop { request, phase, activated_at, .. } = view.vop;
+        Self {
+            status: phase.as_str(),
+            created_at: iso(activated_at),
+            interfaces_count: request.ports.len(),
+            live_connections: view.live_connections,
+            vop_id: request.vop,
+            tenant_name: request.tenant_name,
+        }
+    }
+}
+
+/// The topics of a virtual operator as the broker has them, by role.
+pub(in crate::http) fn topics_by_role(topics: Vec<TopicDescription>) -> Map<String, Value> {
+    let entry = |topic: TopicDescription| {
+        let (role, _, _) = topics::parse(&topic.name)?;
+        let name = match role {
+            Role::Config => "config_topic",
+            Role::Monitoring => "monitoring_topic",
+            Role::Health => "health_topic",
+        };
+        let described = json!({
+            "name": topic.name,
+            "partitions": topic.partitions,
+            "replication_factor": topic.replication,
+            "configs": topic.configs,
+        });
+        Some((name.to_owned(), described))
+    };
+    topics.into_iter().filter_map(entry).collect()
+}
