@@ -132,3 +132,6 @@ const DESCRIBED: &[Field] = &[
         since(3, Text),
     ])),
 ];
+
+#[cfg(test)]
+mod tests;

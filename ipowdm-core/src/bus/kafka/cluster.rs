@@ -2,6 +2,7 @@
 
 use super::api::Api;
 use super::connection::{Connection, WireError};
+use super::leader::Patience;
 use super::options::KafkaOptions;
 use super::pool::{Pool, Traffic};
 use super::refusal::{Refusal, refusal};
@@ -204,59 +205,51 @@ impl Cluster {
         deadline: Instant,
         doing: &str,
     ) -> Result<Arc<TopicView>, BusError> {
-        if let Some(view) = self.topology().topic(name, newer_than, Instant::now()) {
-            return Ok(view);
-        }
-        let Ok(Ok(_place)) = timeout_at(deadline, self.questions.acquire()).await else {
-            return Err(unavailable(doing, &WireError::Busy));
-        };
-        // Somebody else may have asked meanwhile.
-        if let Some(view) = self.topology().topic(name, newer_than, Instant::now()) {
-            return Ok(view);
-        }
-        match self.ask_topic(name, deadline, doing).await {
-            Err(BusError::UnknownTopic { .. }) if self.topology().candidates(&[]).len() > 1 => {
-                sleep_until(deadline.min(Instant::now() + HEARSAY)).await;
-                self.ask_topic(name, deadline, doing).await
+        let mut patience = Patience::until(deadline);
+        let mut confirmed_missing = self.topology().brokers() < 2;
+        loop {
+            let place = timeout_at(deadline, self.questions.acquire()).await;
+            // Somebody else may have asked meanwhile.
+            if let Some(view) = self.topology().topic(name, newer_than, Instant::now()) {
+                return Ok(view);
             }
-            result => result,
+            let Ok(Ok(place)) = place else { return Err(unavailable(doing, &WireError::Busy)) };
+            let asked = Instant::now();
+            let answer =
+                self.metadata(Some(name), deadline).await.map_err(|error| unavailable(doing, &error))?;
+            drop(place);
+            let is_it = |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|n| &*n.0 == name);
+            let topic = answer.topics.iter().find(is_it);
+            match topic.map_or(Some(Refusal::Missing), |topic| refusal(topic.error_code)) {
+                None => return self.keep_view(name, topic, asked, doing),
+                Some(Refusal::Missing) if !confirmed_missing => {
+                    confirmed_missing = true;
+                    sleep_until(deadline.min(Instant::now() + HEARSAY)).await;
+                }
+                Some(refusal) => {
+                    self.doubt_topic(name);
+                    let error = refusal.into_error(doing, name, 0, None);
+                    match refusal {
+                        Refusal::Elsewhere(_) => patience.another(error).await?,
+                        _ => return Err(error),
+                    }
+                }
+            }
         }
     }
 
-    async fn ask_topic(
+    fn keep_view(
         &self,
         name: &str,
-        deadline: Instant,
-        doing: &str,
-    ) -> Result<Arc<TopicView>, BusError> {
-        let asked = Instant::now();
-        let answer = self.metadata(Some(name), deadline).await.map_err(|error| unavailable(doing, &error))?;
-        let result = self.read_topic(name, &answer.topics, asked, doing);
-        let mut topology = self.topology();
-        match &result {
-            Ok(view) => topology.keep_topic(name, view),
-            Err(_) => topology.forget_topic(name),
-        }
-        result
-    }
-
-    fn read_topic(
-        &self,
-        name: &str,
-        topics: &[MetadataResponseTopic],
+        topic: Option<&MetadataResponseTopic>,
         asked: Instant,
         doing: &str,
     ) -> Result<Arc<TopicView>, BusError> {
-        let is_it = |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|n| &*n.0 == name);
-        let Some(topic) = topics.iter().find(is_it) else { return Err(unknown(name, 0)) };
-        match refusal(topic.error_code) {
-            None => {
-                let view = self.topology().view(topic, asked);
-                view.map(Arc::new).map_err(|error| unavailable(doing, &error))
-            }
-            Some(Refusal::Missing) => Err(unknown(name, 0)),
-            Some(other) => Err(other.into_error(doing, name, 0, None)),
-        }
+        let Some(topic) = topic else { return Err(unknown(name, 0)) };
+        let mut topology = self.topology();
+        let view = Arc::new(topology.view(topic, asked).map_err(|error| unavailable(doing, &error))?);
+        topology.keep_topic(name, &view);
+        Ok(view)
     }
 
     /// Forgets what is known of a topic: the next call asks anew.

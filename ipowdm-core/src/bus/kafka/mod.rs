@@ -122,3 +122,6 @@ impl core::fmt::Debug for KafkaBus {
         f.debug_struct("KafkaBus").field("address", &self.address()).field("counts", &self.counts()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,9 +96,45 @@ impl Pool {
 impl State {
     fn expire(&mut self, now: Instant) {
         self.idle.retain(|_, waiting| {
-            let fresh = waiting.partition_point(|(_, used)| now.saturating_duration_since(*used) >= IDLE);
-            waiting.drain(..fresh);
+            let stale = waiting.partition_point(|(_, used)| now.saturating_duration_since(*used) >= IDLE);
+            waiting.drain(..stale);
             !waiting.is_empty()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fake::Fake;
+    use super::*;
+    use kafka_protocol::protocol::StrBytes;
+
+    async fn connection(peer: &Arc<str>) -> Connection {
+        Connection::open(peer, StrBytes::from_static_str("c"), 1 << 20).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_waits_a_minute_for_its_next_use_and_no_longer() {
+        let fake = Fake::start(1).await;
+        let peer: Arc<str> = fake.address(0).into();
+        let (pool, now) = (Pool::default(), Instant::now());
+        pool.put(connection(&peer).await, now);
+        pool.put(connection(&peer).await, now + IDLE / 2);
+        let before = now + IDLE - Duration::from_millis(1);
+        assert!(pool.take(&peer, before).is_some(), "the one used last");
+        assert_eq!(pool.waiting(), 1);
+        assert!(pool.take(&peer, now + IDLE).is_none());
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_pause_holds_for_its_traffic_and_broker_and_is_bounded() {
+        let (pool, now) = (Pool::default(), Instant::now());
+        let (a, b): (Arc<str>, Arc<str>) = ("a:1".into(), "b:1".into());
+        pool.pause(&a, Traffic::Produce, Duration::from_secs(3600), now);
+        assert_eq!(pool.paused_until(&a, Traffic::Produce, now), Some(now + LONGEST_PAUSE));
+        assert_eq!(pool.paused_until(&a, Traffic::Fetch, now), None);
+        assert_eq!(pool.paused_until(&b, Traffic::Produce, now), None);
+        assert_eq!(pool.paused_until(&a, Traffic::Produce, now + LONGEST_PAUSE), None);
     }
 }

@@ -189,6 +189,10 @@ impl Publishing<'_> {
             return Err(BusError::Unavailable { doing: DOING.to_string(), reason });
         };
         match refusal(result.error_code) {
+            None if result.base_offset < 0 => {
+                let reason = "a confirmation without an offset".to_string();
+                Err(BusError::Unavailable { doing: DOING.to_string(), reason })
+            }
             None => {
                 for (offset, index) in (result.base_offset..).zip(&batch.records) {
                     if let Some(position) = self.positions.get_mut(*index) {

@@ -57,6 +57,11 @@ impl Topology {
         self.topics.remove(name);
     }
 
+    /// Number of brokers known.
+    pub(super) fn brokers(&self) -> usize {
+        self.brokers.len()
+    }
+
     pub(super) fn forget_controller(&mut self) {
         self.controller = None;
     }

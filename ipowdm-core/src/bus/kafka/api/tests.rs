@@ -1,0 +1,222 @@
+use super::super::connection::{DecodeError, decode};
+use super::super::shape::{ShapeError, check};
+use super::*;
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ApiKey, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use proptest::prelude::*;
+use std::fmt::Debug;
+use std::string::ToString;
+use std::vec;
+use std::vec::Vec;
+
+const CORRELATION: i32 = 7;
+
+fn text(text: &'static str) -> StrBytes {
+    StrBytes::from_static_str(text)
+}
+
+fn topic() -> TopicName {
+    TopicName(text("topic"))
+}
+
+fn produce() -> ProduceResponse {
+    let partition = PartitionProduceResponse::default().with_index(3).with_base_offset(9);
+    let topic = TopicProduceResponse::default()
+        .with_name(topic())
+        .with_partition_responses(vec![partition.clone(), partition]);
+    ProduceResponse::default().with_throttle_time_ms(5).with_responses(vec![topic.clone(), topic])
+}
+
+fn fetch() -> FetchResponse {
+    let aborted = AbortedTransaction::default().with_first_offset(4);
+    let partition = PartitionData::default()
+        .with_high_watermark(8)
+        .with_aborted_transactions(Some(vec![aborted.clone(), aborted]))
+        .with_records(Some(Bytes::from_static(b"records")));
+    let bare = PartitionData::default().with_aborted_transactions(None).with_records(None);
+    let topic = FetchableTopicResponse::default().with_topic(topic()).with_partitions(vec![partition, bare]);
+    FetchResponse::default().with_responses(vec![topic])
+}
+
+fn list_offsets() -> ListOffsetsResponse {
+    let partition = ListOffsetsPartitionResponse::default().with_offset(12);
+    let topic = ListOffsetsTopicResponse::default().with_name(topic()).with_partitions(vec![partition]);
+    ListOffsetsResponse::default().with_topics(vec![topic])
+}
+
+fn metadata() -> MetadataResponse {
+    let broker = MetadataResponseBroker::default().with_host(text("host")).with_rack(Some(text("rack")));
+    let bare = MetadataResponseBroker::default().with_host(text("")).with_rack(None);
+    let partition = MetadataResponsePartition::default()
+        .with_replica_nodes(vec![1.into(), 2.into()])
+        .with_isr_nodes(vec![1.into()])
+        .with_offline_replicas(vec![2.into()]);
+    let topic = MetadataResponseTopic::default()
+        .with_name(Some(topic()))
+        .with_partitions(vec![partition.clone(), partition]);
+    MetadataResponse::default()
+        .with_brokers(vec![broker, bare])
+        .with_cluster_id(Some(text("cluster")))
+        .with_topics(vec![topic])
+}
+
+fn api_versions() -> ApiVersionsResponse {
+    let api = ApiVersion::default().with_api_key(3).with_max_version(9);
+    ApiVersionsResponse::default().with_api_keys(vec![api.clone(), api])
+}
+
+fn create_topics() -> CreateTopicsResponse {
+    let topic = CreatableTopicResult::default().with_name(topic()).with_error_message(Some(text("no")));
+    CreateTopicsResponse::default().with_topics(vec![topic])
+}
+
+fn delete_topics() -> DeleteTopicsResponse {
+    let topic = DeletableTopicResult::default().with_name(Some(topic())).with_error_code(3);
+    DeleteTopicsResponse::default().with_responses(vec![topic])
+}
+
+fn describe_configs() -> DescribeConfigsResponse {
+    let synonym = DescribeConfigsSynonym::default().with_name(text("other")).with_value(Some(text("1")));
+    let config = DescribeConfigsResourceResult::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("1")))
+        .with_config_source(1)
+        .with_synonyms(vec![synonym.clone(), synonym]);
+    let result = DescribeConfigsResult::default()
+        .with_resource_name(text("topic"))
+        .with_error_message(None)
+        .with_configs(vec![config]);
+    DescribeConfigsResponse::default().with_results(vec![result])
+}
+
+/// A frame's content as a broker sends it.
+fn frame(response: &impl Encodable, version: i16) -> BytesMut {
+    let mut frame = BytesMut::new();
+    frame.put_i32(CORRELATION);
+    response.encode(&mut frame, version).unwrap();
+    frame
+}
+
+/// Runs a test for every API: its request type and an example of its response.
+macro_rules! for_every_api {
+    ($test:ident ( $($arguments:expr),* )) => {
+        $test::<ProduceRequest>(&produce(), $($arguments),*);
+        $test::<FetchRequest>(&fetch(), $($arguments),*);
+        $test::<ListOffsetsRequest>(&list_offsets(), $($arguments),*);
+        $test::<MetadataRequest>(&metadata(), $($arguments),*);
+        $test::<ApiVersionsRequest>(&api_versions(), $($arguments),*);
+        $test::<CreateTopicsRequest>(&create_topics(), $($arguments),*);
+        $test::<DeleteTopicsRequest>(&delete_topics(), $($arguments),*);
+        $test::<DescribeConfigsRequest>(&describe_configs(), $($arguments),*);
+    };
+}
+
+fn layout_is_the_codecs<A: Api<Response: Encodable + PartialEq + Debug>>(example: &A::Response) {
+    for version in A::VERSIONS.0..=A::VERSIONS.1 {
+        let whole = frame(example, version);
+        let decoded = decode::<A>(whole.clone().freeze(), version, CORRELATION);
+        let decoded = decoded.unwrap_or_else(|error| panic!("{} v{version}: {error}", A::NAME));
+        // What the codec writes again is the same: nothing was lost or moved.
+        assert_eq!(frame(&decoded, version), whole, "{} v{version}", A::NAME);
+        let body = &whole[4..];
+        for length in 0..body.len() {
+            let cut = check(A::LAYOUT, version, &body[..length]);
+            assert!(cut.is_err(), "{} v{version} cut at {length}", A::NAME);
+        }
+        let longer = [body, b"x"].concat();
+        assert_eq!(check(A::LAYOUT, version, &longer), Err(ShapeError::Trailing(1)), "{}", A::NAME);
+    }
+}
+
+#[test]
+fn every_layout_is_the_codecs_in_every_version() {
+    for_every_api!(layout_is_the_codecs());
+}
+
+fn key_and_versions_are_the_codecs<A: Api>(_: &A::Response) {
+    let codec = ApiKey::try_from(A::KEY).unwrap();
+    assert_eq!(std::format!("{codec:?}"), A::NAME);
+    for version in A::VERSIONS.0..=A::VERSIONS.1 {
+        let range = codec.valid_versions();
+        assert!((range.min..=range.max).contains(&version), "{} v{version}", A::NAME);
+        // The headers written and read here are those of versions without tagged fields.
+        assert_eq!(codec.request_header_version(version), 1, "{} v{version}", A::NAME);
+        assert_eq!(codec.response_header_version(version), 0, "{} v{version}", A::NAME);
+    }
+}
+
+#[test]
+fn keys_versions_and_headers_are_the_codecs() {
+    for_every_api!(key_and_versions_are_the_codecs());
+}
+
+#[test]
+fn the_answer_to_another_request_is_refused() {
+    let whole = frame(&metadata(), 4).freeze();
+    let other = decode::<MetadataRequest>(whole, 4, CORRELATION + 1);
+    assert_eq!(other.unwrap_err(), DecodeError::Correlation);
+    let short = decode::<MetadataRequest>(Bytes::from_static(&[0, 0, 0]), 4, 0);
+    assert_eq!(short.unwrap_err(), DecodeError::Short);
+}
+
+#[test]
+fn an_absurd_count_is_refused_before_anything_is_reserved() {
+    for (count, error) in [(i32::MAX, ShapeError::Truncated), (-2, ShapeError::Negative)] {
+        let mut body = vec![0; 4];
+        body.extend_from_slice(&count.to_be_bytes());
+        assert_eq!(check(MetadataRequest::LAYOUT, 4, &body), Err(error));
+    }
+    let text = frame(&api_versions(), 0);
+    assert_eq!(check(ApiVersionsRequest::LAYOUT, 0, &text[4..]), Ok(()));
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_an_error() {
+    let mut whole = frame(&delete_topics(), 1);
+    let at = whole.windows(5).position(|window| window == b"topic").unwrap();
+    whole[at] = 0xff;
+    let error = decode::<DeleteTopicsRequest>(whole.freeze(), 1, CORRELATION).unwrap_err();
+    assert!(error.to_string().starts_with("a malformed body"), "{error}");
+}
+
+fn does_not_panic<A: Api<Response: Encodable>>(example: &A::Response, bytes: &[u8], changes: &[(usize, u8)]) {
+    for version in A::VERSIONS.0..=A::VERSIONS.1 {
+        let mut random = BytesMut::new();
+        random.put_i32(CORRELATION);
+        random.put_slice(bytes);
+        // Whether it can be read does not matter here.
+        let _ = decode::<A>(random.freeze(), version, CORRELATION);
+        let mut changed: Vec<u8> = frame(example, version).to_vec();
+        for &(index, byte) in changes {
+            let index = 4 + index % (changed.len() - 4);
+            changed[index] = byte;
+        }
+        let _ = decode::<A>(changed.into(), version, CORRELATION);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn no_answer_makes_decoding_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        changes in proptest::collection::vec((any::<usize>(), prop_oneof![any::<u8>(), Just(0), Just(0xff), Just(0x7f)]), 1..6),
+    ) {
+        for_every_api!(does_not_panic(&bytes, &changes));
+    }
+}
