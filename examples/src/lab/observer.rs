@@ -141,12 +141,15 @@ impl Seen {
             .map(|(_, ack)| ack)
     }
 
-    /// The first reconfiguration command of a connection since an instant.
-    #[must_use]
-    pub fn reconfiguration(&self, connection: &ConnectionId, since: Instant) -> Option<&Command> {
-        self.commands.iter().find_map(|(at, command)| {
-            let wanted = matches!(&command.action, Action::Reconfigure { connection_id, .. } if connection_id == connection);
-            (*at >= since && wanted).then_some(command)
+    /// The reconfiguration commands of a connection since an instant, oldest first, with the instant each was seen.
+    pub fn reconfigurations<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        since: Instant,
+    ) -> impl Iterator<Item = &'a (Instant, Command)> {
+        self.commands.iter().filter(move |(at, command)| {
+            let of_this = matches!(&command.action, Action::Reconfigure { connection_id, .. } if connection_id == connection);
+            *at >= since && of_this
         })
     }
 }

@@ -35,15 +35,18 @@ pub struct Options {
     /// Virtual operators.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub vops: u16,
+    /// Milliseconds between two telemetry samples of a connection's end.
+    #[arg(long, value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(100..=3_600_000))]
+    pub telemetry_ms: u32,
     /// Log level of the components, as RUST_LOG takes it.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     pub log: String,
 }
 
 impl Options {
-    /// The defaults with any free ports, as tests use them.
+    /// The defaults with any free ports, fast modules and telemetry, as tests use them.
     #[must_use]
     pub fn for_tests() -> Self {
-        Self { port_base: 0, ..Self::parse_from(["lab"]) }
+        Self { port_base: 0, scale: 200, telemetry_ms: 300, ..Self::parse_from(["lab"]) }
     }
 }

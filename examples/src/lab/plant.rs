@@ -92,10 +92,12 @@ impl Plant {
         Ok(())
     }
 
-    /// Raises the noise of all amplifiers that light *into* `port` passes; answers whether the connection has a line.
-    pub fn degrade(&self, connection: &ConnectionId, port: &PortRef, added_noise: Db) -> bool {
+    /// Raises the noise of all amplifiers that light *into* `port` passes; answers whether a line ends there.
+    pub fn degrade(&self, port: &PortRef, added_noise: Db) -> bool {
         let lit = self.lit();
-        let Some(entry) = lit.get(connection) else { return false };
+        let Some(entry) = lit.values().find(|entry| entry.ends.0 == *port || entry.ends.1 == *port) else {
+            return false;
+        };
         let direction = if entry.ends.0 == *port { Direction::BToA } else { Direction::AToB };
         entry.line.set_impairment(direction, Impairment::noise(added_noise));
         true

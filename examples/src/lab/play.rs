@@ -1,0 +1,104 @@
+//! A run of the lab from start to end.
+
+use super::cases;
+use super::options::Options;
+use super::report::{Report, resident_kb};
+use super::world::{Lab, LabError};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The lab does not start.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// The report cannot be written.
+    #[error("cannot write the report to {path}: {source}")]
+    Report {
+        /// Its file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Starts the lab, plays the cases, writes the report, and stays up unless told otherwise. Answers whether all passed.
+///
+/// # Errors
+/// [`PlayError`].
+pub async fn play(options: &Options) -> Result<bool, PlayError> {
+    let started = Instant::now();
+    let lab = Lab::start(options).await?;
+    println!(
+        "lab: {} at {}, LinkDB at http://{}, slice manager at http://{}",
+        lab.broker.kind(),
+        lab.broker.bootstrap,
+        lab.linkdb_addr,
+        lab.slice_addr
+    );
+    println!(
+        "lab: {} PoPs, {} fibre links, {} agents, {} emulated OpenZR+ modules running {} times faster than real ones",
+        lab.plan.pops.len(),
+        lab.plan.fibres.len(),
+        lab.fleet.len(),
+        lab.plan.ports.len(),
+        options.scale
+    );
+    let activation = cases::activation(&lab).await;
+    let (setup, lit) = cases::setup(&lab).await;
+    let degradation = cases::degradation(&lab, lit.first()).await;
+    let report = Report {
+        cases: vec![activation, setup, degradation],
+        broker: lab.broker.bootstrap.clone(),
+        broker_kind: lab.broker.kind(),
+        ports: lab.plan.ports.len(),
+        resident_kb: resident_kb(),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let passed = report.passed();
+    let verdict = if passed { "all cases passed" } else { "NOT all cases passed" };
+    println!("\nlab: {verdict} in {:.1} s, {} kB resident", report.seconds, report.resident_kb.unwrap_or(0));
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+        std::fs::write(path, text).map_err(|source| PlayError::Report { path: path.clone(), source })?;
+    }
+    if !options.exit {
+        invite(&lab);
+        // Where the signal cannot be listened for, the process is ended by it anyway.
+        let _ = tokio::signal::ctrl_c().await;
+        println!("\nlab: stopping");
+    }
+    lab.stop().await;
+    Ok(passed)
+}
+
+/// Ready-made lines to try.
+fn invite(lab: &Lab) {
+    let Some(tenant) = lab.plan.tenants.first() else { return };
+    println!("\nThe lab stays up; Ctrl-C ends it. Try:");
+    for tenant in &lab.plan.tenants {
+        if let Some(addr) = lab.controller_addr(&tenant.vop) {
+            println!("  # controller of {} at http://{addr}/api/v1", tenant.vop);
+        }
+    }
+    println!("  curl -s http://{}/api/topology", lab.linkdb_addr);
+    println!("  curl -s http://{}/api/v1/vops", lab.slice_addr);
+    if let Some(addr) = lab.controller_addr(&tenant.vop) {
+        println!("  curl -s http://{addr}/api/v1/connections");
+        println!(
+            "  curl -s -X POST http://{addr}/api/v1/connections -H 'Content-Type: application/json' \\\n    -d '{{\"connection_id\":\"POP1-POP2-1\",\"source_pop\":\"pop1\",\"destination_pop\":\"pop2\",\"virtual_operator\":\"{}\"}}'",
+            tenant.vop
+        );
+        println!(
+            "  curl -s -X POST 'http://{addr}/api/v1/connections/POP1-POP2-1/setup?wait=60' -d '{{}}' -H 'Content-Type: application/json'"
+        );
+        println!("  curl -s http://{addr}/api/v1/connections/POP1-POP2-1/qot");
+        println!("  curl -s -X DELETE http://{addr}/api/v1/connections/POP1-POP2-1");
+    }
+    let bootstrap = &lab.broker.bootstrap;
+    println!("  kcat -b {bootstrap} -C -t monitoring_{} -o end", tenant.vop);
+    println!("  kcat -b {bootstrap} -C -t config_{} -o beginning -e", tenant.vop);
+    let base = lab.linkdb_addr.port();
+    println!("  scripts/guide-smoke.sh --port-base {base} --bootstrap {bootstrap}");
+}
