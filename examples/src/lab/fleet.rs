@@ -28,9 +28,9 @@ pub enum FleetError {
     /// The bus cannot be set up.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// A router of the plan has no agent or port of that name.
-    #[error("{0} is not in the lab")]
-    Unknown(RouterRef),
+    /// No agent runs at such a router.
+    #[error("no agent runs at {0}")]
+    Unknown(String),
 }
 
 /// All agents, and the modules in their ports.
@@ -96,7 +96,7 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Unknown`].
     pub async fn kill_agent(&mut self, router: &RouterRef) -> Result<(), FleetError> {
-        let agent = self.agents.remove(router).ok_or_else(|| FleetError::Unknown(router.clone()))?;
+        let agent = self.agents.remove(router).ok_or_else(|| FleetError::Unknown(router.to_string()))?;
         agent.kill().await;
         Ok(())
     }
