@@ -163,7 +163,11 @@ impl PortMachine {
             }
             PortMessage::Job(job) => {
                 if let Work::Release { vop } = &job.work {
-                    self.cancel_queued(&vop.clone(), out);
+                    self.cancel_queued(vop, out);
+                }
+                if job.number.is_none() && self.queue.iter().any(|queued| queued.work == job.work) {
+                    // It is owed once.
+                    return;
                 }
                 let commands = self.queue.iter().filter(|job| job.number.is_some()).count();
                 if job.number.is_some() && commands >= QUEUE {
@@ -198,10 +202,10 @@ impl PortMachine {
         }
     }
 
-    /// Answers queued commands of a virtual operator that has the port no more.
+    /// Answers queued commands of a virtual operator that does not have the port any more.
     fn cancel_queued(&mut self, vop: &VopId, out: &mut Vec<PortEvent>) {
         let (cancelled, kept): (VecDeque<Job>, _) =
-            self.queue.drain(..).partition(|job| job.work.vop() == Some(vop));
+            self.queue.drain(..).partition(|job| job.number.is_some() && job.work.vop() == Some(vop));
         self.queue = kept;
         for job in cancelled {
             let words = "the port was taken away before the command's turn came";
