@@ -1,0 +1,175 @@
+//! `discover` and `health`: modules are read, nothing is written.
+
+use crate::run;
+use ipowdm_agent::journal::{Intent, Journal, MemoryStorage, PortState};
+use ipowdm_agent::port::telemetry_fields;
+use ipowdm_agent::settings::Resolved;
+use ipowdm_cmis::procedure::{Flags, Identify, ModuleInfo, Sweep, SweepReport};
+use ipowdm_cmis::time::HostClock;
+use ipowdm_core::bus::Bus;
+use ipowdm_core::ids::PortId;
+use serde_json::{Value, json};
+use std::error::Error;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// How long `health` waits for the bus.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a look at one port found.
+type Seen = Result<(ModuleInfo, SweepReport), String>;
+
+/// Reads one module. Flags that clear on read are left for the agent.
+fn look(resolved: &Resolved, index: usize) -> Seen {
+    let Some((port, source)) = resolved.modules.get(index) else { return Err("no such port".to_string()) };
+    let mut eeprom = run::open(port, source, index)?;
+    let mut clock = HostClock::start();
+    let words = |error: ipowdm_cmis::procedure::ProcError| error.to_string();
+    let info = ipowdm_cmis::procedure::run(Identify::new(), &mut *eeprom, &mut clock).map_err(words)?;
+    let sweep = Sweep::new(&info, 0, Flags::Leave);
+    let report = ipowdm_cmis::procedure::run(sweep, &mut *eeprom, &mut clock).map_err(words)?;
+    Ok((info, report))
+}
+
+fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_string(), |value| value.to_string())
+}
+
+/// Prints what is in the ports.
+pub(crate) fn discover(resolved: &Resolved, as_json: bool) -> Result<bool, Box<dyn Error>> {
+    let all: Vec<(&PortId, Seen)> =
+        resolved.modules.iter().enumerate().map(|(index, (port, _))| (port, look(resolved, index))).collect();
+    if as_json {
+        let list: Vec<Value> = all.iter().map(|(port, seen)| as_value(port, seen)).collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+        return Ok(true);
+    }
+    println!(
+        "{:<14} {:<16} {:<16} {:<16} {:<12} {:<16} {:<16} {:<11} {:<11} APPLICATIONS",
+        "PORT", "VENDOR", "PART", "SERIAL", "MODULE", "DATA PATH", "FREQUENCY", "TARGET", "RX POWER"
+    );
+    for (port, seen) in &all {
+        match seen {
+            Ok((info, report)) => println!("{}", row(port, info, report)),
+            Err(error) => println!("{:<14} {error}", port.as_str()),
+        }
+    }
+    Ok(true)
+}
+
+fn row(port: &PortId, info: &ModuleInfo, report: &SweepReport) -> String {
+    let fields = telemetry_fields(report);
+    let media = |code: u8| {
+        let mode = ipowdm_core::modes::by_media_code(code);
+        mode.map_or_else(|| format!("{code:02X}h"), |mode| mode.name.to_string())
+    };
+    let mut applications: Vec<String> =
+        info.capability.applications.iter().map(|application| media(application.media_code)).collect();
+    applications.dedup();
+    format!(
+        "{:<14} {:<16} {:<16} {:<16} {:<12} {:<16} {:<16} {:<11} {:<11} {}",
+        port.as_str(),
+        info.vendor_name,
+        info.part_number,
+        info.serial_number,
+        or_dash(fields.module_state),
+        or_dash(fields.data_path_state),
+        or_dash(fields.frequency_mhz),
+        or_dash(fields.tx_power_configured),
+        or_dash(fields.rx_power),
+        applications.join(" ")
+    )
+}
+
+fn as_value(port: &PortId, seen: &Seen) -> Value {
+    match seen {
+        Ok((info, report)) => json!({
+            "port_id": port,
+            "present": true,
+            "vendor": info.vendor_name.as_str(),
+            "part_number": info.part_number.as_str(),
+            "serial": info.serial_number.as_str(),
+            "cmis_revision": format!("{}.{}", info.cmis_revision.0, info.cmis_revision.1),
+            "firmware": format!("{}.{}", info.firmware.0, info.firmware.1),
+            "coherent": info.is_coherent(),
+            "capability": info.capability,
+            "fields": telemetry_fields(report),
+        }),
+        Err(error) => json!({ "port_id": port, "present": false, "error": error }),
+    }
+}
+
+/// Prints a verdict for each port and for the bus; whether all is well.
+pub(crate) fn health(resolved: &Resolved) -> Result<bool, Box<dyn Error>> {
+    let mut well = true;
+    let mut say = |subject: &str, verdict: Result<String, String>| {
+        well &= verdict.is_ok();
+        match verdict {
+            Ok(words) => println!("ok    {subject}: {words}"),
+            Err(words) => println!("WRONG {subject}: {words}"),
+        }
+    };
+    let journal = match &resolved.journal {
+        None => None,
+        Some(path) => {
+            let bytes = std::fs::read(path);
+            // A copy: the file belongs to the agent that runs, and a write of it may be under way.
+            let read = bytes.map_err(|error| error.to_string()).and_then(|bytes| {
+                let storage = Box::new(MemoryStorage::with(bytes));
+                Journal::open(storage, resolved.agent.history).map_err(|error| error.to_string())
+            });
+            let subject = format!("journal {}", path.display());
+            match read {
+                Ok((journal, _)) => {
+                    say(&subject, Ok(format!("{} bytes", journal.len())));
+                    Some(journal)
+                }
+                Err(error) => {
+                    say(&subject, Err(error));
+                    None
+                }
+            }
+        }
+    };
+    for (index, (port, _)) in resolved.modules.iter().enumerate() {
+        let state = journal.as_ref().map(|journal| journal.state().port(port)).unwrap_or_default();
+        say(port.as_str(), verdict(&state, &look(resolved, index)));
+    }
+    say(&resolved.bootstrap.join(","), bus_answers(resolved));
+    Ok(well)
+}
+
+fn verdict(state: &PortState, seen: &Seen) -> Result<String, String> {
+    let fields = match (seen, &state.intent) {
+        (Ok((_, report)), _) => telemetry_fields(report),
+        (Err(error), Intent::Lit(desired)) => return Err(format!("{error}; {} is down", desired.connection)),
+        (Err(error), _) => return Ok(error.clone()),
+    };
+    let lit = fields.data_path_state.as_deref() == Some("DPActivated");
+    let found = or_dash(fields.data_path_state.clone());
+    match &state.intent {
+        Intent::Lit(desired) if state.admin_down => {
+            Err(format!("administratively down; {} is dark", desired.connection))
+        }
+        Intent::Lit(desired) if !lit => Err(format!("{found}; {} is dark", desired.connection)),
+        Intent::Lit(desired) if fields.rx_los == Some(true) => {
+            Err(format!("loss of signal on {}", desired.connection))
+        }
+        Intent::Lit(desired) => Ok(format!("{found}; serves {}", desired.connection)),
+        Intent::Dark if lit => Err(format!("{found} although it was made dark")),
+        Intent::Dark | Intent::Untouched => Ok(found),
+    }
+}
+
+fn bus_answers(resolved: &Resolved) -> Result<String, String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let bus = run::bus(resolved).map_err(|error| error.to_string())?;
+        match tokio::time::timeout(PATIENCE, bus.topics()).await {
+            Ok(Ok(topics)) => Ok(format!("answers, {} topics", topics.len())),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
+    })
+}

@@ -1,0 +1,102 @@
+//! The agent of one switch, as a program.
+
+mod look;
+mod run;
+
+use clap::{Args, Parser, Subcommand};
+use ipowdm_agent::settings::{Resolved, Settings};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Settings that cannot be used; distinct from a failure at work.
+const BAD_SETTINGS: u8 = 2;
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve: obey commands, report health and telemetry, until interrupted. Lasers stay as they are.
+    Run {
+        #[command(flatten)]
+        source: Source,
+        /// Check the settings, print what they come to, and end.
+        #[arg(long)]
+        check_config: bool,
+    },
+    /// Read every module and print what is found. Nothing is written.
+    Discover {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare every module with what the journal says is meant, and see whether the bus answers. Nothing is written; the
+    /// exit code says whether all is well.
+    Health {
+        #[command(flatten)]
+        source: Source,
+    },
+}
+
+#[derive(Args)]
+struct Source {
+    /// TOML file; environment variables go before it.
+    #[arg(long, value_name = "FILE", env = "IPOWDM_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Source {
+    fn resolve(&self) -> Result<Resolved, String> {
+        let text = match &self.config {
+            Some(path) => std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?,
+            None => String::new(),
+        };
+        let settings = Settings::from_toml(&text).map_err(|error| error.to_string())?;
+        settings.resolve(|name| std::env::var(name).ok()).map_err(|error| error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source }) =
+        &cli.command;
+    let resolved = match source.resolve() {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    log_to_stderr(&resolved.log);
+    for notice in &resolved.notices {
+        tracing::warn!("{notice}");
+    }
+    let done = match cli.command {
+        Command::Run { check_config: true, .. } => {
+            println!("{resolved:#?}");
+            Ok(true)
+        }
+        Command::Run { .. } => run::run(resolved).map(|()| true),
+        Command::Discover { json, .. } => look::discover(&resolved, json),
+        Command::Health { .. } => look::health(&resolved),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

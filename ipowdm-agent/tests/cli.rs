@@ -1,0 +1,86 @@
+//! The program, from outside.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it does not expect, in its own functions too"
+)]
+
+use std::process::{Command, Output};
+
+/// Runs the program in an environment of these variables only.
+fn agent(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+const EMULATED: &[(&str, &str)] = &[
+    ("POP_ID", "pop1"),
+    ("ROUTER_ID", "router1"),
+    ("VIRTUAL_OPERATOR", "vOp2"),
+    ("ASSIGNED_TRANSCEIVERS", r#"["Ethernet48","Ethernet56"]"#),
+    ("MOCK_HARDWARE", "true"),
+    // Nobody listens on the discard port.
+    ("KAFKA_BROKER", "127.0.0.1:9"),
+];
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn settings_are_checked_without_starting() {
+    let output = agent(&["run", "--check-config"], EMULATED);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("pop1-router1"));
+}
+
+#[test]
+fn s0_17_a_legacy_topic_name_ends_the_start_with_the_fix() {
+    let mut environment = EMULATED.to_vec();
+    environment.push(("CONFIG_TOPIC", "config-topic"));
+    let output = agent(&["run"], &environment);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("config_<vOp>"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn s0_16_a_port_without_a_number_ends_the_start_by_name() {
+    let mut environment = EMULATED.to_vec();
+    environment.retain(|(name, _)| *name != "MOCK_HARDWARE");
+    environment.push(("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7}"#));
+    let output = agent(&["run"], &environment);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Ethernet56"));
+}
+
+#[test]
+fn discovery_reads_every_module() {
+    let output = agent(&["discover"], EMULATED);
+    assert!(output.status.success());
+    let table = text(&output.stdout);
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(table.contains("IPOWDM-EMU") && table.contains("ModuleLowPwr"), "{table}");
+    let output = agent(&["discover", "--json"], EMULATED);
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list[1]["port_id"], "Ethernet56");
+    assert_eq!(list[0]["capability"]["applications"].as_array().unwrap().len(), 6);
+    assert!(list[0]["fields"].get("osnr").is_none(), "unknown is absent");
+}
+
+#[test]
+fn health_says_what_is_wrong_by_its_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("journal");
+    std::fs::write(&journal, b"").unwrap();
+    let mut environment = EMULATED.to_vec();
+    environment.push(("JOURNAL_FILE", journal.to_str().unwrap()));
+    let output = agent(&["health"], &environment);
+    let lines = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "no broker is there: {lines}");
+    assert_eq!(lines.lines().filter(|line| line.starts_with("ok")).count(), 3, "{lines}");
+    assert!(lines.contains("WRONG 127.0.0.1:9"), "{lines}");
+}
