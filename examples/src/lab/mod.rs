@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod cases;
+pub mod fill;
 pub mod fleet;
 pub mod inventory;
 pub mod limits;

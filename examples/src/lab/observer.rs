@@ -27,6 +27,8 @@ pub struct Seen {
     pub telemetry: VecDeque<(Instant, TelemetrySample)>,
     /// Heartbeats and capability messages, by topic.
     pub health: BTreeMap<String, u64>,
+    /// Telemetry samples in all, those that are not remembered any more included.
+    pub samples_total: u64,
     /// Records that are no messages.
     pub undecodable: u64,
 }
@@ -111,7 +113,10 @@ impl Seen {
         }
         match AgentMessage::from_json(value) {
             Ok(AgentMessage::Ack(ack)) => keep(&mut self.acks, (now, ack)),
-            Ok(AgentMessage::Telemetry(sample)) => keep(&mut self.telemetry, (now, sample)),
+            Ok(AgentMessage::Telemetry(sample)) => {
+                self.samples_total += 1;
+                keep(&mut self.telemetry, (now, sample));
+            }
             Ok(_) => *self.health.entry(topic.to_owned()).or_default() += 1,
             Err(_) => self.undecodable += 1,
         }

@@ -11,6 +11,9 @@ pub struct Options {
     /// Stop after the cases; the exit code says whether all passed.
     #[arg(long)]
     pub exit: bool,
+    /// After the cases, set up a connection on every pair of free ports and watch whether telemetry keeps its rate.
+    #[arg(long)]
+    pub fill: bool,
     /// Write a JSON report.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -1,9 +1,12 @@
 //! A run of the lab from start to end.
 
 use super::cases;
+use super::fill::{self, Filled, Ticks};
 use super::options::Options;
 use super::report::{Report, resident_kb};
 use super::world::{Lab, LabError};
+use core::time::Duration;
+use ipowdm_ctl_lib::linkdb::LinkDbError;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,6 +16,9 @@ pub enum PlayError {
     /// The lab does not start.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// LinkDB cannot be read.
+    #[error(transparent)]
+    LinkDb(#[from] LinkDbError),
     /// The report cannot be written.
     #[error("cannot write the report to {path}: {source}")]
     Report {
@@ -48,7 +54,10 @@ pub async fn play(options: &Options) -> Result<bool, PlayError> {
     let activation = cases::activation(&lab).await;
     let (setup, lit) = cases::setup(&lab).await;
     let degradation = cases::degradation(&lab, lit.first()).await;
+    let (filled, ticks) = if options.fill { filled(&lab).await? } else { (None, None) };
     let report = Report {
+        filled,
+        ticks,
         cases: vec![activation, setup, degradation],
         broker: lab.broker.bootstrap.clone(),
         broker_kind: lab.broker.kind(),
@@ -71,6 +80,25 @@ pub async fn play(options: &Options) -> Result<bool, PlayError> {
     }
     lab.stop().await;
     Ok(passed)
+}
+
+/// Fills the network and watches ten telemetry intervals.
+async fn filled(lab: &Lab) -> Result<(Option<Filled>, Option<Ticks>), PlayError> {
+    println!("\n== Filling the network");
+    let filled = fill::fill(lab, usize::MAX).await?;
+    println!(
+        "  {} more connections ACTIVE in {:.1} s; control plane p50 {} ms, p99 {} ms; modules p99 {} ms",
+        filled.active, filled.seconds, filled.control_ms.p50, filled.control_ms.p99, filled.module_ms.p99
+    );
+    for failure in &filled.failures {
+        println!("  FAIL {failure}");
+    }
+    let ticks = fill::watch(lab, Duration::from_millis(u64::from(lab.telemetry_ms) * 10)).await;
+    println!(
+        "  {} ports sampled for {:.1} s: {} samples on the bus, {} due, {} missed, {} dropped",
+        ticks.ports, ticks.seconds, ticks.samples, ticks.due, ticks.missed, ticks.dropped
+    );
+    Ok((Some(filled), Some(ticks)))
 }
 
 /// Ready-made lines to try.

@@ -1,5 +1,6 @@
 //! What the lab found out, for people and for programs.
 
+use super::fill::{Filled, Ticks};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::Instant;
@@ -30,6 +31,12 @@ pub struct Report {
     pub broker_kind: &'static str,
     /// Emulated ports.
     pub ports: usize,
+    /// What filling the network came to, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filled: Option<Filled>,
+    /// Whether telemetry kept its rate then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticks: Option<Ticks>,
     /// Resident memory of the process in kilobytes, after the cases; absent where the host does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_kb: Option<u64>,
@@ -38,10 +45,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every case passed.
+    /// Whether every case passed, and where the network was filled, whether telemetry kept its rate.
     #[must_use]
     pub fn passed(&self) -> bool {
-        !self.cases.is_empty() && self.cases.iter().all(|case| case.passed)
+        let kept = |ticks: &Ticks| ticks.missed == 0 && ticks.dropped == 0 && ticks.samples >= ticks.due;
+        !self.cases.is_empty()
+            && self.cases.iter().all(|case| case.passed)
+            && self.filled.as_ref().is_none_or(|filled| filled.failures.is_empty())
+            && self.ticks.as_ref().is_none_or(kept)
     }
 }
 
