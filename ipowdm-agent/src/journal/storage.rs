@@ -2,6 +2,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A wait until everything appended is durable. Blocks.
 pub type Syncer = Box<dyn FnOnce() -> io::Result<()> + Send>;
@@ -80,14 +81,20 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
+/// Attempts at a lock, and the pause between them: an agent that was just killed may still be waiting for the disk.
+const LOCK: (u32, Duration) = (10, Duration::from_millis(20));
+
 fn lock(file: &File, path: &Path) -> io::Result<()> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => io::Error::new(
-            io::ErrorKind::WouldBlock,
-            format!("{} is in use by another agent", path.display()),
-        ),
-        TryLockError::Error(error) => error,
-    })
+    for attempt in 1..=LOCK.0 {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if attempt < LOCK.0 => std::thread::sleep(LOCK.1),
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+    let words = format!("{} is in use by another agent", path.display());
+    Err(io::Error::new(io::ErrorKind::WouldBlock, words))
 }
 
 /// Makes a name in a directory durable.

@@ -161,21 +161,35 @@ fn a_journal_of_a_later_version_is_refused_not_cut() {
 
 #[test]
 fn frames_are_golden() {
-    let steps = [
-        vec![Entry::Boot(3), position(1, 9)],
-        vec![Entry::Sent(300), Entry::Port(port(4), PortState::default())],
+    // One step with every kind of entry. A change of these bytes is a new format version.
+    let step = vec![
+        Entry::Boot(3),
+        position(1, 9),
+        Entry::Epoch { vop: vop(), epoch: 7 },
+        Entry::Accepted(Accepted {
+            key: CommandKey::Place { incarnation: "i1".parse().unwrap(), partition: 2, offset: 300 },
+            ..accepted(1)
+        }),
+        Entry::Answered(Answer { ack: b"{}".to_vec(), port: None, ..answer(2) }),
+        Entry::Sent(300),
+        Entry::Port(port(4), desired(3)),
+        Entry::Port(port(5), PortState { intent: Intent::Dark, ..PortState::default() }),
+        Entry::Port(port(6), PortState::default()),
+        Entry::Assignment(Some(b"{}".to_vec())),
+        Entry::Assignment(None),
+        Entry::Numbered(11),
     ];
-    let bytes: Vec<String> = steps
-        .iter()
-        .map(|step| frame::write(step).unwrap().iter().map(|byte| format!("{byte:02x}")).collect())
-        .collect();
-    assert_eq!(
-        bytes,
-        [
-            "16000000312fd5a301020003010b636f6e6669675f764f70320269310112",
-            "1300000055b4b6ee010205ac02060945746865726e657434000000"
-        ]
+    let bytes: String = frame::write(&step).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = concat!(
+        "b10000003e026fe6010c0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
+        "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
+        "32000163027b7d05ac02060945746865726e6574340204764f703206636f6e6e2d33e0f1895c018f030001010663",
+        "6f6e6e2d3304764f7032060945746865726e657435010000060945746865726e6574360000000701027b7d070008",
+        "0b",
     );
+    assert_eq!(bytes, golden);
+    let (read, size) = frame::read(&frame::write(&step).unwrap()).unwrap().unwrap();
+    assert_eq!((read, size), (step, golden.len() / 2));
 }
 
 #[test]

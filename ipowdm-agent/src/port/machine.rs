@@ -1,48 +1,27 @@
 //! The machine of one port.
 
+mod active;
+mod ending;
+mod module;
+
+use self::active::{Active, Finished, boxed, identify, sweep_of};
 use super::sampling::{Due, Sampling, SessionBudget};
 use super::work::{Plan, Refusal, Work};
-use super::{Job, JobReport, ModuleFacts, PortEvent, PortMessage, PortStatus, QUEUE, Sample, reading};
+use super::{Job, JobReport, ModuleFacts, PortEvent, PortMessage, QUEUE, reading};
 use crate::journal::PortState;
 use crate::schedule::FixedRate;
 use core::time::Duration;
 use ipowdm_cmis::access::Eeprom;
-use ipowdm_cmis::codes::ModuleState;
 use ipowdm_cmis::procedure::{
-    BusyLimits, Configure, Flags, Identify, ModuleInfo, Pollable, ProcError, Progress,
-    Readback as ConfigureReadback, SetTxPower, Sweep, SweepReport, TxControl, TxGoal,
+    Configure, Flags, ModuleInfo, Pollable, ProcError, Progress, SetTxPower, Sweep, SweepReport, TxControl,
+    TxGoal,
 };
-use ipowdm_cmis::time::Millis as ModuleMillis;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{PortId, VopId};
 use ipowdm_core::msg::{AckDetails, Outcome, Readback};
 use ipowdm_core::time::Millis;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// How often an empty port is looked at.
-const PRESENCE_MS: u64 = 5_000;
-/// First and longest pause before what could not be restored is tried again.
-const RESTORE_MS: (u64, u64) = (30_000, 600_000);
-
-/// The procedure that works on the module now.
-#[derive(Debug)]
-enum Active {
-    Identify(Box<Pollable<Identify>>),
-    Sweep(Box<Pollable<Sweep>>),
-    Configure(Box<Pollable<Configure>>),
-    Power(Box<Pollable<SetTxPower>>),
-    Transmitter(Box<Pollable<TxControl>>),
-}
-
-/// What a procedure came to.
-enum Finished {
-    Identify(Result<Box<ModuleInfo>, ProcError>),
-    Sweep(Result<Box<SweepReport>, ProcError>),
-    Configure(Result<ConfigureReadback, ProcError>),
-    Power(Result<(), ProcError>),
-    Transmitter(Result<(), ProcError>),
-}
 
 /// How far a job is.
 ///
@@ -296,10 +275,6 @@ impl PortMachine {
         Ok(())
     }
 
-    fn absence(&self) -> String {
-        self.trouble.clone().unwrap_or_else(|| "no module in the port".to_string())
-    }
-
     /// Works on the running job; when it wants to be called again, `None` where none is running.
     fn advance_job(
         &mut self,
@@ -417,79 +392,23 @@ impl PortMachine {
         eeprom: &mut dyn Eeprom,
         out: &mut Vec<PortEvent>,
     ) {
-        let Running { job, module_time, writes_before, reserved, failure, readback, .. } = running;
-        let writes = eeprom.counters().writes.saturating_sub(writes_before);
-        let before = self.state.clone();
-        let mut details = AckDetails {
-            readback,
-            register_writes: u32::try_from(writes).ok(),
-            module_ms: u64::try_from(module_time.as_millis()).ok(),
-            ..AckDetails::default()
-        };
-        let outcome = match (&refusal, &failure) {
-            (Some(refusal), _) => {
-                details.error = Some(refusal.words.clone());
-                details.code = Some(refusal.code);
-                // Restoring is the agent's own intent, and a refused command changes nothing.
-                refusal.outcome
-            }
-            (None, Some(error)) => {
-                details.error = Some(error.to_string());
-                details.code = Some(error.code());
-                if writes > 0 || !matches!(job.work, Work::Setup { .. }) {
-                    self.state = job.work.afterwards(&before, false);
-                }
-                match error {
-                    ProcError::TimedOut { .. } => Outcome::TimedOut,
-                    _ if writes == 0 => Outcome::Rejected,
-                    _ => Outcome::Failed,
-                }
-            }
-            (None, None) => {
-                self.state = job.work.afterwards(&before, true);
-                let changed = writes > 0 || (!job.work.needs_module() && self.state != before);
-                let outcome = if changed { Outcome::Applied } else { Outcome::Unchanged };
-                details.result = Some(words(&job.work, outcome, self.info.is_some()).to_string());
-                outcome
-            }
-        };
-        if reserved && self.state.sessions.len() <= before.sessions.len() {
-            self.budget.give_back();
-        }
-        for _ in self.state.sessions.len()..before.sessions.len() {
+        let writes = eeprom.counters().writes.saturating_sub(running.writes_before);
+        let sessions_before = self.state.sessions.len() + usize::from(running.reserved);
+        let (outcome, details) = self.conclude(&running, refusal, writes);
+        for _ in self.state.sessions.len()..sessions_before {
             self.budget.give_back();
         }
         self.keep_sessions(now);
-        self.plan_again(&job.work, details.error.as_deref(), writes, now);
+        self.plan_again(&running.job.work, details.error.as_deref(), writes, now);
         out.push(PortEvent::Done(Box::new(JobReport {
             port: self.port.clone(),
-            number: job.number,
-            refreshed: job.work == Work::Refresh,
+            number: running.job.number,
+            refreshed: running.job.work == Work::Refresh,
             outcome,
             details,
             state: self.state.clone(),
         })));
         out.push(self.status());
-    }
-
-    /// When the module has to be looked at again although nobody asks.
-    fn plan_again(&mut self, work: &Work, error: Option<&str>, writes: u64, now: Millis) {
-        let owed = matches!(work, Work::Restore | Work::Release { .. } | Work::Teardown { .. }) || writes > 0;
-        if self.info.is_none() {
-            self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
-        } else if let (Some(error), true) = (error, owed) {
-            let last = self.again.filter(|_| *work == Work::Restore).map_or(0, |(_, pause)| pause);
-            let pause = (last * 2).clamp(RESTORE_MS.0, RESTORE_MS.1);
-            self.again = Some((now.plus(pause), pause));
-            self.trouble = Some(format!("not as it is meant to be: {error}"));
-        } else if error.is_none() && owed {
-            self.again = None;
-            self.trouble = None;
-        }
-        let moved = core::mem::take(&mut self.swapped) || !self.is_ready();
-        if *work == Work::Refresh && self.info.is_some() && moved {
-            self.queue.push_back(Job::own(Work::Restore));
-        }
     }
 
     /// Ends a job that was not begun.
@@ -514,115 +433,6 @@ impl PortMachine {
         let interval = |vop: &VopId| intervals.get(vop).copied().unwrap_or(default);
         self.sampling.keep(&self.state.sessions, now, interval);
     }
-
-    fn take_module(&mut self, info: Box<ModuleInfo>) {
-        let facts = ModuleFacts::of(&info);
-        if self.facts.as_deref() != Some(&facts) {
-            self.swapped = self.facts.is_some();
-            self.app_sel = None;
-            self.facts = Some(Arc::new(facts));
-        }
-        self.info = Some(info);
-        self.trouble = None;
-    }
-
-    fn lose_module(&mut self, error: &ProcError) {
-        self.info = None;
-        self.facts = None;
-        self.report = None;
-        self.app_sel = None;
-        self.trouble = Some(error.to_string());
-    }
-
-    fn take_report(&mut self, result: Result<SweepReport, ProcError>, now: Millis) {
-        match result {
-            Ok(report) => {
-                self.stale = false;
-                self.report = Some(report);
-                self.read_at = now;
-            }
-            Err(error) => self.lose_module(&error),
-        }
-    }
-
-    /// Begins a sweep for what is due, if there is a module to read.
-    fn begin_sweep(&mut self, now: Millis) {
-        let (due, _) = self.sampling.take(now);
-        let Some(info) = &self.info else {
-            self.sampling.miss(due.len());
-            return;
-        };
-        // The flags that clear on read belong to a procedure that is under way.
-        let flags = if self.running.is_some() { Flags::Leave } else { Flags::Latch };
-        self.sweep = Some((boxed(sweep_of(info, flags)), due));
-    }
-
-    /// Works on a sweep for samples; when it wants to be called again, `None` when there is none (any more).
-    fn advance_sweep(
-        &mut self,
-        now: Millis,
-        eeprom: &mut dyn Eeprom,
-        out: &mut Vec<PortEvent>,
-    ) -> Option<Millis> {
-        let (sweep, _) = self.sweep.as_mut()?;
-        let result = match sweep.advance(ModuleMillis(now.0), eeprom) {
-            Progress::Sleep(until) => return Some(Millis(until.0)),
-            Progress::Done(result) => result,
-        };
-        let (_, due) = self.sweep.take()?;
-        let was_ready = self.is_ready();
-        self.take_report(result, now);
-        if let Some(report) = self.report {
-            for Due { connection, vop, at } in due {
-                self.seq += 1;
-                out.push(PortEvent::Sample(Box::new(Sample {
-                    port: self.port.clone(),
-                    connection,
-                    vop,
-                    seq: self.seq,
-                    due: at,
-                    read_at: now,
-                    fields: reading::telemetry_fields(&report),
-                })));
-            }
-        } else {
-            self.sampling.miss(due.len());
-            self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
-        }
-        self.suspect(was_ready);
-        out.push(self.status());
-        None
-    }
-
-    fn is_ready(&self) -> bool {
-        self.report.as_ref().is_some_and(|r| r.module_state.value() == Some(ModuleState::Ready))
-    }
-
-    /// A module that left its ready state by itself may be another one: look once.
-    fn suspect(&mut self, was_ready: bool) {
-        let ready = self.is_ready();
-        if ready {
-            self.suspected = false;
-        } else if was_ready && self.info.is_some() && self.running.is_none() && !self.suspected {
-            self.suspected = true;
-            self.queue.push_back(Job::own(Work::Refresh));
-        }
-    }
-
-    fn status(&self) -> PortEvent {
-        PortEvent::Status(Box::new(PortStatus {
-            port: self.port.clone(),
-            module: self.facts.clone(),
-            trouble: self.trouble.clone(),
-            report: self.report,
-            read_at: self.read_at,
-            app_sel: self.app_sel,
-            intent: self.state.intent.clone(),
-            admin_down: self.state.admin_down,
-            busy: self.running.is_some() || self.stale,
-            missed: self.sampling.missed(),
-        }))
-    }
 }
 
 impl Drop for PortMachine {
@@ -631,70 +441,5 @@ impl Drop for PortMachine {
         for _ in 0..self.state.sessions.len() + usize::from(reserved) {
             self.budget.give_back();
         }
-    }
-}
-
-impl Active {
-    fn advance(&mut self, now: Millis, eeprom: &mut dyn Eeprom) -> Progress<Finished> {
-        let now = ModuleMillis(now.0);
-        match self {
-            Self::Identify(p) => finished(p.advance(now, eeprom), |r| Finished::Identify(r.map(Box::new))),
-            Self::Sweep(p) => finished(p.advance(now, eeprom), |r| Finished::Sweep(r.map(Box::new))),
-            Self::Configure(p) => finished(p.advance(now, eeprom), Finished::Configure),
-            Self::Power(p) => finished(p.advance(now, eeprom), |r| Finished::Power(r.map(|_| ()))),
-            Self::Transmitter(p) => {
-                finished(p.advance(now, eeprom), |r| Finished::Transmitter(r.map(|_| ())))
-            }
-        }
-    }
-
-    fn module_time(&self) -> Duration {
-        match self {
-            Self::Identify(p) => p.module_time(),
-            Self::Sweep(p) => p.module_time(),
-            Self::Configure(p) => p.module_time(),
-            Self::Power(p) => p.module_time(),
-            Self::Transmitter(p) => p.module_time(),
-        }
-    }
-}
-
-fn finished<T>(progress: Progress<T>, wrap: impl FnOnce(T) -> Finished) -> Progress<Finished> {
-    match progress {
-        Progress::Sleep(until) => Progress::Sleep(until),
-        Progress::Done(result) => Progress::Done(wrap(result)),
-    }
-}
-
-fn boxed<P: ipowdm_cmis::procedure::Procedure>(procedure: P) -> Box<Pollable<P>> {
-    Box::new(Pollable::new(procedure, BusyLimits::default()))
-}
-
-fn identify() -> Active {
-    Active::Identify(boxed(Identify::new()))
-}
-
-/// A sweep of the first media lane: one laser serves the whole port.
-fn sweep_of(info: &ModuleInfo, flags: Flags) -> Sweep {
-    Sweep::new(info, 0, flags)
-}
-
-/// What was done, in words.
-const fn words(work: &Work, outcome: Outcome, present: bool) -> &'static str {
-    if !present && work.needs_module() {
-        return "no module in the port; remembered for the next one";
-    }
-    if matches!(outcome, Outcome::Unchanged) {
-        return "already so, nothing was written";
-    }
-    match work {
-        Work::Setup { .. } => "configured",
-        Work::Reconfigure { .. } => "reconfigured",
-        Work::Teardown { .. } | Work::Release { .. } => "laser off",
-        Work::Interface(_) => "transmitter switched",
-        Work::StartTelemetry { .. } => "telemetry started",
-        Work::StopTelemetry { .. } => "telemetry ended",
-        Work::Refresh => "read",
-        Work::Restore => "restored",
     }
 }

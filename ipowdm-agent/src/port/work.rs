@@ -319,3 +319,6 @@ fn laser(info: &ModuleInfo, desired: Option<&Desired>) -> u8 {
     let chosen = info.applications.iter().find(|a| code.is_none_or(|code| a.info.media_code == code));
     chosen.and_then(Lanes::of).map_or(0, |lanes| lanes.laser())
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,3 +197,44 @@ async fn s0_09_samples_are_on_the_bus_within_a_tenth_of_a_second_of_their_tick()
     }
     assert!(bench.samples().await.iter().all(|sample| sample.age_ms.unwrap() < 100));
 }
+
+#[tokio::test]
+async fn hardware_that_blocks_and_a_journal_on_disk_work_in_real_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let bench = Bench::new(&[]).await;
+    // Two hundred times as fast as the data sheet: a setup takes a tenth of a second.
+    let module = EmulatedModule::new(Profile::OPENZRP, 1, ModuleClock::scaled(200));
+    let mut config = bench.config.clone();
+    let port: PortId = "Ethernet48".parse().unwrap();
+    config.service = Service::Fixed {
+        vop: "vOp2".parse().unwrap(),
+        ports: vec![port.clone()],
+        telemetry_interval_ms: 200,
+        health_interval_ms: 30_000,
+    };
+    let start = async || {
+        let agent = Agent::builder(config.clone())
+            .bus(Arc::new(bench.bus.clone()))
+            .blocking_port(port.clone(), Box::new(module.eeprom()))
+            .storage(crate::journal::FileStorage::open(&path).unwrap())
+            .build()
+            .unwrap();
+        assert_eq!(agent.recovery(), Recovery::Clean);
+        let agent = agent.spawn().unwrap();
+        while agent.status().await.unwrap().vops.values().any(|listening| !listening) {
+            bench.sleep(10).await;
+        }
+        agent
+    };
+    let agent = start().await;
+    assert_eq!(bench.command(GUIDE).await.outcome, Outcome::Applied);
+    agent.kill().await;
+    assert!(module.emission().is_some());
+    let agent = start().await;
+    assert_eq!(bench.command(GUIDE).await.outcome, Outcome::Unchanged);
+    bench.sleep(500).await;
+    assert!(bench.samples().await.iter().any(|sample| sample.boot_id == Some(2)));
+    agent.stop().await;
+    assert!(module.emission().is_some());
+}

@@ -1,0 +1,131 @@
+//! What a port knows of its module, and how it keeps that current.
+
+use super::PortMachine;
+use super::active::{boxed, sweep_of};
+use crate::port::sampling::Due;
+use crate::port::work::Work;
+use crate::port::{Job, ModuleFacts, PortEvent, PortStatus, Sample, reading};
+use ipowdm_cmis::access::Eeprom;
+use ipowdm_cmis::codes::ModuleState;
+use ipowdm_cmis::procedure::{Flags, ModuleInfo, ProcError, Progress, SweepReport};
+use ipowdm_cmis::time::Millis as ModuleMillis;
+use ipowdm_core::time::Millis;
+use std::sync::Arc;
+
+/// How often an empty port is looked at.
+pub(super) const PRESENCE_MS: u64 = 5_000;
+
+impl PortMachine {
+    pub(super) fn absence(&self) -> String {
+        self.trouble.clone().unwrap_or_else(|| "no module in the port".to_string())
+    }
+
+    pub(super) fn take_module(&mut self, info: Box<ModuleInfo>) {
+        let facts = ModuleFacts::of(&info);
+        if self.facts.as_deref() != Some(&facts) {
+            self.swapped = self.facts.is_some();
+            self.app_sel = None;
+            self.facts = Some(Arc::new(facts));
+        }
+        self.info = Some(info);
+        self.trouble = None;
+    }
+
+    pub(super) fn lose_module(&mut self, error: &ProcError) {
+        self.info = None;
+        self.facts = None;
+        self.report = None;
+        self.app_sel = None;
+        self.trouble = Some(error.to_string());
+    }
+
+    pub(super) fn take_report(&mut self, result: Result<SweepReport, ProcError>, now: Millis) {
+        match result {
+            Ok(report) => {
+                self.stale = false;
+                self.report = Some(report);
+                self.read_at = now;
+            }
+            Err(error) => self.lose_module(&error),
+        }
+    }
+
+    /// Begins a sweep for what is due, if there is a module to read.
+    pub(super) fn begin_sweep(&mut self, now: Millis) {
+        let (due, _) = self.sampling.take(now);
+        let Some(info) = &self.info else {
+            self.sampling.miss(due.len());
+            return;
+        };
+        // The flags that clear on read belong to a procedure that is under way.
+        let flags = if self.running.is_some() { Flags::Leave } else { Flags::Latch };
+        self.sweep = Some((boxed(sweep_of(info, flags)), due));
+    }
+
+    /// Works on a sweep for samples; when it wants to be called again, `None` when there is none (any more).
+    pub(super) fn advance_sweep(
+        &mut self,
+        now: Millis,
+        eeprom: &mut dyn Eeprom,
+        out: &mut Vec<PortEvent>,
+    ) -> Option<Millis> {
+        let (sweep, _) = self.sweep.as_mut()?;
+        let result = match sweep.advance(ModuleMillis(now.0), eeprom) {
+            Progress::Sleep(until) => return Some(Millis(until.0)),
+            Progress::Done(result) => result,
+        };
+        let (_, due) = self.sweep.take()?;
+        let was_ready = self.is_ready();
+        self.take_report(result, now);
+        if let Some(report) = self.report {
+            for Due { connection, vop, at } in due {
+                self.seq += 1;
+                out.push(PortEvent::Sample(Box::new(Sample {
+                    port: self.port.clone(),
+                    connection,
+                    vop,
+                    seq: self.seq,
+                    due: at,
+                    read_at: now,
+                    fields: reading::telemetry_fields(&report),
+                })));
+            }
+        } else {
+            self.sampling.miss(due.len());
+            self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
+        }
+        self.suspect(was_ready);
+        out.push(self.status());
+        None
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.report.as_ref().is_some_and(|r| r.module_state.value() == Some(ModuleState::Ready))
+    }
+
+    /// A module that left its ready state by itself may be another one: look once.
+    pub(super) fn suspect(&mut self, was_ready: bool) {
+        let ready = self.is_ready();
+        if ready {
+            self.suspected = false;
+        } else if was_ready && self.info.is_some() && self.running.is_none() && !self.suspected {
+            self.suspected = true;
+            self.queue.push_back(Job::own(Work::Refresh));
+        }
+    }
+
+    pub(super) fn status(&self) -> PortEvent {
+        PortEvent::Status(Box::new(PortStatus {
+            port: self.port.clone(),
+            module: self.facts.clone(),
+            trouble: self.trouble.clone(),
+            report: self.report,
+            read_at: self.read_at,
+            app_sel: self.app_sel,
+            intent: self.state.intent.clone(),
+            admin_down: self.state.admin_down,
+            busy: self.running.is_some() || self.stale,
+            missed: self.sampling.missed(),
+        }))
+    }
+}
