@@ -330,7 +330,7 @@ async fn operate(bus: &KafkaBus, api: Api) -> Seen {
 #[tokio::test]
 async fn error_codes_mean_what_the_protocol_says() {
     use ResponseError as E;
-    let (broker, bus) = start(Duration::from_millis(700)).await;
+    let (broker, bus) = start(Duration::from_millis(1500)).await;
     bus.publish(TOPIC, vec![record("v")]).await.unwrap();
     // Once: does the operation go on? For ever: what is the caller told?
     for (api, error, once, for_ever) in [
@@ -373,7 +373,7 @@ async fn error_codes_mean_what_the_protocol_says() {
 
 #[tokio::test]
 async fn an_error_while_looking_for_the_leader_means_the_same() {
-    let (broker, bus) = start(Duration::from_millis(700)).await;
+    let (broker, bus) = start(Duration::from_millis(1500)).await;
     for (error, once, for_ever) in [
         (ResponseError::LeaderNotAvailable, Seen::Done, Seen::Unavailable),
         (ResponseError::TopicAuthorizationFailed, Seen::Forbidden, Seen::Forbidden),
@@ -381,11 +381,11 @@ async fn an_error_while_looking_for_the_leader_means_the_same() {
         (ResponseError::UnknownTopicOrPartition, Seen::Unknown, Seen::Unknown),
     ] {
         // A bus of its own, which knows no leader yet.
-        let fresh = bus_at(&bus.address(), Duration::from_millis(700));
+        let fresh = bus_at(&bus.address(), Duration::from_millis(1500));
         let fault = broker.faults().inject(Fault::on(Api::Metadata, Effect::Error(error)).times(1));
         assert_eq!(operate(&fresh, Api::Fetch).await, once, "{error:?} once");
         broker.faults().clear(fault);
-        let fresh = bus_at(&bus.address(), Duration::from_millis(700));
+        let fresh = bus_at(&bus.address(), Duration::from_millis(1500));
         let fault = broker.faults().inject(Fault::on(Api::Metadata, Effect::Error(error)));
         assert_eq!(operate(&fresh, Api::Produce).await, for_ever, "{error:?} for ever");
         broker.faults().clear(fault);

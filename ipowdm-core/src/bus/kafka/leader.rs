@@ -21,10 +21,12 @@ impl Patience {
         Self { pause: Pause::new(), deadline }
     }
 
-    /// Waits before the next attempt; fails with `error` where the deadline leaves no time for it.
+    /// Waits before the next attempt; fails with `error` where that would have less time than the wait before it: what
+    /// a broker said tells a caller more than that time ran out.
     pub(super) async fn another(&mut self, error: BusError) -> Result<(), BusError> {
-        let next = Instant::now() + self.pause.draw();
-        if next >= self.deadline {
+        let pause = self.pause.draw();
+        let next = Instant::now() + pause;
+        if next + pause >= self.deadline {
             return Err(error);
         }
         sleep_until(next).await;
