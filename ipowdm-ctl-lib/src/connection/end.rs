@@ -1,7 +1,7 @@
 //! One end of a connection: what it is to be, and what is known of it.
 
 use super::event::{CommandNumber, Order};
-use ipowdm_core::msg::Readback;
+use ipowdm_core::msg::{Readback, TelemetryFields};
 use ipowdm_core::qot::End;
 use ipowdm_core::units::{Frequency, Power};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,10 @@ const ACTIVATED: &str = "DPActivated";
 
 /// Rounding of the 33 GHz grid; all other grids are exact.
 const FREQUENCY_TOLERANCE_MHZ: u32 = 1;
+
+/// Distance at which a laser in operation still counts as on its channel: a module may report what it measures. The finest
+/// grid has channels 3.125 GHz apart.
+const DRIFT_MHZ: u32 = 1_000;
 
 /// A pair of values, one per end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -125,15 +129,16 @@ impl Wanted {
         Ok(())
     }
 
-    /// Whether values that were read are as wanted; what was not read is not judged.
+    /// Whether what a sample says is as wanted; `None` where it says nothing about it.
     #[must_use]
-    pub fn conforms(&self, frequency: Option<Frequency>, tx_power: Option<Power>) -> bool {
-        let tuned = frequency.is_none_or(|got| got.distance(self.frequency) <= FREQUENCY_TOLERANCE_MHZ);
-        let powered = match (self.tx_power, tx_power) {
-            (Some(wanted), Some(got)) => wanted == got,
-            _ => true,
+    pub fn agrees(&self, fields: &TelemetryFields) -> Option<bool> {
+        let tuned = fields.frequency_mhz.map(|got| got.distance(self.frequency) <= DRIFT_MHZ);
+        let powered = match (self.tx_power, fields.tx_power_configured) {
+            (Some(wanted), Some(got)) => Some(wanted == got),
+            _ => None,
         };
-        tuned && powered
+        let shining = fields.data_path_state.as_deref().map(|state| state == ACTIVATED);
+        [tuned, powered, shining].into_iter().flatten().reduce(|all, one| all && one)
     }
 }
 
@@ -299,10 +304,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_conforms_and_what_differs_does_not() {
-        assert!(wanted().conforms(None, None));
-        assert!(wanted().conforms(Some(Frequency::from_mhz(193_100_001)), wanted().tx_power));
-        assert!(!wanted().conforms(Some(Frequency::from_mhz(193_100_002)), None));
-        assert!(!wanted().conforms(None, Some(Power::from_hundredths(-150))));
+    fn a_sample_agrees_differs_or_says_nothing() {
+        let fields = |mhz: u32, hundredths: i16, state: &str| TelemetryFields {
+            frequency_mhz: Some(Frequency::from_mhz(mhz)),
+            tx_power_configured: Some(Power::from_hundredths(hundredths)),
+            data_path_state: Some(state.to_owned()),
+            ..TelemetryFields::default()
+        };
+        assert_eq!(wanted().agrees(&TelemetryFields::default()), None);
+        assert_eq!(wanted().agrees(&fields(193_101_000, -200, "DPActivated")), Some(true));
+        assert_eq!(wanted().agrees(&fields(193_101_001, -200, "DPActivated")), Some(false));
+        assert_eq!(wanted().agrees(&fields(193_100_000, -150, "DPActivated")), Some(false));
+        assert_eq!(wanted().agrees(&fields(193_100_000, -200, "DPDeactivated")), Some(false));
+        let only_power = TelemetryFields { frequency_mhz: None, ..fields(0, -200, "DPActivated") };
+        assert_eq!(wanted().agrees(&only_power), Some(true));
     }
 }

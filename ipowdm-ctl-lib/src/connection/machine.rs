@@ -195,7 +195,7 @@ impl Lifecycle {
         }
         self.begin(run, OperationKind::Setup);
         self.enter(run, State::SetupInProgress, Cause::Requested);
-        self.schedule(run, Some(self.times.control_ms + self.times.setup_module_ms));
+        self.schedule(run, Some(self.times.control_ms.saturating_add(self.times.setup_module_ms)));
         for end in Ends::<()>::BOTH {
             let wanted = self.ends.get(end).wanted;
             self.ends.get_mut(end).light = Light::Unknown;
@@ -211,7 +211,7 @@ impl Lifecycle {
         }
         self.begin(run, OperationKind::Reconfigure);
         self.enter(run, State::Reconfiguring, cause);
-        self.schedule(run, Some(self.times.control_ms + self.times.change_module_ms));
+        self.schedule(run, Some(self.times.control_ms.saturating_add(self.times.change_module_ms)));
         for end in Ends::<()>::BOTH {
             if let Some(power) = *tx_power.get(end) {
                 self.order(run, end, Order::Reconfigure(power));
@@ -345,7 +345,7 @@ impl Lifecycle {
     fn darken(&mut self, run: &mut Run, cause: Cause) {
         self.verified_at = None;
         self.enter(run, State::TeardownInProgress, cause);
-        self.schedule(run, Some(self.times.control_ms + self.times.teardown_module_ms));
+        self.schedule(run, Some(self.times.control_ms.saturating_add(self.times.teardown_module_ms)));
         for end in Ends::<()>::BOTH {
             self.order(run, end, Order::Teardown);
         }

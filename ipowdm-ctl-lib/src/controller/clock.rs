@@ -6,12 +6,16 @@
 //! interval at which it is stored.
 
 use crate::store::{Key, Record};
+use core::time::Duration;
 use ipowdm_core::ids::VopId;
 use ipowdm_core::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
+
+/// As far ahead as a time is waited for at once.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Where wall time comes from. It is only shown, never decided on.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -58,16 +62,16 @@ impl Clock {
         self.base.plus(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
-    /// When the process's clock shows what this clock shows as `at`.
+    /// When the process's clock shows what this clock shows as `at`; a time beyond a year is a year away, and looked at
+    /// again then.
     pub(super) fn instant(&self, at: Millis) -> Instant {
-        self.started + core::time::Duration::from_millis(at.since(self.base))
+        self.started + Duration::from_millis(at.since(self.base)).min(YEAR)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn the_clock_goes_on_from_where_it_was_stored() {
@@ -79,5 +83,6 @@ mod tests {
         assert_eq!(second.now(), Millis(7_500), "time without a controller does not count");
         assert_eq!(second.instant(Millis(8_500)), Instant::now() + Duration::from_secs(1));
         assert_eq!(second.instant(Millis(0)), Instant::now());
+        assert_eq!(second.instant(Millis(u64::MAX)), Instant::now() + YEAR);
     }
 }

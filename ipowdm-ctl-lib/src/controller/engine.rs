@@ -11,7 +11,7 @@ use crate::connection::{Action, Answer, Ends, Event, Now, Order, Verdict};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::qot_loop::LoopState;
 use crate::spectrum::Incarnation;
-use crate::store::{Key, Tx, Version};
+use crate::store::{Key, StoreError, Tx, Version};
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{CommandId, ConnectionId, VopId};
@@ -21,6 +21,9 @@ use ipowdm_core::qot::End;
 /// Pauses while the store cannot be reached.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// After this, what could not be stored is tried again.
+const LATER_MS: u64 = 30_000;
 
 /// What happens to a connection.
 #[derive(Debug, Clone)]
@@ -251,12 +254,10 @@ impl Scope<'_> {
                 match record.operations.iter_mut().find(|known| known.number == finished.number) {
                     Some(known) => known.ended = ended,
                     // Begun and ended by one event.
-                    None => record.operations.push_back(OperationRecord {
-                        number: finished.number,
-                        kind: finished.kind,
-                        started_at: self.now.wall,
-                        ended,
-                    }),
+                    None => {
+                        let (number, kind, started_at) = (finished.number, finished.kind, self.now.wall);
+                        remember(record, OperationRecord { number, kind, started_at, ended });
+                    }
                 }
                 run.told.push(ControllerEvent::Finished {
                     operation_id: operation_id(record, finished.number),
@@ -285,6 +286,13 @@ impl Scope<'_> {
         self.linkdb.release_incarnation_in(tx, &id, record.incarnation)?;
         Ok(())
     }
+}
+
+fn remember(record: &mut ConnectionRecord, operation: OperationRecord) {
+    if record.operations.len() >= KEPT_OPERATIONS {
+        record.operations.pop_front();
+    }
+    record.operations.push_back(operation);
 }
 
 struct Run {
@@ -363,23 +371,40 @@ impl Inner {
     }
 
     /// As [`Inner::drive`], for work that nobody asked for and that must not be lost: repeated while the store cannot be
-    /// reached. `None` where it can never be done.
+    /// reached. Where something can never be stored, the rest is, and the connection at fault is left for later. `None` where
+    /// another controller has taken over.
     pub(super) async fn drive_surely(&self, jobs: &[Job], beside: &Beside) -> Option<Outcome> {
+        let refused = match self.drive_persistently(jobs, beside).await {
+            Ok(outcome) => return Some(outcome),
+            Err(ControllerError::Superseded { .. }) => return None,
+            Err(error) => error,
+        };
+        tracing::error!(vop = %self.vop.id(), error = %refused, "cannot be stored together; trying one by one");
+        let mut joined = self.drive_persistently(&[], beside).await.ok()?;
+        for job in jobs {
+            match self.drive_persistently(core::slice::from_ref(job), &Beside::default()).await {
+                Ok(outcome) => {
+                    joined.driven.extend(outcome.driven);
+                    joined.version = outcome.version;
+                }
+                Err(error) => {
+                    tracing::error!(vop = %self.vop.id(), connection = %job.id, %error, "left for later");
+                    self.live().postpone(&job.id, self.at().plus(LATER_MS));
+                    joined.driven.push(None);
+                }
+            }
+        }
+        Some(joined)
+    }
+
+    async fn drive_persistently(&self, jobs: &[Job], beside: &Beside) -> Result<Outcome, ControllerError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.drive(jobs, beside, false).await {
-                Ok(outcome) => return Some(outcome),
-                Err(error) => error,
-            };
-            match &error {
-                ControllerError::Superseded { .. } => return None,
-                ControllerError::Store(_) => {
-                    tracing::warn!(vop = %self.vop.id(), %error, "store; trying again")
+            match self.drive(jobs, beside, false).await {
+                Err(ControllerError::Store(error)) if may_pass(&error) => {
+                    tracing::warn!(vop = %self.vop.id(), %error, "store; trying again");
                 }
-                other => {
-                    tracing::error!(vop = %self.vop.id(), error = %other, "cannot be stored, given up");
-                    return None;
-                }
+                settled => return settled,
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -471,6 +496,18 @@ impl Inner {
         });
         (!job.inputs.is_empty()).then_some(job)
     }
+}
+
+/// Whether a failure of the store may be over the next time.
+const fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::RetryExceeded { .. }
+            | StoreError::Deadline { .. }
+            | StoreError::Unavailable { .. }
+            | StoreError::Indeterminate { .. }
+            | StoreError::Stale
+    )
 }
 
 /// Events about ends, as jobs.

@@ -160,7 +160,7 @@ impl ControllerHandle {
                     (port, up),
                 );
                 tx.publish(&message)?;
-                let deadline = now.at.plus(times.control_ms + times.change_module_ms);
+                let deadline = now.at.plus(times.control_ms).plus(times.change_module_ms);
                 let port = port.clone();
                 let operation =
                     PortOperation { port, command_id, up, started_at: now.wall, deadline, ended: None };

@@ -117,6 +117,16 @@ impl Live {
         }
     }
 
+    /// What is due at a connection could not be done; it is due again at `until`.
+    pub(super) fn postpone(&mut self, id: &ConnectionId, until: Millis) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && let Some(before) = entry.due.replace(until)
+        {
+            self.due.remove(&(before, id.clone()));
+            self.due.insert((until, id.clone()));
+        }
+    }
+
     /// When the next connection is due.
     pub(super) fn next_due(&self) -> Option<Millis> {
         self.due.first().map(|(due, _)| *due)

@@ -298,11 +298,10 @@ impl QotLoop {
         {
             findings.push(if lost { Finding::LossOfSignal } else { Finding::SignalBack });
         }
-        if fields.frequency_mhz.is_some() || fields.tx_power_configured.is_some() {
-            let as_wanted = context.wanted.conforms(fields.frequency_mhz, fields.tx_power_configured);
-            if let Some(foreign) = watch.foreign.see(!as_wanted, context.troubles.unverified) {
-                findings.push(if foreign { Finding::ForeignChange } else { Finding::Conforming });
-            }
+        if let Some(agrees) = context.wanted.agrees(fields)
+            && let Some(foreign) = watch.foreign.see(!agrees, context.troubles.unverified)
+        {
+            findings.push(if foreign { Finding::ForeignChange } else { Finding::Conforming });
         }
         findings
     }

@@ -28,7 +28,7 @@ impl SliceManager {
         check(&request)?;
         let _one_at_a_time = self.lock(&request.vop).await;
         // Nothing is claimed before the bus has answered once.
-        self.make_assignments_topic().await?;
+        self.prepare_assignments().await?;
         let (vop, new) = self.claim(&request).await?;
         if vop.phase == VopPhase::Active {
             return Ok((vop, new));
@@ -40,7 +40,7 @@ impl SliceManager {
                 if let Err(second) = self.dismantle(&vop).await {
                     tracing::error!(vop = %vop.id(), error = %second, "the undoing has failed too; it is tried again");
                     let worker = self.without_tasks();
-                    tokio::spawn(async move { worker.finish(vec![vop]).await });
+                    tokio::spawn(async move { worker.settle_down(vec![vop]).await });
                 }
                 Err(error)
             }

@@ -56,6 +56,7 @@ impl SliceManager {
     /// Takes everything back, whatever of it was there. Each step may be repeated.
     pub(super) async fn dismantle(&self, vop: &Vop) -> Result<(), SliceError> {
         let id = vop.id();
+        self.prepare_assignments().await?;
         self.shared
             .launcher
             .stop(id)
@@ -98,30 +99,17 @@ impl SliceManager {
         assign_in(tx, &routers_of(&vop.request.ports))
     }
 
-    /// Undoes or finishes what was begun, until it is done.
-    pub(super) async fn finish(&self, unfinished: Vec<Vop>) {
+    /// Makes ready to assign, then undoes or finishes what was begun, until it is done.
+    pub(super) async fn settle_down(&self, unfinished: Vec<Vop>) {
+        persistently("assignments", || self.prepare_assignments()).await;
         for vop in unfinished {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                let _one_at_a_time = self.lock(vop.id()).await;
-                match self.still_unfinished(&vop).await {
-                    Ok(false) => break,
-                    Ok(true) => match self.make_assignments_topic().await {
-                        Ok(()) => match self.dismantle(&vop).await {
-                            Ok(()) => break,
-                            Err(error) => {
-                                tracing::warn!(vop = %vop.id(), %error, "dismantling; trying again")
-                            }
-                        },
-                        Err(error) => tracing::warn!(vop = %vop.id(), %error, "dismantling; trying again"),
-                    },
-                    Err(error) => tracing::warn!(vop = %vop.id(), %error, "dismantling; trying again"),
-                }
-                drop(_one_at_a_time);
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+            persistently(vop.id().as_str(), || self.finish(&vop)).await;
         }
+    }
+
+    async fn finish(&self, vop: &Vop) -> Result<(), SliceError> {
+        let _one_at_a_time = self.lock(vop.id()).await;
+        if self.still_unfinished(vop).await? { self.dismantle(vop).await } else { Ok(()) }
     }
 
     /// Whether this life of the virtual operator is still there, and not active.
@@ -134,5 +122,15 @@ impl SliceManager {
     /// A handle that does not keep the tasks alive.
     pub(super) fn without_tasks(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), _tasks: Arc::new(Tasks(Vec::new())) }
+    }
+}
+
+/// Repeats something until it works.
+async fn persistently<F: Future<Output = Result<(), SliceError>>>(what: &str, work: impl Fn() -> F) {
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = work().await {
+        tracing::warn!(what, %error, "trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -18,6 +18,7 @@ mod deactivate;
 mod error;
 mod launch;
 mod record;
+mod revisions;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -35,6 +36,7 @@ use ipowdm_core::bus::{Bus, TopicDescription};
 use ipowdm_core::ids::{PortRef, VopId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -54,6 +56,8 @@ struct Shared {
     config: SliceConfig,
     launcher: Arc<dyn ControllerLauncher>,
     wall: WallClock,
+    /// Set once what is on the topic of assignments is known.
+    revisions_known: OnceCell<()>,
     /// One change of a virtual operator at a time.
     locks: Mutex<BTreeMap<VopId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -131,7 +135,8 @@ impl SliceManagerBuilder {
             Arc::new(InProcess::new(linkdb.clone(), Arc::clone(&bus), config))
         });
         let locks = Mutex::default();
-        let shared = Arc::new(Shared { linkdb, bus, config, launcher, wall, locks });
+        let revisions_known = OnceCell::new();
+        let shared = Arc::new(Shared { linkdb, bus, config, launcher, wall, revisions_known, locks });
         let mut tasks = Vec::new();
         if relay {
             let (store, bus) = (shared.linkdb.store().clone(), Arc::clone(&shared.bus));
@@ -141,9 +146,7 @@ impl SliceManagerBuilder {
         // The background task works on a manager without tasks of its own, so that it does not keep itself alive.
         let worker = SliceManager { shared: Arc::clone(&shared), _tasks: Arc::new(Tasks(Vec::new())) };
         let unfinished = worker.take_up().await?;
-        if !unfinished.is_empty() {
-            tasks.push(tokio::spawn(async move { worker.finish(unfinished).await }).abort_handle());
-        }
+        tasks.push(tokio::spawn(async move { worker.settle_down(unfinished).await }).abort_handle());
         Ok(SliceManager { shared, _tasks: Arc::new(Tasks(tasks)) })
     }
 }

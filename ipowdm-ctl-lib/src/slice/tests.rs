@@ -110,6 +110,27 @@ async fn agents_are_told_what_they_serve_with_rising_revisions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_made_anew_writes_newer_assignments_than_the_broker_has_kept() {
+    let old = Testbed::new().await;
+    for _ in 0..3 {
+        old.slices().activate(Testbed::vop2()).await.unwrap();
+        old.slices().deactivate(&vop("vOp2"), false).await.unwrap();
+    }
+    old.slices().activate(Testbed::vop2()).await.unwrap();
+    calm().await;
+    let kept = assignments(&old).await["pop1-router1"].last().unwrap().clone().unwrap();
+    assert_eq!(kept.revision, 7);
+    let bus = old.bus.clone();
+    drop(old);
+    let new = Testbed::on(bus).await;
+    new.slices().activate(Testbed::vop2()).await.unwrap();
+    calm().await;
+    let newest = assignments(&new).await["pop1-router1"].last().unwrap().clone().unwrap();
+    assert!(newest.revision > kept.revision, "agents take it");
+    assert_ne!(newest.vops[0].incarnation, kept.vops[0].incarnation);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_tenants_on_one_router_are_in_one_assignment() {
     let bed = Testbed::new().await;
     let request = |name: &str, interface: &str| {

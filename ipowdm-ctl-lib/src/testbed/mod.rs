@@ -114,10 +114,19 @@ impl Testbed {
     }
 
     pub(crate) async fn with_config(config: ControllerConfig) -> Self {
-        Self::over(Store::memory(), config).await
+        Self::build(Store::memory(), config, MemoryBus::new()).await
     }
 
     pub(crate) async fn over(store: Store, config: ControllerConfig) -> Self {
+        Self::build(store, config, MemoryBus::new()).await
+    }
+
+    /// A new store beside a bus that has been used before.
+    pub(crate) async fn on(bus: MemoryBus) -> Self {
+        Self::build(Store::memory(), ControllerConfig::default(), bus).await
+    }
+
+    async fn build(store: Store, config: ControllerConfig, bus: MemoryBus) -> Self {
         let linkdb = LinkDb::new(store);
         let pops = ["pop1", "pop2", "pop3"];
         for name in pops {
@@ -138,7 +147,7 @@ impl Testbed {
                 }
             }
         }
-        let (bus, wall) = (MemoryBus::new(), TestWall::default());
+        let wall = TestWall::default();
         let mut bed = Self { linkdb, bus, wall, config, agents: BTreeMap::new(), running: None };
         bed.start().await;
         bed
