@@ -1,5 +1,6 @@
 //! The whole system over the Kafka protocol, as the lab runs it: the operator guide's tests A, B and C, and what users
 //! do to it beyond the guide.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests state what they expect")]
 
 use ipowdm_core::bus::Outgoing;
 use ipowdm_core::ids::{ConnectionId, PortRef, RouterRef};

@@ -48,7 +48,11 @@ impl Report {
     /// Whether every case passed, and where the network was filled, whether telemetry kept its rate.
     #[must_use]
     pub fn passed(&self) -> bool {
-        let kept = |ticks: &Ticks| ticks.missed == 0 && ticks.dropped == 0 && ticks.samples >= ticks.due;
+        let kept = |ticks: &Ticks| {
+            // At the edges of the window one sample of each port may be on its way.
+            let on_the_way = u64::try_from(ticks.ports).unwrap_or(u64::MAX);
+            ticks.missed == 0 && ticks.dropped == 0 && ticks.samples.saturating_add(on_the_way) >= ticks.due
+        };
         !self.cases.is_empty()
             && self.cases.iter().all(|case| case.passed)
             && self.filled.as_ref().is_none_or(|filled| filled.failures.is_empty())

@@ -13,7 +13,7 @@ use ipowdm_core::ids::{IdError, VopId};
 use ipowdm_ctl_lib::controller::{ControllerConfig, ControllerHandle};
 use ipowdm_ctl_lib::http::{Served, controller_router, linkdb_router, serve, slice_router};
 use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::slice::{InProcess, OnStart, SliceConfig, SliceError, SliceManager};
+use ipowdm_ctl_lib::slice::{ControllerLauncher, InProcess, OnStart, SliceConfig, SliceError, SliceManager};
 use ipowdm_ctl_lib::store::Store;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -188,15 +188,23 @@ impl Lab {
         self.controllers.lock().unwrap_or_else(PoisonError::into_inner).get(vop).map(Served::addr)
     }
 
-    /// Stops everything in order; light stays as it is until the process ends.
+    /// Stops everything in order, the broker last; light stays as it is until the process ends.
     pub async fn stop(self) {
-        let Self { fleet, servers, controllers, plant_task, .. } = self;
+        let Self { fleet, servers, controllers, plant_task, observer, plan, launcher, slice, broker, .. } =
+            self;
         let served = std::mem::take(&mut *controllers.lock().unwrap_or_else(PoisonError::into_inner));
         for server in served.into_values().chain(servers) {
             server.shutdown().await;
         }
+        for tenant in &plan.tenants {
+            if let Err(error) = launcher.stop(&tenant.vop).await {
+                tracing::warn!(vop = %tenant.vop, reason = error.reason, "the controller did not stop cleanly");
+            }
+        }
+        drop((slice, observer));
         fleet.stop().await;
         plant_task.abort();
+        drop(broker);
     }
 }
 

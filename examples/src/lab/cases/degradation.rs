@@ -13,8 +13,9 @@ use ipowdm_ctl_lib::connection::State;
 use ipowdm_ctl_lib::controller::ControllerHandle;
 use std::time::Instant;
 
-/// How far below the threshold of DEGRADED the line is pushed: one step of 1 dB brings it back.
-const BELOW_THRESHOLD: Db = Db::from_hundredths(50);
+/// How far below the threshold of DEGRADED the line is pushed: enough for every sample in spite of measurement noise, and
+/// little enough for one step of 1 dB to bring it back.
+const BELOW_THRESHOLD: Db = Db::from_hundredths(25);
 
 /// OSNR of the emulated transmitters: what no line noise can better.
 const TRANSMITTER_OSNR_DB: f64 = 36.0;
