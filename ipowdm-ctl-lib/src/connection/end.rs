@@ -3,6 +3,7 @@
 use super::event::{CommandNumber, Order};
 use ipowdm_core::msg::{Readback, TelemetryFields};
 use ipowdm_core::qot::End;
+use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Power};
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,23 @@ impl Troubles {
     }
 }
 
+/// What was read from the registers of a module after a command. Absent: not read, or not supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// When the answer came, for display.
+    pub at: Timestamp,
+    /// Laser frequency reported by the module.
+    pub frequency: Option<Frequency>,
+    /// Programmed transmit power.
+    pub tx_power: Option<Power>,
+}
+
+impl Seen {
+    pub(super) const fn new(at: Timestamp, readback: &Readback) -> Self {
+        Self { at, frequency: readback.frequency_mhz, tx_power: readback.tx_power_dbm }
+    }
+}
+
 /// A command that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Issued {
@@ -203,6 +221,8 @@ pub struct EndState {
     pub light: Light,
     /// What is wrong with it.
     pub troubles: Troubles,
+    /// What was read back after the last command that was answered with a read-back, as wanted or not.
+    pub seen: Option<Seen>,
     /// The last command that was sent to it.
     pub(super) issued: Option<Issued>,
     /// How often the current order was sent.
@@ -214,7 +234,7 @@ pub struct EndState {
 impl EndState {
     pub(super) fn new(wanted: Wanted) -> Self {
         let (light, troubles) = (Light::Dark, Troubles::default());
-        Self { wanted, light, troubles, issued: None, attempts: 0, module_ms: 0 }
+        Self { wanted, light, troubles, seen: None, issued: None, attempts: 0, module_ms: 0 }
     }
 
     /// The command that is not answered yet.

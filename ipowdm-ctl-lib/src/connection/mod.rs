@@ -34,7 +34,7 @@ mod state;
 mod tests;
 mod times;
 
-pub use end::{EndState, Ends, Light, Mismatch, Troubles, Wanted};
+pub use end::{EndState, Ends, Light, Mismatch, Seen, Troubles, Wanted};
 pub use event::{
     Action, Answer, Cause, CommandNumber, Effect, Event, Failure, Finished, Order, Timing, Verdict,
 };

@@ -3,7 +3,7 @@
 use super::metrics::MetricsView;
 use super::record::{ConnectionRecord, OperationRecord, PortOperation};
 use super::request::ConnectionRequest;
-use crate::connection::{Ends, Failure, Light, OperationKind, State, Timing, Troubles};
+use crate::connection::{Ends, Failure, Light, OperationKind, Seen, State, Timing, Troubles};
 use crate::linkdb::Path;
 use crate::qot_loop::{LastSample, SampleCounts};
 use crate::registry::{Agent, Interface};
@@ -25,8 +25,10 @@ pub struct EndView {
     pub port: PortRef,
     /// The agent that drives it.
     pub agent_id: AgentId,
-    /// The transmit power that is wanted; where the connection is ACTIVE, also the one that was read back.
+    /// The transmit power that is wanted.
     pub tx_power: Option<Power>,
+    /// What was read back after the last command that was answered with a read-back, as wanted or not.
+    pub seen: Option<Seen>,
     /// What module, operator and grant allow together.
     pub tx_power_range: Option<PowerRange>,
     /// What is known about its light.
@@ -353,6 +355,7 @@ pub(super) fn connection_view(record: &ConnectionRecord, grant_id: String, now: 
             port: record.ports.get(end).clone(),
             agent_id: record.agents.get(end).clone(),
             tx_power: state.wanted.tx_power,
+            seen: state.seen,
             tx_power_range: *record.limits.get(end),
             light: state.light,
             troubles: state.troubles,

@@ -1,7 +1,7 @@
 //! What the ends answer.
 
 use super::{ATTEMPTS, Lifecycle, Run, failure};
-use crate::connection::end::{Awaited, Light, Wanted};
+use crate::connection::end::{Awaited, Light, Seen, Wanted};
 use crate::connection::event::{Answer, Cause, Failure, Order, Verdict};
 use crate::connection::state::State;
 use ipowdm_core::error::Code;
@@ -29,6 +29,9 @@ impl Lifecycle {
         }
         let end = self.ends.get_mut(answer.end);
         end.module_ms = end.module_ms.max(answer.module_ms);
+        if let Some(readback) = &answer.readback {
+            end.seen = Some(Seen::new(run.now.wall, readback));
+        }
         match order {
             Order::Setup(wanted) => self.setup_answered(run, answer, &wanted),
             Order::Reconfigure(power) => self.change_answered(run, answer, power),

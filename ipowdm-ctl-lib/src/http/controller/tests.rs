@@ -49,6 +49,7 @@ async fn s0_04_the_guides_calls_take_a_connection_from_request_to_light_and_back
     assert_eq!(active["status"], "ACTIVE");
     assert!(active["verified_at"].is_string());
     for end in ["source", "destination"] {
+        assert_eq!(active[end]["read_back"]["tx_power_dbm"], active[end]["wanted"]["tx_power_dbm"]);
         assert_eq!(
             (&active[end]["tx_power_dbm"], &active[end]["frequency_mhz"]),
             (&json!(-2.0), &json!(193_100_000))
@@ -302,6 +303,21 @@ async fn a_setup_that_a_module_refuses_is_an_error_and_everything_is_free_again(
         (&json!(null), &json!("module_rejected"))
     );
     assert!(tenant.lab.bed.linkdb.topology().await.unwrap().grants.is_empty());
+}
+
+#[tokio::test]
+async fn a_read_back_that_differs_is_shown_as_it_was_read() {
+    let tenant = Tenant::start().await;
+    tenant.lab.bed.agent("pop2").behave("Ethernet48", Behaviour::WrongPower);
+    tenant.ctl.post(CONNECTIONS, &guides()).await.expect(201);
+    let answer = tenant.ctl.post(&format!("{}?wait=20", setup()), &json!({})).await;
+    let error = answer.expect_error(502, "read_back_mismatch");
+    assert!(error.contains("-7.77 dBm"), "{error}");
+    let failed = tenant.until(GUIDES, |json| json["status"] == "FAILED").await;
+    assert_eq!(
+        (&failed["verified_at"], &failed["destination"]["tx_power_dbm"]),
+        (&json!(null), &json!(null))
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Connections.
 
 use super::operation::{FailureJson, OperationJson};
-use crate::connection::{Light, State};
+use crate::connection::{Light, Seen, State};
 use crate::controller::{ConnectionView, EndView};
 use crate::http::dto::iso;
 use crate::http::dto::linkdb::SlotJson;
@@ -18,8 +18,26 @@ struct WantedJson {
     tx_power_dbm: Option<f64>,
 }
 
-/// One end. `frequency_mhz` and `tx_power_dbm` are what was read back from the module's registers; null while both ends
-/// have not been read back as wanted, or have changed since.
+/// What was read from a module's registers after the last command that was answered so, as wanted or not.
+#[derive(Debug, Serialize)]
+struct ReadBackJson {
+    frequency_mhz: Option<Frequency>,
+    tx_power_dbm: Option<f64>,
+    at: String,
+}
+
+impl From<Seen> for ReadBackJson {
+    fn from(seen: Seen) -> Self {
+        Self {
+            frequency_mhz: seen.frequency,
+            tx_power_dbm: seen.tx_power.map(|power| power.value()),
+            at: iso(seen.at),
+        }
+    }
+}
+
+/// One end. `frequency_mhz` and `tx_power_dbm` are those of `read_back`, but null while the connection is not verified: not
+/// read back as wanted at both ends, or changed since.
 #[derive(Debug, Serialize)]
 struct EndJson {
     pop_id: PopId,
@@ -27,6 +45,7 @@ struct EndJson {
     interface: PortId,
     agent_id: AgentId,
     wanted: WantedJson,
+    read_back: Option<ReadBackJson>,
     frequency_mhz: Option<Frequency>,
     tx_power_dbm: Option<f64>,
     /// What module, operator and grant allow together; null where the module does not let its power be set.
@@ -41,15 +60,17 @@ struct EndJson {
 
 impl EndJson {
     fn new(end: &EndView, frequency: Frequency, verified: bool) -> Self {
-        let power = end.tx_power.map(|power| power.value());
+        let seen = end.seen.filter(|_| verified);
+        let tx_power_dbm = end.tx_power.map(|power| power.value());
         Self {
             pop_id: end.port.pop_id.clone(),
             router_id: end.port.router_id.clone(),
             interface: end.port.port_id.clone(),
             agent_id: end.agent_id.clone(),
-            wanted: WantedJson { frequency_mhz: frequency, tx_power_dbm: power },
-            frequency_mhz: verified.then_some(frequency),
-            tx_power_dbm: power.filter(|_| verified),
+            wanted: WantedJson { frequency_mhz: frequency, tx_power_dbm },
+            read_back: end.seen.map(ReadBackJson::from),
+            frequency_mhz: seen.and_then(|seen| seen.frequency),
+            tx_power_dbm: seen.and_then(|seen| seen.tx_power).map(|power| power.value()),
             tx_power_range_dbm: end.tx_power_range.map(|range| [range.min.value(), range.max.value()]),
             light: match end.light {
                 Light::Dark => "dark",
