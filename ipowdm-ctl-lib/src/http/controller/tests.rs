@@ -120,6 +120,40 @@ async fn s0_04_every_view_answers_with_what_is_there() {
 }
 
 #[tokio::test]
+async fn s0_04_every_path_of_the_existing_controller_is_there() {
+    let tenant = Tenant::start().await;
+    for (method, path) in [
+        ("GET", "/health"),
+        ("GET", "/status"),
+        ("GET", "/topology"),
+        ("GET", "/topology/pops"),
+        ("GET", "/topology/links"),
+        ("GET", "/topology/path/pop1/pop2"),
+        ("POST", "/connections"),
+        ("GET", "/connections"),
+        ("GET", "/connections/C-1"),
+        ("POST", "/connections/C-1/setup"),
+        ("POST", "/connections/C-1/reconfigure"),
+        ("DELETE", "/connections/C-1"),
+        ("GET", "/connections/C-1/qot"),
+        ("GET", "/monitoring/qot"),
+        ("GET", "/agents"),
+        ("GET", "/agents/pop1/router1"),
+        ("POST", "/agents/discover"),
+        ("GET", "/interfaces/pop1/router1"),
+        ("POST", "/interfaces/pop1/router1/Ethernet48/control"),
+        ("GET", "/vop/status"),
+    ] {
+        let answer = tenant.ctl.request(method.parse().unwrap(), &format!("/api/v1{path}"), "").await;
+        let code = answer.json()["code"].clone();
+        assert!(
+            answer.status != 501 && answer.status != 405 && code != "unknown_path",
+            "{method} {path}: {code}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn s0_04_a_path_is_what_a_connection_would_get_and_takes_nothing() {
     let tenant = Tenant::start().await;
     let before = tenant.lab.version().await;
