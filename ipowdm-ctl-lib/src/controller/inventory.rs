@@ -14,7 +14,7 @@ use crate::registry::{Agent, Presence};
 use crate::slice::Vop;
 use crate::spectrum::LinkSpectrum;
 use crate::store::Tx;
-use crate::topology::Port;
+use crate::topology::{Port, Router};
 use core::time::Duration;
 use ipowdm_core::bus::{BusError, Outgoing};
 use ipowdm_core::ids::{CommandId, PopId, PortRef, RouterRef};
@@ -209,6 +209,14 @@ impl ControllerHandle {
             links.push(LinkView { link, total_slots, used_slots });
         }
         Ok(NetworkView { pops: linkdb.pops().await?, links })
+    }
+
+    /// Whether there is such a router, whoever has ports on it.
+    ///
+    /// # Errors
+    /// [`ControllerError::Store`]
+    pub async fn has_router(&self, at: &RouterRef) -> Result<bool, ControllerError> {
+        Ok(self.inner.linkdb.store().get(&Router::key(at)).await?.is_some())
     }
 
     /// Whether a PoP is known.

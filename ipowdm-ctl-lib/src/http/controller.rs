@@ -28,6 +28,7 @@ use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::guarded;
 use super::health::Health;
+use crate::connection::Ends;
 use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -158,10 +159,13 @@ async fn create(State(handle): Handle, Payload(body): Payload<NewConnection>) ->
         let reason = format!("this is the controller of {vop}, not of {named}");
         return Err(ApiError::new(Code::Forbidden, reason));
     }
-    let request = body.into_request(|pop, router| {
-        let at = RouterRef { pop_id: pop.clone(), router_id: router.clone() };
-        handle.interfaces(&at).is_ok()
-    });
+    let mut known = Ends::default();
+    for end in Ends::<()>::BOTH {
+        if let Some(router) = body.named_routers().get(end) {
+            *known.get_mut(end) = handle.has_router(router).await?;
+        }
+    }
+    let request = body.into_request(&known);
     let (view, new) = handle.create_connection(request).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let location = location(&format!("/api/v1/connections/{}", view.connection_id));

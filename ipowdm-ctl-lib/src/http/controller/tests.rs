@@ -210,6 +210,8 @@ async fn a_refused_connection_says_why_and_takes_nothing() {
         (json!({"source_interface": "router1/Ethernet48"}), 409, "port_occupied"),
         (json!({"source_router": "router1", "source_interface": "Ethernet48"}), 409, "port_occupied"),
         (json!({"destination_pop": "pop3", "destination_interface": "Ethernet56"}), 403, "forbidden"),
+        (json!({"source_interface": "router2/Ethernet48"}), 403, "forbidden"),
+        (json!({"source_interface": "router1/Ethernet999"}), 404, "unknown_port"),
         (json!({"virtual_operator": "vOp3"}), 403, "forbidden"),
         (json!({"virtual_operator": "v_3"}), 422, "invalid_field"),
         (json!({"connection_id": "C-1"}), 409, "already_exists"),

@@ -1,12 +1,12 @@
 //! Bodies and queries of requests.
 
-use crate::connection::State;
+use crate::connection::{Ends, State};
 use crate::controller::{ConnectionRequest, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
 use crate::http::dto::{Text, frequency};
 use crate::http::error::ApiError;
 use crate::http::guard::MAX_WAIT;
 use core::time::Duration;
-use ipowdm_core::ids::{ConnectionId, PopId, PortId, RouterId, VopId};
+use ipowdm_core::ids::{ConnectionId, PopId, PortId, RouterId, RouterRef, VopId};
 use ipowdm_core::modes::Modulation;
 use ipowdm_core::msg::AdminState;
 use ipowdm_core::qot::End;
@@ -123,29 +123,47 @@ pub(in crate::http) struct NewConnection {
     tx_power_dbm: Option<Power>,
 }
 
+/// `router1/Ethernet48` as router and port; `None` where no router can be meant.
+fn split(router: Option<&RouterId>, interface: Option<&PortId>) -> Option<(RouterId, PortId)> {
+    let (named, port) = interface.filter(|_| router.is_none())?.as_str().split_once('/')?;
+    Some((RouterId::new(named).ok()?, PortId::new(port).ok()?))
+}
+
 impl NewConnection {
-    /// The request; `has_router` says whether a PoP has a router of that name, so that `router1/Ethernet48` is read as
-    /// router and port, and a port's own slash is not.
-    pub(in crate::http) fn into_request(
-        self,
-        has_router: impl Fn(&PopId, &RouterId) -> bool,
-    ) -> ConnectionRequest {
-        let end = |pop: PopId, router: Option<RouterId>, interface: Option<PortId>| {
-            let split = interface.as_ref().and_then(|interface| {
-                let (router, port) = interface.as_str().split_once('/')?;
-                Some((RouterId::new(router).ok()?, PortId::new(port).ok()?))
-            });
-            match split {
-                Some((named, port)) if router.is_none() && has_router(&pop, &named) => {
-                    EndRequest { pop, router: Some(named), port: Some(port) }
-                }
-                _ => EndRequest { pop, router, port: interface },
-            }
+    /// The routers that the interfaces may name. A port's own slash looks the same: whether there is such a router decides.
+    pub(in crate::http) fn named_routers(&self) -> Ends<Option<RouterRef>> {
+        let named = |pop: &PopId, router: Option<&RouterId>, interface: Option<&PortId>| {
+            let (router_id, _) = split(router, interface)?;
+            Some(RouterRef { pop_id: pop.clone(), router_id })
         };
+        Ends {
+            source: named(&self.source_pop, self.source_router.as_ref(), self.source_interface.as_ref()),
+            destination: named(
+                &self.destination_pop,
+                self.destination_router.as_ref(),
+                self.destination_interface.as_ref(),
+            ),
+        }
+    }
+
+    /// The request; `named` says whether there are the routers of [`NewConnection::named_routers`].
+    pub(in crate::http) fn into_request(self, named: &Ends<bool>) -> ConnectionRequest {
+        let end = |named: bool, pop: PopId, router: Option<RouterId>, interface: Option<PortId>| match split(
+            router.as_ref(),
+            interface.as_ref(),
+        )
+        .filter(|_| named)
+        {
+            Some((router, port)) => EndRequest { pop, router: Some(router), port: Some(port) },
+            None => EndRequest { pop, router, port: interface },
+        };
+        let source = end(named.source, self.source_pop, self.source_router, self.source_interface);
+        let destination =
+            end(named.destination, self.destination_pop, self.destination_router, self.destination_interface);
         ConnectionRequest {
             connection_id: self.connection_id,
-            source: end(self.source_pop, self.source_router, self.source_interface),
-            destination: end(self.destination_pop, self.destination_router, self.destination_interface),
+            source,
+            destination,
             bandwidth_gbps: self.bandwidth_gbps,
             modulation: self.modulation,
             frequency: self.frequency,
@@ -331,17 +349,20 @@ mod tests {
 
     #[test]
     fn an_interface_may_name_its_router() {
-        let request = |interface: &str| {
+        let request = |interface: &str, known: bool| {
             let json = format!(
                 r#"{{"source_pop":"pop1","destination_pop":"pop2","source_interface":"{interface}"}}"#
             );
             let body: NewConnection = serde_json::from_str(&json).unwrap();
-            let end = body.into_request(|_, router| router.as_str() == "router1").source;
-            (end.router.map(|router| router.to_string()), end.port.unwrap().to_string())
+            let named = body.named_routers().source.map(|at| at.to_string());
+            let end = body.into_request(&Ends { source: known, destination: known }).source;
+            (named, end.router.map(|router| router.to_string()), end.port.unwrap().to_string())
         };
-        assert_eq!(request("Ethernet48"), (None, "Ethernet48".to_owned()));
-        assert_eq!(request("router1/Ethernet48"), (Some("router1".to_owned()), "Ethernet48".to_owned()));
-        assert_eq!(request("Eth1/1"), (None, "Eth1/1".to_owned()));
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(request("Ethernet48", true), (None, None, "Ethernet48".to_owned()));
+        let named = request("router1/Ethernet48", true);
+        assert_eq!(named, (text("pop1/router1"), text("router1"), "Ethernet48".to_owned()));
+        assert_eq!(request("Eth1/1", false), (text("pop1/Eth1"), None, "Eth1/1".to_owned()));
     }
 
     #[test]
