@@ -19,7 +19,7 @@ fn page() -> String {
 
 /// The lines of the Mermaid diagram that begins with `kind`.
 fn diagram(page: &str, kind: &str) -> Vec<String> {
-    let start = page.find(&format!("```mermaid\n{kind}\n")).expect("the diagram is there");
+    let start = page.find(&format!("```mermaid\n{kind}\n")).unwrap();
     let body = &page[start..];
     let end = body[3..].find("```").unwrap() + 3;
     body[..end].lines().skip(2).map(|line| line.trim().to_owned()).collect()
