@@ -167,7 +167,16 @@ impl Inner {
     pub(super) fn port_operation_is(&self, operation: PortOperation) {
         let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
         match ports.get(&operation.port) {
-            Some(known) => drop(known.send_replace(operation)),
+            Some(known) => {
+                // What was read before a newer one was written may come after it.
+                let newer = |known: &PortOperation| {
+                    let ended = known.command_id == operation.command_id && known.ended.is_some();
+                    known.started_at <= operation.started_at && !(ended && operation.ended.is_none())
+                };
+                if newer(&known.borrow()) {
+                    known.send_replace(operation);
+                }
+            }
             None => drop(ports.insert(operation.port.clone(), watch::Sender::new(operation))),
         }
     }

@@ -25,7 +25,7 @@ use ipowdm_core::ids::{ConnectionId, PortRef, RouterRef};
 use ipowdm_core::msg::{AckStatus, Action, AgentMessage, CommandAck, DecodeError, Outcome, TelemetrySample};
 use ipowdm_core::qot::Request;
 use ipowdm_core::topics::Role;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -49,6 +49,8 @@ struct Intake {
     health: Arc<str>,
     /// Offsets from which records are newer than this controller, by partition of the monitoring topic.
     horizon: BTreeMap<u32, i64>,
+    /// Topics that cannot be read now. Each partition tells of an outage; people are told once.
+    unread: BTreeSet<Arc<str>>,
 }
 
 /// Follows the topics until another controller takes over, or dropped.
@@ -66,7 +68,8 @@ pub(super) async fn run(inner: Arc<Inner>, positions: BTreeMap<u32, i64>) {
         heard_from.get(&partition).map_or(Start::Latest, |at| Start::At(*at))
     });
     ask_everybody(&inner);
-    let mut intake = Intake { monitoring, health, horizon, inner: Arc::clone(&inner) };
+    let unread = BTreeSet::new();
+    let mut intake = Intake { monitoring, health, horizon, unread, inner: Arc::clone(&inner) };
     loop {
         tokio::select! {
             delivery = reader.next() => intake.take(delivery).await,
@@ -129,12 +132,17 @@ impl Intake {
                 tracing::error!(%topic, partition, lost, from, "position is not in the log; answers may be missing");
             }
             Delivery::Outage { topic, error } => {
-                tracing::warn!(%topic, %error, "bus");
+                if self.unread.is_empty() {
+                    tracing::warn!(vop = %self.inner.vop.id(), %topic, %error, "the bus is away");
+                }
+                self.unread.insert(topic);
                 self.inner.outage_is(Some(error.to_string()));
             }
             Delivery::Restored { topic } => {
-                tracing::info!(%topic, "bus is back");
-                self.inner.outage_is(None);
+                if self.unread.remove(&topic) && self.unread.is_empty() {
+                    tracing::info!(vop = %self.inner.vop.id(), "the bus is back");
+                    self.inner.outage_is(None);
+                }
                 if topic == self.monitoring {
                     // What agents held back during the outage is not new.
                     if let Ok(ends) = try_ends(&*self.inner.bus, &self.monitoring).await {

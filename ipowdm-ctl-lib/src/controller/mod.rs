@@ -32,8 +32,9 @@
 //!
 //! The store is the truth. A connection changes in one way only: its [machine](crate::connection) takes events in, inside a
 //! store transaction that also holds whatever follows (commands in the outbox, spectrum and ports given back, positions
-//! acted on). Four tasks feed it: the *intake* (acks, telemetry, heartbeats), the *timers* (deadlines, silence,
-//! checkpoints), the *links*, and the outbox relay. What is in memory is brought up to date after each commit.
+//! acted on). Three tasks feed it: the *intake* (acks, telemetry, heartbeats), the *timers* (deadlines, silence,
+//! checkpoints) and the *links*. What is in memory is brought up to date after each commit; the *mirror* sees to what
+//! slips through. The outbox relay publishes.
 //!
 //! A controller that starts takes command with a new generation and a new epoch: an earlier one of the same virtual operator
 //! can no longer write, and agents refuse its commands. It takes up what was under way: deadlines mean remaining time,
@@ -60,6 +61,7 @@ mod inventory;
 mod links;
 mod live;
 mod metrics;
+mod mirror;
 mod record;
 mod request;
 mod start;

@@ -6,7 +6,7 @@ use super::error::ControllerError;
 use super::handle::ControllerHandle;
 use super::inner::{Inner, Parts};
 use super::record::{Command, ConnectionRecord, PortOperation, Position};
-use super::{intake, links, timers};
+use super::{intake, links, mirror, timers};
 use crate::connection::Ends;
 use crate::linkdb::LinkDb;
 use crate::slice::Vop;
@@ -101,6 +101,7 @@ impl ControllerBuilder {
             tokio::spawn(intake::run(Arc::clone(&inner), stored.positions)).abort_handle(),
             tokio::spawn(timers::run(Arc::clone(&inner))).abort_handle(),
             tokio::spawn(links::run(Arc::clone(&inner))).abort_handle(),
+            tokio::spawn(mirror::run(Arc::clone(&inner))).abort_handle(),
         ];
         if relay {
             let (store, bus) = (inner.linkdb.store().clone(), Arc::clone(&inner.bus));

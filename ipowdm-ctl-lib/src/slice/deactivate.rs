@@ -29,13 +29,6 @@ impl SliceManager {
     pub async fn deactivate(&self, id: &VopId, force: bool) -> Result<(), SliceError> {
         let _one_at_a_time = self.lock(id).await;
         let vop = self.linkdb().store().transact(|tx| self.begin_in(tx, id, force)).await?;
-        if force {
-            self.shared
-                .launcher
-                .drain(id, self.config().drain)
-                .await
-                .map_err(|source| SliceError::Launch { vop: id.to_string(), source })?;
-        }
         self.dismantle(&vop).await
     }
 
@@ -56,12 +49,15 @@ impl SliceManager {
     /// Takes everything back, whatever of it was there. Each step may be repeated.
     pub(super) async fn dismantle(&self, vop: &Vop) -> Result<(), SliceError> {
         let id = vop.id();
+        let failed = |source| SliceError::Launch { vop: id.to_string(), source };
         self.prepare_assignments().await?;
-        self.shared
-            .launcher
-            .stop(id)
-            .await
-            .map_err(|source| SliceError::Launch { vop: id.to_string(), source })?;
+        let live = self.linkdb().store().transact(|tx| self.linkdb().connections_of_in(tx, id)).await?;
+        if !live.is_empty() {
+            // Forced, perhaps by a process that has ended since: lasers go dark before their spectrum is free.
+            self.shared.launcher.launch(vop).await.map_err(failed)?;
+            self.shared.launcher.drain(id, self.config().drain).await.map_err(failed)?;
+        }
+        self.shared.launcher.stop(id).await.map_err(failed)?;
         let store = self.linkdb().store();
         let watch = store.watch_outbox();
         let ((), version) = store.transact_versioned(|tx| self.withdraw_in(tx, vop)).await?;

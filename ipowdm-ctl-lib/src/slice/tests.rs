@@ -183,6 +183,25 @@ async fn a_forced_deactivation_does_not_wait_for_ever_for_a_dead_agent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_forced_deactivation_cut_short_still_darkens_the_lasers() {
+    let (mut bed, controller) = Testbed::new().await.with_vop2().await;
+    controller.create_connection(guide()).await.unwrap();
+    controller.setup_and_wait(&id("POP1-POP2-1"), Duration::from_secs(60)).await.unwrap();
+    drop(controller);
+    bed.agent("pop2").behave("Ethernet48", Behaviour::Slow(Duration::from_secs(30)));
+    let slices = bed.slices().clone();
+    let cut = tokio::time::timeout(Duration::from_secs(1), slices.deactivate(&vop("vOp2"), true)).await;
+    assert!(cut.is_err());
+    drop(slices);
+    bed.crash();
+    bed.start().await;
+    crate::testbed::eventually("it is gone", || async { bed.slices().list().await.unwrap().is_empty() })
+        .await;
+    assert!(!bed.agent("pop1").port("Ethernet48").lit && !bed.agent("pop2").port("Ethernet48").lit);
+    bed.assert_nothing_held().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_virtual_operator_lives_again_in_a_new_incarnation_with_a_higher_epoch() {
     let (mut bed, controller) = Testbed::new().await.with_vop2().await;
     let first = bed.slices().describe(&vop("vOp2")).await.unwrap().vop;

@@ -1,16 +1,19 @@
 //! A small network on a memory bus with scripted agents, for tests of controller and slice manager.
 
 mod agent;
+mod cut;
 
 pub(crate) use agent::{Behaviour, FakeAgent};
+pub(crate) use cut::Cut;
 
 use crate::controller::{ConnectionRequest, ControllerConfig, ControllerHandle, WallClock};
 use crate::linkdb::LinkDb;
 use crate::slice::{ActivationRequest, InProcess, SliceConfig, SliceManager, TopicSettings};
-use crate::store::Store;
+use crate::store::{MemoryBackend, Store, StoreOptions};
 use crate::topology::{FibreLink, Pop, Port, Router};
 use core::sync::atomic::{AtomicI64, Ordering};
 use core::time::Duration;
+use cut::{CutBackend, CutBus};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{Bus, FetchRequest, Outgoing, Record};
 use ipowdm_core::capability::{ApplicationInfo, GridRange, ModuleCapability, PowerRange};
@@ -105,6 +108,9 @@ pub(crate) struct Testbed {
     pub(crate) wall: TestWall,
     pub(crate) config: ControllerConfig,
     pub(crate) agents: BTreeMap<RouterRef, FakeAgent>,
+    /// Where the control plane that runs now ends.
+    pub(crate) cut: Cut,
+    backend: Option<Arc<MemoryBackend>>,
     running: Option<(SliceManager, InProcess)>,
 }
 
@@ -114,19 +120,31 @@ impl Testbed {
     }
 
     pub(crate) async fn with_config(config: ControllerConfig) -> Self {
-        Self::build(Store::memory(), config, MemoryBus::new()).await
+        Self::on_bus(config, MemoryBus::new()).await
     }
 
+    #[cfg(feature = "http")]
     pub(crate) async fn over(store: Store, config: ControllerConfig) -> Self {
-        Self::build(store, config, MemoryBus::new()).await
+        Self::build(store, None, config, MemoryBus::new()).await
     }
 
     /// A new store beside a bus that has been used before.
     pub(crate) async fn on(bus: MemoryBus) -> Self {
-        Self::build(Store::memory(), ControllerConfig::default(), bus).await
+        Self::on_bus(ControllerConfig::default(), bus).await
     }
 
-    async fn build(store: Store, config: ControllerConfig, bus: MemoryBus) -> Self {
+    async fn on_bus(config: ControllerConfig, bus: MemoryBus) -> Self {
+        let backend = Arc::new(MemoryBackend::new());
+        let store = Store::new(Arc::<MemoryBackend>::clone(&backend), StoreOptions::default());
+        Self::build(store, Some(backend), config, bus).await
+    }
+
+    async fn build(
+        store: Store,
+        backend: Option<Arc<MemoryBackend>>,
+        config: ControllerConfig,
+        bus: MemoryBus,
+    ) -> Self {
         let linkdb = LinkDb::new(store);
         let pops = ["pop1", "pop2", "pop3"];
         for name in pops {
@@ -148,7 +166,8 @@ impl Testbed {
             }
         }
         let wall = TestWall::default();
-        let mut bed = Self { linkdb, bus, wall, config, agents: BTreeMap::new(), running: None };
+        let (agents, cut) = (BTreeMap::new(), Cut::never());
+        let mut bed = Self { linkdb, bus, wall, config, agents, cut, backend, running: None };
         bed.start().await;
         bed
     }
@@ -160,10 +179,18 @@ impl Testbed {
     }
 
     pub(crate) async fn start(&mut self) {
-        let bus: Arc<dyn Bus> = Arc::new(self.bus.clone());
-        let launcher = InProcess::new(self.linkdb.clone(), Arc::clone(&bus), self.config.clone())
+        self.cut = Cut::never();
+        let bus: Arc<dyn Bus> = Arc::new(CutBus { inner: self.bus.clone(), cut: self.cut.clone() });
+        let linkdb = match &self.backend {
+            Some(backend) => {
+                let backend = CutBackend { inner: Arc::clone(backend), cut: self.cut.clone() };
+                LinkDb::new(Store::new(Arc::new(backend), StoreOptions::default()))
+            }
+            None => self.linkdb.clone(),
+        };
+        let launcher = InProcess::new(linkdb.clone(), Arc::clone(&bus), self.config.clone())
             .wall_clock(self.wall.clock());
-        let slices = SliceManager::builder(self.linkdb.clone(), bus)
+        let slices = SliceManager::builder(linkdb, bus)
             .config(Self::slice_config())
             .launcher(Arc::new(launcher.clone()))
             .wall_clock(self.wall.clock())
@@ -273,7 +300,7 @@ impl Testbed {
 
 /// Waits for a condition, on the paused clock.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
-    for _ in 0..4_000 {
+    for _ in 0..40_000 {
         if condition().await {
             return;
         }

@@ -353,3 +353,31 @@ async fn two_controllers_of_two_tenants_do_not_meet_even_under_the_same_connecti
     first.wait(operation, MINUTE).await.unwrap();
     assert_eq!((state(&first), state(&second)), (State::Terminated, State::Active));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_caller_has_gone_is_known_all_the_same() {
+    let (bed, controller) = Testbed::new().await.with_vop2().await;
+    controller.create_connection(guide()).await.unwrap();
+    bed.agent("pop1").behave("Ethernet48", Behaviour::Dead);
+    bed.agent("pop2").behave("Ethernet48", Behaviour::Dead);
+    // The commit of a set-up without anything that comes after it.
+    let vop = vop("vOp2");
+    let key = record::ConnectionRecord::key(&vop, &id("POP1-POP2-1"));
+    let now = controller.inner.now();
+    bed.linkdb
+        .store()
+        .transact(|tx| {
+            let mut record = tx.get(&key)?.unwrap();
+            record.life.on(now, &crate::connection::Event::Setup);
+            record.revision += 1;
+            tx.put(&key, &record)
+        })
+        .await
+        .unwrap();
+    assert_eq!(state(&controller), State::Pending);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(state(&controller), State::SetupInProgress, "the store's watch has told");
+    tokio::time::sleep(MINUTE * 10).await;
+    assert_eq!(state(&controller), State::Failed, "and its deadline is kept");
+    bed.assert_nothing_held().await;
+}
