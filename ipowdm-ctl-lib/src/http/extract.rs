@@ -178,3 +178,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused_as_the_senders_fault(
+            body in prop_oneof![
+                any::<Vec<u8>>(),
+                "\\{\"a\":[\\[\\]{}\":,0-9a-z.eE+-]{0,40}".prop_map(String::into_bytes),
+            ],
+            content_type in "[ -~]{0,30}",
+        ) {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+            for headers in [HeaderMap::new(), headers] {
+                let read = json::<std::collections::BTreeMap<String, u16>>(&headers, &Bytes::from(body.clone()));
+                if let Err(error) = read {
+                    prop_assert!(error.status().is_client_error(), "{error}");
+                    prop_assert!(!error.to_string().is_empty());
+                }
+            }
+        }
+    }
+}
