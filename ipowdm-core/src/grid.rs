@@ -10,6 +10,15 @@ use serde::{Deserialize, Serialize};
 /// 6.25 GHz in MHz: the raster of nominal central frequencies.
 pub const RASTER_MHZ: u32 = 6_250;
 
+/// Distance in MHz within which two frequencies name the same channel: the 33 GHz grid rounds, all others are exact.
+pub const CHANNEL_ROUNDING_MHZ: u32 = 1;
+
+/// Distance in MHz from its channel within which a laser counts as on it.
+///
+/// A module may report the frequency it measures rather than the nominal one (12h:168). 1 GHz is less than half the finest
+/// channel spacing (3.125 GHz): no other channel can be meant.
+pub const LASER_TOLERANCE_MHZ: u32 = 1_000;
+
 /// A channel grid of a tunable module, CMIS 12h:128 bits 7-4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

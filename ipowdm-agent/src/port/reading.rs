@@ -4,10 +4,9 @@ use super::PortStatus;
 use crate::journal::Intent;
 use ipowdm_cmis::codes::{DataPathState, ModuleState};
 use ipowdm_cmis::procedure::{Readback as ConfigureReadback, SweepReport};
+use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
 use ipowdm_core::msg::{Readback, TelemetryFields};
-
-/// Lasers count as on their channel within this distance: a module may report its measured frequency.
-const FREQUENCY_TOLERANCE_MHZ: u32 = 1_000;
+use ipowdm_core::units::Frequency;
 
 /// A module state in CMIS' words, such as `ModuleReady`.
 pub(super) fn module_state(state: ModuleState) -> String {
@@ -33,7 +32,8 @@ fn is_activated(lanes: &[DataPathState; 8]) -> bool {
 /// What a configuration read back.
 pub(super) fn of_configuration(read: &ConfigureReadback) -> Readback {
     Readback {
-        frequency_mhz: read.laser_frequency,
+        frequency_mhz: Some(read.frequency),
+        laser_frequency_mhz: read.laser_frequency,
         tx_power_dbm: Some(read.tx_power_target),
         measured_tx_power_dbm: read.tx_power,
         app_sel: Some(read.app_sel),
@@ -47,7 +47,8 @@ pub(super) fn of_configuration(read: &ConfigureReadback) -> Readback {
 pub(super) fn of_report(report: &SweepReport, app_sel: Option<u8>) -> Readback {
     let lanes = report.dp_states.value();
     Readback {
-        frequency_mhz: report.laser_frequency.value(),
+        frequency_mhz: report.set_frequency.value(),
+        laser_frequency_mhz: report.laser_frequency.value(),
         tx_power_dbm: report.tx_power_target.value(),
         measured_tx_power_dbm: report.tx_power.value(),
         app_sel,
@@ -147,10 +148,12 @@ pub fn issues(status: &PortStatus) -> Vec<String> {
 fn differences(status: &PortStatus, report: &SweepReport, desired: &crate::journal::Desired) -> Vec<String> {
     let port = &status.port;
     let mut found = Vec::new();
-    if let Some(frequency) = report.laser_frequency.value()
-        && frequency.distance(desired.frequency) > FREQUENCY_TOLERANCE_MHZ
-    {
-        found.push(format!("{port}: foreign change: laser at {frequency}, commanded {}", desired.frequency));
+    let commanded = desired.frequency;
+    let far = |at: Option<Frequency>, limit| at.filter(|at| at.distance(commanded) > limit);
+    if let Some(set) = far(report.set_frequency.value(), CHANNEL_ROUNDING_MHZ) {
+        found.push(format!("{port}: foreign change: laser set to {set}, commanded {commanded}"));
+    } else if let Some(at) = far(report.laser_frequency.value(), LASER_TOLERANCE_MHZ) {
+        found.push(format!("{port}: the laser reports {at}, its channel is {commanded}"));
     }
     if let (Some(power), Some(commanded)) = (report.tx_power_target.value(), desired.tx_power)
         && power != commanded

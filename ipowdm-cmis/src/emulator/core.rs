@@ -34,6 +34,8 @@ pub(super) struct Faults {
     pub(super) fault: Option<u8>,
     /// Every transient state lasts this many times its real duration; 0 counts as 1.
     pub(super) slowness: u32,
+    /// How far from its channel the laser reports itself, in MHz.
+    pub(super) laser_report_offset: i32,
 }
 
 /// One emulated module.

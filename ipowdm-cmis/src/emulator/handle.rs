@@ -128,6 +128,11 @@ impl EmulatedModule {
         self.synced().faults.slowness = times;
     }
 
+    /// Makes the laser report itself `mhz` beside its channel (12h:168), as modules do that report what they measure.
+    pub fn report_laser_off_by(&self, mhz: i32) {
+        self.synced().faults.laser_report_offset = mhz;
+    }
+
     /// Raises the fault condition with a cause (00h:41); only [`EmulatedModule::reset`] or a re-insertion clears it.
     pub fn raise_fault(&self, cause: u8) {
         let mut core = self.synced();

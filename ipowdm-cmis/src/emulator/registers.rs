@@ -345,7 +345,10 @@ impl Core {
 
     fn refresh_laser(&mut self) {
         let frequency = match self.laser.frequency() {
-            Some(frequency) if self.laser_on() => frequency.mhz(),
+            Some(frequency) if self.laser_on() => {
+                let reported = frequency.offset(i64::from(self.faults.laser_report_offset));
+                reported.unwrap_or(frequency).mhz()
+            }
             _ => 0,
         };
         let status = self.tuning_status();

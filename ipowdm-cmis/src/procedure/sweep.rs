@@ -9,6 +9,7 @@ use crate::map::{Address, Block, lower, page11, page12};
 use crate::physics::power_of_tenth_microwatts;
 use crate::time::Millis;
 use heapless::{String, Vec};
+use ipowdm_core::grid::Grid;
 use ipowdm_core::units::{Ber, Db, Frequency, Power, Temperature, Voltage};
 
 /// One observed value, or why there is none.
@@ -71,7 +72,9 @@ pub struct SweepReport {
     pub temperature: Reading<Temperature>,
     /// Supply voltage.
     pub voltage: Reading<Voltage>,
-    /// Frequency of the laser, absent while it is off.
+    /// Programmed frequency: that of grid, channel and fine tuning where it is on (12h:128, 136, 152).
+    pub set_frequency: Reading<Frequency>,
+    /// Frequency that the laser reports (12h:168), absent while it is off.
     pub laser_frequency: Reading<Frequency>,
     /// Whether the laser is tuning or unlocked.
     pub laser_unsettled: Reading<bool>,
@@ -169,8 +172,8 @@ impl Sweep {
             (Phase::LaneStates, Flags::Latch) => (Address::page(0x11, 128), 74),
             (Phase::LaneStates, Flags::Leave) => (Address::page(0x11, 128), 6),
             (Phase::LaneMonitors, _) => (Address::page(0x11, 154), 48),
-            (Phase::Laser, Flags::Latch) => (Address::page(0x12, 168), 71),
-            (Phase::Laser, Flags::Leave) => (Address::page(0x12, 168), 62),
+            (Phase::Laser, Flags::Latch) => (Address::page(0x12, 128), 111),
+            (Phase::Laser, Flags::Leave) => (Address::page(0x12, 128), 102),
             (Phase::Vdm(index), _) => {
                 let span = self.spans.get(usize::from(index)).copied().unwrap_or(VdmSpan {
                     page: 0x24,
@@ -253,6 +256,7 @@ impl Sweep {
             let byte = field.address(lane).byte;
             got(block, |b| b.slice(byte, 1).map(|bytes| bytes[0]))
         };
+        self.report.set_frequency = got(block, |b| set_frequency(b, lane));
         self.report.laser_frequency = got(block, |b| b.unsigned_at(page12::CURRENT_LASER_FREQUENCY_TX, lane))
             .map(|mhz| match u32::try_from(mhz) {
                 Ok(mhz) if mhz != 0 => Reading::Value(Frequency::from_mhz(mhz)),
@@ -333,6 +337,17 @@ impl Sweep {
         };
         report
     }
+}
+
+/// The frequency that the settings of a laser name; `None` where they name none.
+fn set_frequency(block: Block<'_>, lane: u16) -> Option<Frequency> {
+    let grid_byte = *block.slice(page12::GRID_SPACING_TX.address(lane).byte, 1)?.first()?;
+    let channel = block.signed_at(page12::CHANNEL_NUMBER_TX, lane)?;
+    let nominal = Grid::from_code(grid_byte >> 4)?.frequency(channel).ok()?;
+    if grid_byte & 1 == 0 {
+        return Some(nominal);
+    }
+    nominal.offset(i64::from(block.signed_at(page12::FINE_TUNING_OFFSET_TX, lane)?))
 }
 
 /// Decodes one quantity of a block that may have failed.

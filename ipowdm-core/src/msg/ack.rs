@@ -53,9 +53,12 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Readback {
-    /// Laser frequency reported by the module (12h:168).
+    /// Programmed frequency: that of grid and channel (12h:128, 136).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_mhz: Option<Frequency>,
+    /// Frequency that the laser reports (12h:168), nominal or measured as the module has it; absent while it is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub laser_frequency_mhz: Option<Frequency>,
     /// Programmed transmit power (12h:200).
     #[serde(with = "number::power", skip_serializing_if = "Option::is_none")]
     pub tx_power_dbm: Option<Power>,

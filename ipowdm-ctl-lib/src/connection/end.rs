@@ -1,6 +1,7 @@
 //! One end of a connection: what it is to be, and what is known of it.
 
 use super::event::{CommandNumber, Order};
+use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
 use ipowdm_core::msg::{Readback, TelemetryFields};
 use ipowdm_core::qot::End;
 use ipowdm_core::time::Timestamp;
@@ -9,13 +10,6 @@ use serde::{Deserialize, Serialize};
 
 /// The data path state of a port that carries traffic, in CMIS' words (11h:128).
 const ACTIVATED: &str = "DPActivated";
-
-/// Rounding of the 33 GHz grid; all other grids are exact.
-const FREQUENCY_TOLERANCE_MHZ: u32 = 1;
-
-/// Distance at which a laser in operation still counts as on its channel: a module may report what it measures. The finest
-/// grid has channels 3.125 GHz apart.
-const DRIFT_MHZ: u32 = 1_000;
 
 /// A pair of values, one per end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -80,13 +74,21 @@ pub enum Mismatch {
     /// The ack carries no read-back at all.
     #[error("nothing was read back")]
     Nothing,
-    /// The laser frequency.
+    /// The programmed frequency.
     #[error("frequency: wanted {wanted}, read back {got:?}")]
     Frequency {
         /// What it was to be.
         wanted: Frequency,
-        /// What the module reports.
+        /// What the module is set to.
         got: Option<Frequency>,
+    },
+    /// The laser is not on its channel.
+    #[error("laser frequency: wanted {wanted}, the laser reports {got}")]
+    Laser {
+        /// What it was to be.
+        wanted: Frequency,
+        /// What the laser reports.
+        got: Frequency,
     },
     /// The programmed power.
     #[error("transmit power: wanted {wanted}, read back {got:?}")]
@@ -105,16 +107,22 @@ pub enum Mismatch {
 }
 
 impl Wanted {
-    /// Whether registers read back after the work are as wanted: frequency to the megahertz, power to the hundredth,
-    /// data path activated, transmitter not off.
+    /// Whether registers read back after the work are as wanted: programmed frequency to the megahertz, the laser's own
+    /// report where there is one within [`LASER_TOLERANCE_MHZ`], power to the hundredth, data path activated, transmitter
+    /// not off.
     ///
     /// # Errors
     /// The first [`Mismatch`]. A value that was not read does not match.
     pub fn check(&self, readback: Option<&Readback>) -> Result<(), Mismatch> {
         let readback = readback.ok_or(Mismatch::Nothing)?;
         let got = readback.frequency_mhz;
-        if got.is_none_or(|got| got.distance(self.frequency) > FREQUENCY_TOLERANCE_MHZ) {
+        if got.is_none_or(|got| got.distance(self.frequency) > CHANNEL_ROUNDING_MHZ) {
             return Err(Mismatch::Frequency { wanted: self.frequency, got });
+        }
+        if let Some(got) = readback.laser_frequency_mhz
+            && got.distance(self.frequency) > LASER_TOLERANCE_MHZ
+        {
+            return Err(Mismatch::Laser { wanted: self.frequency, got });
         }
         if let Some(wanted) = self.tx_power
             && readback.tx_power_dbm != Some(wanted)
@@ -133,7 +141,7 @@ impl Wanted {
     /// Whether what a sample says is as wanted; `None` where it says nothing about it.
     #[must_use]
     pub fn agrees(&self, fields: &TelemetryFields) -> Option<bool> {
-        let tuned = fields.frequency_mhz.map(|got| got.distance(self.frequency) <= DRIFT_MHZ);
+        let tuned = fields.frequency_mhz.map(|got| got.distance(self.frequency) <= LASER_TOLERANCE_MHZ);
         let powered = match (self.tx_power, fields.tx_power_configured) {
             (Some(wanted), Some(got)) => Some(wanted == got),
             _ => None,
@@ -290,6 +298,21 @@ mod tests {
     fn a_read_back_as_wanted_matches() {
         assert_eq!(wanted().check(Some(&readback())), Ok(()));
         assert_eq!(wanted().check(Some(&Readback { tx_enabled: None, ..readback() })), Ok(()));
+    }
+
+    #[test]
+    fn a_laser_may_report_what_it_measures_within_the_tolerance() {
+        let reports = |mhz| {
+            let laser_frequency_mhz = Some(Frequency::from_mhz(mhz));
+            wanted().check(Some(&Readback { laser_frequency_mhz, ..readback() }))
+        };
+        for mhz in [193_099_000, 193_100_000, 193_100_300, 193_101_000] {
+            assert_eq!(reports(mhz), Ok(()));
+        }
+        for mhz in [193_098_999, 193_101_001, 193_102_000] {
+            let got = Frequency::from_mhz(mhz);
+            assert_eq!(reports(mhz), Err(Mismatch::Laser { wanted: Frequency::ANCHOR, got }));
+        }
     }
 
     #[test]

@@ -295,6 +295,7 @@ impl Site {
         let seen = if fake.behaviour == Behaviour::WrongPower { power(-777) } else { fake.tx_power };
         let readback = Readback {
             frequency_mhz: fake.frequency,
+            laser_frequency_mhz: fake.frequency,
             tx_power_dbm: Some(seen),
             data_path_state: Some("DPActivated".to_owned()),
             tx_enabled: Some(true),

@@ -27,6 +27,20 @@ async fn s0_05_the_guides_hand_typed_setup_is_obeyed_and_read_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_back_tells_the_channel_that_is_set_apart_from_what_the_laser_reports() {
+    let bench = Bench::started().await;
+    bench.ports[0].module.report_laser_off_by(300);
+    let ack = bench.command(GUIDE).await;
+    assert_eq!(outcome(&ack), (Outcome::Applied, None));
+    let read = ack.details.readback.unwrap();
+    assert_eq!(read.frequency_mhz, Some(Frequency::from_mhz(193_100_000)));
+    assert_eq!(read.laser_frequency_mhz, Some(Frequency::from_mhz(193_100_300)));
+    let read = bench.command(GUIDE_RECONFIG).await.details.readback.unwrap();
+    assert_eq!(read.frequency_mhz, Some(Frequency::from_mhz(193_100_000)));
+    assert_eq!(read.laser_frequency_mhz, Some(Frequency::from_mhz(193_100_300)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn s0_07_a_repeated_command_is_answered_with_the_same_ack_and_writes_nothing() {
     let bench = Bench::started().await;
     let line = fenced(GUIDE, "c-1", 1);

@@ -8,11 +8,8 @@ use crate::procedure::snapshot::Snapshot;
 use crate::procedure::{ProcError, Setting};
 use heapless::Vec;
 use ipowdm_core::capability::ModuleCapability;
-use ipowdm_core::grid::{Grid, GridError};
+use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, Grid, GridError, LASER_TOLERANCE_MHZ};
 use ipowdm_core::units::{Frequency, Power};
-
-/// A laser counts as locked within this distance of its channel: a module may report its measured frequency.
-pub(super) const LOCK_TOLERANCE_MHZ: u32 = 1_000;
 
 /// Grid and channel of a target that the module can do.
 pub(super) fn check(info: &ModuleInfo, target: Target) -> Result<(Grid, i16), ProcError> {
@@ -155,15 +152,12 @@ fn frequency_is(snapshot: &Snapshot, laser: u8, frequency: Frequency) -> bool {
     let fine_tuned =
         snapshot.grid_byte[usize::from(laser)] & 1 != 0 && snapshot.fine_offset[usize::from(laser)] != 0;
     !fine_tuned
-        && snapshot
-            .set_frequency(laser)
-            // The 33 GHz grid rounds to a megahertz.
-            .is_some_and(|set| set.distance(frequency) <= 1)
+        && snapshot.set_frequency(laser).is_some_and(|set| set.distance(frequency) <= CHANNEL_ROUNDING_MHZ)
 }
 
 fn locked(snapshot: &Snapshot, laser: u8, frequency: Frequency) -> bool {
     snapshot.tuning_status[usize::from(laser)] & 0x03 == 0
-        && snapshot.frequency(laser).is_some_and(|at| at.distance(frequency) <= LOCK_TOLERANCE_MHZ)
+        && snapshot.frequency(laser).is_some_and(|at| at.distance(frequency) <= LASER_TOLERANCE_MHZ)
 }
 
 fn each_lane(snapshot: &Snapshot, lanes: &Lanes, holds: impl Fn(DataPathState) -> bool) -> bool {

@@ -1,6 +1,6 @@
 //! The phases of [`Configure`], one by one.
 
-use super::checks::{self, LOCK_TOLERANCE_MHZ};
+use super::checks;
 use super::{Change, Configure, Phase, Readback};
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
 use crate::map::{Address, Block, lower, page10, page12};
@@ -11,6 +11,7 @@ use crate::procedure::wait::Watch;
 use crate::procedure::{Awaited, Op, ProcError, Reply, data, read, write, written};
 use crate::time::Millis;
 use core::time::Duration;
+use ipowdm_core::grid::LASER_TOLERANCE_MHZ;
 use ipowdm_core::units::Frequency;
 
 type Step = Result<Op<Result<Readback, ProcError>>, ProcError>;
@@ -357,7 +358,7 @@ impl Configure {
         let status_byte = page12::TUNING_IN_PROGRESS_TX.address(laser).byte;
         let status = block.slice(status_byte, 1).map_or(0xFF, |bytes| bytes[0]) & 0x03;
         let wanted = self.target.frequency;
-        if status == 0 && seen.distance(wanted) <= LOCK_TOLERANCE_MHZ {
+        if status == 0 && seen.distance(wanted) <= LASER_TOLERANCE_MHZ {
             return self.enter(now, Phase::Verify);
         }
         match self.watch.observe(now, status, Duration::ZERO) {
