@@ -25,7 +25,18 @@ const ARROWS: &[(&str, &[&str])] = &[
         "ipowdm-examples",
         &["ipowdm-core", "ipowdm-cmis", "ipowdm-agent", "ipowdm-ctl-lib", "ipowdm-devbroker"],
     ),
-    ("benches", &["ipowdm-core", "ipowdm-cmis", "ipowdm-agent", "ipowdm-ctl-lib", "ipowdm-devbroker"]),
+    // The benchmarks of the whole system run the lab.
+    (
+        "benches",
+        &[
+            "ipowdm-core",
+            "ipowdm-cmis",
+            "ipowdm-agent",
+            "ipowdm-ctl-lib",
+            "ipowdm-devbroker",
+            "ipowdm-examples",
+        ],
+    ),
 ];
 
 /// The packages that are published.
