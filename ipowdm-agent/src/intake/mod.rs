@@ -309,7 +309,7 @@ impl Intake {
         }
         match &concern.port {
             None => nothing_served(&command.action),
-            Some(port) => self.port_refusal(command, port, &assignment.ports),
+            Some(port) => self.port_refusal(command, port, &assignment.ports, context.known),
         }
     }
 
@@ -318,6 +318,7 @@ impl Intake {
         command: &Command,
         port: &PortId,
         grants: &[PortGrant],
+        known: &State,
     ) -> Option<(Outcome, Option<Code>, String)> {
         let rejected = |code, words: String| Some((Outcome::Rejected, Some(code), words));
         if !self.ports.contains(port) {
@@ -326,8 +327,8 @@ impl Intake {
         let Some(grant) = grants.iter().find(|grant| grant.port_id == *port) else {
             return rejected(Code::Forbidden, format!("{port} is not assigned to this virtual operator"));
         };
-        let endpoint = command.action.endpoints().first()?;
-        let error = grant::check(endpoint, grant).err()?;
+        let endpoint = completed(&command.action, command.action.endpoints().first()?, port, known);
+        let error = grant::check(&endpoint, grant).err()?;
         rejected(error.code(), error.to_string())
     }
 }
@@ -358,6 +359,18 @@ fn place_id(incarnation: &Incarnation, partition: u32, offset: i64) -> Option<Co
 
 fn bare(port: PortRef) -> Endpoint {
     Endpoint { port, frequency: None, tx_power: None, media_code: None }
+}
+
+/// What an endpoint comes to: a change of the frequency or the mode alone is judged with the one that stays.
+fn completed(action: &Action, endpoint: &Endpoint, port: &PortId, known: &State) -> Endpoint {
+    let mut endpoint = endpoint.clone();
+    let retunes = endpoint.frequency.is_some() || endpoint.media_code.is_some();
+    let state = known.ports().get(port).filter(|_| matches!(action, Action::Reconfigure { .. }) && retunes);
+    if let Some(desired) = state.and_then(|state| state.intent.desired()) {
+        endpoint.frequency.get_or_insert(desired.frequency);
+        endpoint.media_code = endpoint.media_code.or(desired.media_code);
+    }
+    endpoint
 }
 
 /// The action with one endpoint only.

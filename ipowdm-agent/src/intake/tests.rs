@@ -1,6 +1,6 @@
 use super::*;
 use crate::assignment::Assignments;
-use crate::journal::{Accepted, Answer, Entry, Journal, PortState};
+use crate::journal::{Accepted, Answer, Desired, Entry, Intent, Journal, PortState};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::ids::VopId;
@@ -248,6 +248,30 @@ fn what_is_outside_the_grant_is_refused_never_bent() {
     assert_eq!(refused(&far), (Outcome::Rejected, Code::FrequencyNotGranted));
     let loud = only(bench.feed(GUIDE.replace("-2.0", "-0.5").as_bytes()));
     assert_eq!(refused(&loud), (Outcome::Rejected, Code::PowerOutOfRange));
+}
+
+#[test]
+fn a_change_of_the_mode_alone_is_judged_at_the_frequency_that_stays() {
+    let mut bench = Bench::new(true);
+    // 50 GHz around 193.170 THz end within the grant, 75 GHz do not.
+    let desired = Desired {
+        vop: vop(),
+        connection: "POP1-POP2-1".parse().unwrap(),
+        frequency: Frequency::from_mhz(193_170_000),
+        tx_power: None,
+        media_code: Some(0x49),
+    };
+    let lit = PortState { intent: Intent::Lit(Box::new(desired)), ..PortState::default() };
+    bench.journal.append(vec![Entry::Port(port("Ethernet48"), lit)]).unwrap();
+    let reconfigure = |change: &str| {
+        format!(
+            r#"{{"action":"reconfigConnection","parameters":{{"connection_id":"POP1-POP2-1","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48",{change}}}]}}}}"#
+        )
+    };
+    let wider = only(bench.feed(reconfigure(r#""media_code":70"#).as_bytes()));
+    assert_eq!(refused(&wider), (Outcome::Rejected, Code::FrequencyNotGranted));
+    accepted(&only(bench.feed(reconfigure(r#""frequency":193.1625"#).as_bytes())));
+    accepted(&only(bench.feed(reconfigure(r#""tx_power_level":-3.0"#).as_bytes())));
 }
 
 #[test]

@@ -318,7 +318,7 @@ impl PortMachine {
             Finished::Identify(Err(error)) => {
                 self.lose_module(&error);
                 let mut refusal = None;
-                if !running.job.work.suits_absence() {
+                if !running.job.work.is_meant_regardless() {
                     refusal = Some(Refusal::from(error));
                 } else if error.code() != Code::ModuleAbsent {
                     running.failure = Some(error);

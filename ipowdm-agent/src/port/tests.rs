@@ -1,3 +1,5 @@
+mod random;
+
 use super::*;
 use crate::journal::Desired;
 use ipowdm_cmis::access::Paged;

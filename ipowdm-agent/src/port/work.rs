@@ -169,9 +169,19 @@ impl Work {
         !matches!(self, Self::StartTelemetry { .. } | Self::StopTelemetry { .. })
     }
 
-    /// Whether an absent module is as good as a dark one.
-    pub(super) const fn suits_absence(&self) -> bool {
+    /// Whether what it asks for is meant from then on even where the module fails to do it at once: it is tried again. An
+    /// absent module is as good as a dark one to it.
+    pub(super) const fn is_meant_regardless(&self) -> bool {
         matches!(self, Self::Teardown { .. } | Self::Release { .. } | Self::Interface(_))
+    }
+
+    /// Whether the module is wholly as it is meant to be once this has succeeded.
+    pub(super) const fn is_whole(&self) -> bool {
+        match self {
+            Self::Setup { .. } | Self::Teardown { .. } | Self::Restore => true,
+            Self::Reconfigure { frequency, media_code, .. } => frequency.is_some() || media_code.is_some(),
+            _ => false,
+        }
     }
 
     /// Whether the port lights up for a connection that it did not serve.

@@ -2,8 +2,8 @@
 
 use super::task::Errand;
 use crate::journal::{Answer, Entry, Journal, State};
-use ipowdm_core::bus::Outgoing;
 use ipowdm_core::bus::publisher::Publisher;
+use ipowdm_core::bus::{BusError, Outgoing, Position};
 use ipowdm_core::ids::{RegionId, VopId};
 use ipowdm_core::topics::{self, Role};
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub(super) struct Ledger {
     ready: Vec<Answer>,
     /// Answers for which the outgoing queue had no room.
     unqueued: BTreeMap<u64, Answer>,
+    /// Answers whose topic was not there, to be tried again when there is time.
+    later: Vec<Answer>,
     /// Positions of records without effect, to be written when there is time.
     progress: BTreeMap<(String, u32), Entry>,
     next_number: u64,
@@ -41,6 +43,7 @@ impl Ledger {
             unwritten: Vec::new(),
             ready: Vec::new(),
             unqueued: BTreeMap::new(),
+            later: Vec::new(),
             progress: BTreeMap::new(),
             next_number,
             trouble: None,
@@ -102,6 +105,7 @@ impl Ledger {
     pub(super) fn catch_up(&mut self) {
         let noted = core::mem::take(&mut self.progress).into_values().collect();
         self.write(noted);
+        self.ready.append(&mut self.later);
     }
 
     /// An answer that goes out after the next sync.
@@ -155,10 +159,19 @@ impl Ledger {
         self.sync().await;
     }
 
-    /// The bus has confirmed an ack, or refuses it for ever.
-    pub(super) fn sent(&mut self, number: u64, confirmed: bool) {
-        if !confirmed {
-            self.refused += 1;
+    /// What the bus said of an ack. Where the topic is not there, as for a moment when brokers change, the ack is kept as
+    /// long as its virtual operator is served; any other refusal is for ever.
+    pub(super) fn settled(&mut self, number: u64, result: Result<Position, BusError>, is_served: bool) {
+        match result {
+            Ok(_) => {}
+            Err(BusError::UnknownTopic { .. }) if is_served => {
+                self.later.extend(self.journal.state().answer(number).cloned());
+                return;
+            }
+            Err(error) => {
+                tracing::error!(number, %error, "the bus refuses an ack for ever");
+                self.refused += 1;
+            }
         }
         // Lost in a crash, it is sent again: the same ack under the same id. No need to wait for the disk.
         self.write(vec![Entry::Sent(number)]);

@@ -242,6 +242,8 @@ pub struct AgentStatus {
     pub publisher: Counts,
     /// Acks that the bus has not confirmed.
     pub unsent_acks: usize,
+    /// Acks that the bus refused for ever.
+    pub refused_acks: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,
 }

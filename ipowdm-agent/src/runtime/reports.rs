@@ -1,11 +1,11 @@
 //! The messages an agent sends, made of what it knows.
 
-use crate::intake::Identity;
+use crate::intake::{Identity, check_grant};
 use crate::port::{ModuleFacts, PortStatus, Sample, issues};
 use ipowdm_core::ids::{CommandId, ConnectionId, PortId, VopId};
 use ipowdm_core::msg::{
-    AckDetails, AgentHealth, Capabilities, CommandAck, HealthStatus, InterfaceCapability, InterfaceHealth,
-    Outcome, TelemetrySample, VERSION, VopAssignment,
+    AckDetails, AgentHealth, Capabilities, CommandAck, Endpoint, HealthStatus, InterfaceCapability,
+    InterfaceHealth, Outcome, TelemetrySample, VERSION, VopAssignment,
 };
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Frequency, Power};
@@ -98,7 +98,10 @@ pub(super) fn health(
     let mut issues = vitals.issues;
     for (port, status) in own() {
         match status {
-            Some(status) => issues.extend(self::issues(status)),
+            Some(status) => {
+                issues.extend(self::issues(status));
+                issues.extend(beyond_grant(me, assignment, status));
+            }
             None => issues.push(format!("{port}: not managed by this agent, or not read yet")),
         }
     }
@@ -124,6 +127,20 @@ pub(super) fn health(
         interfaces: own().map(|(port, status)| interface_health(port, status, &assignment.vop)).collect(),
         issues,
     }
+}
+
+/// A connection that was lit within a grant that has been narrowed since. It is told, not put out.
+fn beyond_grant(me: &Identity, assignment: &VopAssignment, status: &PortStatus) -> Option<String> {
+    let desired = status.intent.desired().filter(|desired| desired.vop == assignment.vop)?;
+    let grant = assignment.ports.iter().find(|grant| grant.port_id == status.port)?;
+    let endpoint = Endpoint {
+        port: me.port(status.port.clone()),
+        frequency: Some(desired.frequency),
+        tx_power: desired.tx_power,
+        media_code: desired.media_code,
+    };
+    let error = check_grant(&endpoint, grant).err()?;
+    Some(format!("{}: {} is lit outside its grant: {error}", status.port, desired.connection))
 }
 
 fn interface_health(port: &PortId, status: Option<&PortStatus>, vop: &VopId) -> InterfaceHealth {

@@ -206,11 +206,17 @@ impl AgentTask {
 
     fn on_errand(&mut self, errand: Errand) {
         match errand {
-            Errand::Ack(number, Some(result)) => self.ledger.sent(number, result.is_ok()),
+            Errand::Ack(number, Some(result)) => self.on_confirmation(number, result),
             Errand::Ack(_, None) => {}
             Errand::Heartbeat(vop, confirmed, anchor) => self.on_heartbeat(&vop, confirmed, anchor),
             Errand::Located(vop, positions) => self.on_located(&vop, &positions),
         }
+    }
+
+    fn on_confirmation(&mut self, number: u64, result: Result<Position, BusError>) {
+        let answer = self.ledger.state().answer(number);
+        let is_served = answer.is_some_and(|answer| self.memberships.contains_key(&answer.vop));
+        self.ledger.settled(number, result, is_served);
     }
 
     fn on_time(&mut self) {
@@ -243,6 +249,7 @@ impl AgentTask {
             dead_letters_total: dead.total(),
             publisher: self.publisher.counts(),
             unsent_acks: self.ledger.state().unsent().count(),
+            refused_acks: self.ledger.refused,
             journal_bytes: self.ledger.bytes(),
         }
     }
@@ -260,7 +267,7 @@ impl AgentTask {
         }
         while let Ok(Some(Ok(errand))) = tokio::time::timeout(LAST_WORDS, self.errands.join_next()).await {
             if let Errand::Ack(number, Some(result)) = errand {
-                self.ledger.sent(number, result.is_ok());
+                self.on_confirmation(number, result);
             }
         }
     }

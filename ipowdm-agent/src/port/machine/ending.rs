@@ -41,7 +41,7 @@ impl PortMachine {
                 }
                 match error {
                     ProcError::TimedOut { .. } => Outcome::TimedOut,
-                    _ if writes == 0 => Outcome::Rejected,
+                    _ if writes == 0 && !work.is_meant_regardless() => Outcome::Rejected,
                     _ => Outcome::Failed,
                 }
             }
@@ -59,7 +59,7 @@ impl PortMachine {
 
     /// When the module has to be looked at again although nobody asks.
     pub(super) fn plan_again(&mut self, work: &Work, error: Option<&str>, writes: u64, now: Millis) {
-        let owed = matches!(work, Work::Restore | Work::Release { .. } | Work::Teardown { .. }) || writes > 0;
+        let owed = *work == Work::Restore || work.is_meant_regardless() || writes > 0;
         if self.info.is_none() {
             self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
         } else if let (Some(error), true) = (error, owed) {
@@ -67,7 +67,7 @@ impl PortMachine {
             let pause = (last * 2).clamp(RESTORE_MS.0, RESTORE_MS.1);
             self.again = Some((now.plus(pause), pause));
             self.trouble = Some(format!("not as it is meant to be: {error}"));
-        } else if error.is_none() && owed {
+        } else if error.is_none() && work.is_whole() {
             self.again = None;
             self.trouble = None;
         }

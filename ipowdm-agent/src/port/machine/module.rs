@@ -75,7 +75,6 @@ impl PortMachine {
             Progress::Done(result) => result,
         };
         let (_, due) = self.sweep.take()?;
-        let was_ready = self.is_ready();
         self.take_report(result, now);
         if let Some(report) = self.report {
             for Due { connection, vop, at } in due {
@@ -94,7 +93,7 @@ impl PortMachine {
             self.sampling.miss(due.len());
             self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
         }
-        self.suspect(was_ready);
+        self.suspect();
         out.push(self.status());
         None
     }
@@ -103,12 +102,17 @@ impl PortMachine {
         self.report.as_ref().is_some_and(|r| r.module_state.value() == Some(ModuleState::Ready))
     }
 
-    /// A module that left its ready state by itself may be another one: look once.
-    pub(super) fn suspect(&mut self, was_ready: bool) {
-        let ready = self.is_ready();
-        if ready {
+    /// A module that is to be lit and is not even ready was reset or is another one: look, and restore, once until it
+    /// is ready again.
+    pub(super) fn suspect(&mut self) {
+        if self.is_ready() {
             self.suspected = false;
-        } else if was_ready && self.info.is_some() && self.running.is_none() && !self.suspected {
+        } else if self.state.intent.desired().is_some()
+            && !self.state.admin_down
+            && self.info.is_some()
+            && self.running.is_none()
+            && !self.suspected
+        {
             self.suspected = true;
             self.queue.push_back(Job::own(Work::Refresh));
         }

@@ -81,6 +81,20 @@ async fn after_a_restart_without_the_bus_what_was_lit_is_sampled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ack_whose_topic_is_not_there_for_a_while_is_kept() {
+    let bench = Bench::started().await;
+    bench.bus.delete_topic("monitoring_vOp2").await.unwrap();
+    bench.send(&fenced(GUIDE, "c-1", 1)).await;
+    bench.sleep(60_000).await;
+    assert_eq!(bench.status().await.unsent_acks, 1);
+    bench.create("monitoring_vOp2").await;
+    assert_eq!(bench.ack(1).await.outcome, Outcome::Applied);
+    bench.sleep(2_000).await;
+    let status = bench.status().await;
+    assert_eq!((status.unsent_acks, status.refused_acks), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_disk_refuses_new_work_goes_on_reporting_and_recovers() {
     let bench = Bench::started().await;
     bench.command(GUIDE).await;

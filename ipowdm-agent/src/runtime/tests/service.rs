@@ -98,6 +98,20 @@ async fn a_port_that_changes_hands_goes_dark_first_and_each_hears_only_of_its_ow
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grant_that_is_narrowed_puts_nothing_out_but_is_told() {
+    let mut bench = Bench::started().await;
+    bench.command(GUIDE).await;
+    let mut grants = bench.grants();
+    grants[0].spectrum.clear();
+    bench.assign(&[("vOp2", grants)]).await;
+    bench.sleep(5_000).await;
+    assert!(bench.is_lit(0));
+    let health = bench.healths().await.pop().unwrap();
+    assert!(health.issues.iter().any(|issue| issue.contains("outside its grant")), "{:?}", health.issues);
+    assert_eq!(bench.command(GUIDE).await.outcome, Outcome::Rejected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_setup_under_way_when_its_port_is_taken_away_ends_dark() {
     let mut bench = Bench::started().await;
     bench.send(GUIDE).await;
