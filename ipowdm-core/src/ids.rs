@@ -40,6 +40,14 @@ pub enum IdError {
         /// The legal characters beside letters and digits.
         extra: &'static str,
     },
+    /// The text is `.` or `..`, which URLs and file names have another meaning for.
+    #[error("{kind} is {text:?}, which cannot be part of a path")]
+    DotSegment {
+        /// Which kind of id was being read.
+        kind: &'static str,
+        /// The text.
+        text: &'static str,
+    },
 }
 
 macro_rules! id {
@@ -55,7 +63,7 @@ macro_rules! id {
             /// Checks and takes over a text.
             ///
             /// # Errors
-            /// [`IdError`] where the text is empty, too long or has a character outside the kind's set.
+            /// [`IdError`] where the text is empty, too long, `.` or `..`, or has a character outside the kind's set.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 if text.is_empty() {
                     return Err(IdError::Empty { kind: $kind });
@@ -64,6 +72,9 @@ macro_rules! id {
                     if !character.is_ascii_alphanumeric() && !$extra.contains(character) {
                         return Err(IdError::BadCharacter { kind: $kind, character, at, extra: $extra });
                     }
+                }
+                if let Some(text) = [".", ".."].into_iter().find(|dots| *dots == text) {
+                    return Err(IdError::DotSegment { kind: $kind, text });
                 }
                 String::try_from(text)
                     .map(Self)
@@ -240,6 +251,15 @@ mod tests {
         assert!(matches!(VopId::new(""), Err(IdError::Empty { .. })));
         let long = "a".repeat(64);
         assert!(matches!(VopId::new(&long), Err(IdError::TooLong { len: 64, max: 63, .. })));
+    }
+
+    #[test]
+    fn dots_that_lead_elsewhere_in_a_path_are_no_name() {
+        for dots in [".", ".."] {
+            assert!(matches!(ConnectionId::new(dots), Err(IdError::DotSegment { .. })), "{dots}");
+            assert!(PopId::new(dots).is_err() && PortId::new(dots).is_err() && LinkId::new(dots).is_err());
+        }
+        assert!(ConnectionId::new("...").is_ok() && ConnectionId::new("a..b").is_ok());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod command;
 mod health;
 mod number;
 mod telemetry;
+mod unique;
 
 pub use ack::{AckDetails, AckStatus, CommandAck, Outcome, Readback};
 pub use assignment::{Assignment, PortGrant, VopAssignment};

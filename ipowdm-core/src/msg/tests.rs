@@ -223,6 +223,16 @@ fn bad_commands_are_refused_with_the_place() {
         ),
         (r#"{"action":"discover","epoch":-1}"#, Code::InvalidField, "epoch"),
         (r#"{"action":"discover","epoch":1e400}"#, Code::Malformed, ""),
+        (
+            r#"{"action":"discover","action":"teardownConnection"}"#,
+            Code::Malformed,
+            "duplicate field `action`",
+        ),
+        (
+            r#"{"action":"discover","parameters":{"x":[{"y":1,"y":1}]}}"#,
+            Code::Malformed,
+            "duplicate field `y`",
+        ),
         (r#"{"action":"discover","target_agent":"a b"}"#, Code::InvalidField, "target_agent"),
     ];
     for (json, code, place) in cases {

@@ -2,6 +2,7 @@
 
 use super::{Action, AdminState, Command, Endpoint, Target};
 use crate::ids::{CommandId, ConnectionId, IdError, PortRef};
+use crate::msg::unique::Unique;
 use crate::msg::{DecodeError, clipped, read};
 use crate::units::{Frequency, Power};
 use alloc::format;
@@ -19,12 +20,13 @@ impl Command {
     ///
     /// Accepted beside the guide's form: `type` in the place of `action`; `interfaceControl` with `action` up, down or
     /// admin_down; one endpoint spread over `parameters`; `connection_id`, `frequency` and `endpoint_config` at the
-    /// top level; frequencies in THz, GHz or MHz.
+    /// top level; frequencies in THz, GHz or MHz. A member that is there twice is refused: two readers would disagree on
+    /// what was commanded.
     ///
     /// # Errors
     /// [`DecodeError`]; nothing of a refused record is to be carried out.
     pub fn from_json(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value: Value = read(bytes)?;
+        let Unique(value) = read(bytes)?;
         let Value::Object(top) = value else {
             return Err(DecodeError::Malformed("the record is JSON but not an object".to_string()));
         };
