@@ -344,6 +344,16 @@ fn a_refused_change_leaves_the_end_as_it_was() {
 }
 
 #[test]
+fn an_end_that_does_not_know_the_connection_is_not_verified_any_more() {
+    let mut bench = Bench::in_state(State::Active);
+    bench.on(&change());
+    let gone = Answer { code: Some(Code::UnknownConnection), ..bench.answer(S, Outcome::Rejected) };
+    bench.on(&Event::Answer(gone));
+    assert_eq!((bench.life.state(), bench.life.verified_at()), (State::Degraded, None));
+    assert_eq!(bench.finished(), [(OperationKind::Reconfigure, Some(Code::UnknownConnection))]);
+}
+
+#[test]
 fn a_change_without_answer_is_not_verified_until_the_end_is_seen() {
     let mut bench = Bench::in_state(State::Active);
     bench.on(&change());

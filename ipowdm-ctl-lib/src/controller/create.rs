@@ -10,10 +10,10 @@ use crate::connection::{Ends, Lifecycle, Now, State, Verdict, Wanted};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDbError, PortChoice, Tuning};
 use crate::slice::{Vop, VopPhase};
 use crate::store::{Tx, Version};
-use crate::topology::Port;
+use crate::topology::{Port, Router};
 use ipowdm_core::capability::{ModuleCapability, PowerRange};
 use ipowdm_core::grid::Grid;
-use ipowdm_core::ids::{ConnectionId, PortRef};
+use ipowdm_core::ids::{ConnectionId, PortRef, RouterRef};
 use ipowdm_core::modes::{CATALOGUE, Mode, Modulation};
 use ipowdm_core::qot::End;
 use ipowdm_core::units::Power;
@@ -260,7 +260,16 @@ impl Inner {
             let router = end.router.as_ref().map_or("*", AsRef::as_ref);
             format!("{}/{router}/{}", end.pop, end.port.as_ref().map_or("*", AsRef::as_ref))
         };
-        let error = if end.port.is_none() || own {
+        let stranger = match &end.router {
+            Some(router_id) if named.is_empty() => {
+                let at = RouterRef { pop_id: end.pop.clone(), router_id: router_id.clone() };
+                tx.get(&Router::key(&at))?.is_none().then_some(at)
+            }
+            _ => None,
+        };
+        let error = if let Some(router) = stranger {
+            LinkDbError::UnknownRouter { router: router.to_string() }
+        } else if own || (end.port.is_none() && (end.router.is_none() || named.is_empty())) {
             LinkDbError::NoFreePort { pop: end.pop.to_string(), vop: vop.to_string() }
         } else if named.is_empty() {
             LinkDbError::UnknownPort { port: asked() }

@@ -7,7 +7,7 @@ use super::inner::Inner;
 use super::live::end_at;
 use super::record::{Command, ConnectionRecord, KEPT_OPERATIONS, OperationRecord, PortOperation, Position};
 use super::views::operation_id;
-use crate::connection::{Action, Answer, Ends, Event, Now, Order, Verdict};
+use crate::connection::{Action, Answer, Event, Now, Order, Verdict};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::qot_loop::LoopState;
 use crate::spectrum::Incarnation;
@@ -58,13 +58,14 @@ impl Input {
         match self {
             Self::Event(event) => Some(event.clone()),
             Self::Ack(ack, command) => {
-                let number = command.number;
-                let sent = |end: &End| record.life.ends().get(*end).last_command() == Some(number);
-                let end = Ends::<()>::BOTH.into_iter().find(sent);
-                let end = end.or_else(|| end_at(record, &ack.agent_id, ack.interface.as_ref()))?;
+                let end = end_at(record, &ack.agent_id, ack.interface.as_ref())?;
+                let port = record.ports.get(end);
+                if (&port.pop_id, &port.router_id) != (&ack.pop_id, &ack.router_id) {
+                    return None;
+                }
                 Some(Event::Answer(Answer {
                     end,
-                    number,
+                    number: command.number,
                     outcome: ack.outcome,
                     code: ack.details.code,
                     error: ack.details.error.clone(),

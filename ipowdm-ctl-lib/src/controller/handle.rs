@@ -80,7 +80,7 @@ impl ControllerHandle {
     /// # Errors
     /// [`ControllerError`] with the codes `same_pop`, `unknown_pop`, `unknown_port`, `forbidden` (a port of somebody else),
     /// `port_occupied`, `no_free_port`, `module_absent` (no module known there), `unsupported` (no such mode),
-    /// `power_out_of_range`, `no_path`, `no_spectrum`, `no_common_channel`, `frequency_not_granted`, `frequency_off_grid`,
+    /// `power_out_of_range`, `no_path`, `no_spectrum`, `no_common_channel`, `frequency_not_granted`, `frequency_off_grid`, `frequency_out_of_range`,
     /// `already_exists`, `invalid_field`. Nothing is taken then.
     pub async fn create_connection(
         &self,

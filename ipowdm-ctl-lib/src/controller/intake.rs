@@ -21,7 +21,7 @@ use ipowdm_core::bus::publisher::Class;
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, BusError, Record};
 use ipowdm_core::error::Code;
-use ipowdm_core::ids::{ConnectionId, PortRef, RouterRef};
+use ipowdm_core::ids::{ConnectionId, PopId, PortRef, RouterId, RouterRef, VopId};
 use ipowdm_core::msg::{AckStatus, Action, AgentMessage, CommandAck, DecodeError, Outcome, TelemetrySample};
 use ipowdm_core::qot::Request;
 use ipowdm_core::topics::Role;
@@ -47,6 +47,8 @@ struct Intake {
     inner: Arc<Inner>,
     monitoring: Arc<str>,
     health: Arc<str>,
+    /// Where the virtual operator has ports; what says that it comes from elsewhere is passed over.
+    routers: BTreeSet<RouterRef>,
     /// Offsets from which records are newer than this controller, by partition of the monitoring topic.
     horizon: BTreeMap<u32, i64>,
     /// Topics that cannot be read now. Each partition tells of an outage; people are told once.
@@ -68,8 +70,9 @@ pub(super) async fn run(inner: Arc<Inner>, positions: BTreeMap<u32, i64>) {
         heard_from.get(&partition).map_or(Start::Latest, |at| Start::At(*at))
     });
     ask_everybody(&inner);
+    let routers = inner.vop.request.ports.iter().map(PortRef::router).collect();
     let unread = BTreeSet::new();
-    let mut intake = Intake { monitoring, health, horizon, unread, inner: Arc::clone(&inner) };
+    let mut intake = Intake { monitoring, health, routers, horizon, unread, inner: Arc::clone(&inner) };
     loop {
         tokio::select! {
             delivery = reader.next() => intake.take(delivery).await,
@@ -205,20 +208,17 @@ impl Intake {
         let mut beside =
             Beside { positions: vec![(key, Position(next))], reported_epoch: None, ports: Vec::new() };
         for ack in acks {
-            if ack.virtual_operator != *inner.vop.id() {
+            let from = RouterRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone() };
+            if ack.virtual_operator != *inner.vop.id() || !self.routers.contains(&from) {
                 inner.metrics.ack_ignored();
                 continue;
             }
             inner.metrics.ack(ack.outcome);
-            self.heard(
-                &ack.agent_id,
-                RouterRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone() },
-            )
-            .await;
+            self.heard(&ack.agent_id, from).await;
             if ack.outcome == Outcome::StaleEpoch {
                 beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
             }
-            if let Some((id, input)) = connection_of(&ack) {
+            if let Some((id, input)) = connection_of(&ack).or_else(|| self.changed_by_others(&ack)) {
                 match jobs.iter_mut().find(|job| job.id == id) {
                     Some(job) => job.inputs.push(input),
                     None => jobs.push(Job {
@@ -245,6 +245,20 @@ impl Intake {
         }
     }
 
+    /// The end that a command which is not this controller's (typed by hand, say) has changed in its module.
+    fn changed_by_others(&self, ack: &CommandAck) -> Option<(ConnectionId, Input)> {
+        if ack.outcome != Outcome::Applied || ack.action == INTERFACE_CONTROL {
+            return None;
+        }
+        let live = self.inner.live();
+        let port_id = ack.interface.clone()?;
+        let port = PortRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone(), port_id };
+        let mut ends = live.ends_of_port(&port).into_iter();
+        let (id, end) = ends
+            .find(|(id, end)| live.get(id).is_some_and(|record| *record.agents.get(*end) == ack.agent_id))?;
+        Some((id, Input::Event(Event::ForeignChange(end))))
+    }
+
     fn port_end(&self, ack: &CommandAck) -> Option<PortEnd> {
         let port_id = ack.interface.clone()?;
         let port = PortRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone(), port_id };
@@ -264,11 +278,13 @@ impl Intake {
     async fn sample(&self, sample: &TelemetrySample, offset: i64, fresh: bool) {
         let inner = &self.inner;
         let arrived = Instant::now();
-        let foreign = sample.virtual_operator.as_ref().is_some_and(|vop| vop != inner.vop.id());
+        let from = sample.pop_id.clone().zip(sample.router_id.clone());
+        let from = from.map(|(pop_id, router_id)| RouterRef { pop_id, router_id });
+        let foreign = sample.virtual_operator.as_ref().is_some_and(|vop| vop != inner.vop.id())
+            || from.as_ref().is_some_and(|router| !self.routers.contains(router));
         let found = if foreign { None } else { self.judge(sample, offset, fresh) };
         inner.metrics.sample(found.is_some());
-        if let (Some(pop_id), Some(router_id)) = (&sample.pop_id, &sample.router_id) {
-            let router = RouterRef { pop_id: pop_id.clone(), router_id: router_id.clone() };
+        if let Some(router) = from.filter(|_| !foreign) {
             self.heard(&sample.agent_id, router).await;
         }
         let Some(Some(found)) = found else { return };
@@ -351,12 +367,18 @@ impl Intake {
     async fn report(&self, message: &AgentMessage) {
         let inner = &self.inner;
         let now = inner.now();
+        let ours = |vop: &VopId, pop_id: &PopId, router_id: &RouterId| {
+            let from = RouterRef { pop_id: pop_id.clone(), router_id: router_id.clone() };
+            vop == inner.vop.id() && self.routers.contains(&from)
+        };
         let changes = match message {
-            AgentMessage::Health(health) if health.virtual_operator == *inner.vop.id() => {
-                inner.registry().health(now.at, now.wall, health)
+            AgentMessage::Health(said) if ours(&said.virtual_operator, &said.pop_id, &said.router_id) => {
+                inner.registry().health(now.at, now.wall, said)
             }
-            AgentMessage::Capabilities(capabilities) if capabilities.virtual_operator == *inner.vop.id() => {
-                inner.registry().capabilities(now.at, now.wall, capabilities)
+            AgentMessage::Capabilities(said)
+                if ours(&said.virtual_operator, &said.pop_id, &said.router_id) =>
+            {
+                inner.registry().capabilities(now.at, now.wall, said)
             }
             _ => {
                 inner.metrics.unknown_message();

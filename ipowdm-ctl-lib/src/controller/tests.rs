@@ -13,6 +13,7 @@ use ipowdm_core::units::{Db, Frequency};
 
 mod crashes;
 mod faults;
+mod forgeries;
 mod quality;
 mod refusals;
 

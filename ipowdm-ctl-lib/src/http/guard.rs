@@ -2,7 +2,7 @@
 
 use super::error::{ApiError, locate};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -113,7 +113,8 @@ fn timed_out(limit: Duration) -> ApiError {
 
 /// The `wait` of a query string, held to [`MAX_WAIT`]; a `wait` that is no number is left to the handler to refuse.
 fn wait_of(uri: &Uri) -> Option<Duration> {
-    let value = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("wait="))?;
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    let (_, value) = pairs.into_iter().find(|(name, _)| name == "wait")?;
     let seconds: u64 = value.parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_WAIT))
 }

@@ -30,17 +30,36 @@ enum Tunable {
     Grid(ipowdm_core::grid::Grid),
 }
 
+impl Tunable {
+    /// Whether both modules have this channel.
+    fn holds(&self, centre: Frequency) -> bool {
+        match self {
+            Self::Raster => true,
+            Self::Grid(grid) => grid.channel(centre).is_ok(),
+            Self::Ranges(modules) => {
+                modules.iter().all(|ranges| ranges.iter().any(|range| range.holds(centre)))
+            }
+        }
+    }
+
+    /// Whether the centre lies between channels of both modules, be it one itself or not.
+    fn reaches(&self, centre: Frequency) -> bool {
+        let edge = |range: &GridRange, n| range.grid.frequency(n).ok();
+        let between = |range: &GridRange| {
+            edge(range, range.low_channel).is_some_and(|low| low <= centre)
+                && edge(range, range.high_channel).is_some_and(|high| centre <= high)
+        };
+        match self {
+            Self::Raster | Self::Grid(_) => true,
+            Self::Ranges(modules) => modules.iter().all(|ranges| ranges.iter().any(between)),
+        }
+    }
+}
+
 impl Legal {
     /// Whether both modules can tune to the centre, and it is the one asked for where one was.
     fn tunes(&self, centre: Frequency) -> bool {
-        self.frequency.is_none_or(|asked| asked == centre)
-            && match &self.tuning {
-                Tunable::Raster => true,
-                Tunable::Grid(grid) => grid.channel(centre).is_ok(),
-                Tunable::Ranges(modules) => {
-                    modules.iter().all(|ranges| ranges.iter().any(|range| range.holds(centre)))
-                }
-            }
+        self.frequency.is_none_or(|asked| asked == centre) && self.tuning.holds(centre)
     }
 
     fn holds(&self, centre: Frequency) -> bool {
@@ -175,8 +194,15 @@ impl LinkDb {
         let empty = Slots::all_free(self.raster.bits());
         let fits =
             |rule: &dyn Fn(Frequency) -> bool| first_fit(&empty, self.raster, legal.width_m, rule).is_some();
-        if !fits(&|centre| legal.tunes(centre)) {
+        if !fits(&|centre| legal.tuning.holds(centre)) {
             LinkDbError::NoCommonChannel { width_mhz }
+        } else if let Some(asked) = legal.frequency.filter(|_| !fits(&|centre| legal.tunes(centre))) {
+            let frequency = asked.to_string();
+            if self.raster.window().holds(asked, width_mhz) && legal.tuning.reaches(asked) {
+                LinkDbError::OffGrid { frequency }
+            } else {
+                LinkDbError::OutOfRange { frequency, width_mhz }
+            }
         } else if !fits(&|centre| legal.holds(centre)) {
             LinkDbError::NotGranted { vop: legal.grant.vop.to_string(), width_mhz }
         } else {

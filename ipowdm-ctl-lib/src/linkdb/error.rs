@@ -134,6 +134,22 @@ pub enum LinkDbError {
         /// Width asked for.
         width_mhz: u32,
     },
+    /// The frequency asked for is outside the band, or outside what one of the modules can tune to.
+    #[error(
+        "a channel of {width_mhz} MHz at {frequency} is outside the band or what the modules can tune to"
+    )]
+    OutOfRange {
+        /// The frequency.
+        frequency: String,
+        /// Width of the channel.
+        width_mhz: u32,
+    },
+    /// The frequency asked for is in the range of both modules, but on no grid that both have.
+    #[error("{frequency} is on no grid that both modules have")]
+    OffGrid {
+        /// The frequency.
+        frequency: String,
+    },
     /// The frequency asked for is not on the 6.25 GHz raster.
     #[error("{frequency} is not 193.1 THz + n × 6.25 GHz")]
     OffRaster {
@@ -177,7 +193,8 @@ impl LinkDbError {
             Self::NoSpectrum { .. } => Code::NoSpectrum,
             Self::NoCommonChannel { .. } => Code::NoCommonChannel,
             Self::NotGranted { .. } => Code::FrequencyNotGranted,
-            Self::OffRaster { .. } => Code::FrequencyOffGrid,
+            Self::OutOfRange { .. } => Code::FrequencyOutOfRange,
+            Self::OffGrid { .. } | Self::OffRaster { .. } => Code::FrequencyOffGrid,
             Self::Graph(GraphError::TooLarge { .. }) => Code::LimitReached,
             Self::Graph(_) | Self::Inconsistent { .. } => Code::Internal,
             Self::Store(error) => error.code(),

@@ -250,7 +250,15 @@ async fn a_frequency_asked_for_is_given_or_refused() {
     asked.frequency = Some(mhz(193_101_000));
     refused(&db, asked.clone(), Code::FrequencyOffGrid).await;
     asked.frequency = Some(mhz(193_106_250));
-    refused(&db, asked, Code::NoCommonChannel).await;
+    refused(&db, asked.clone(), Code::FrequencyOffGrid).await;
+    for outside in [0, 190_000_000, 191_250_000, 196_150_000, 200_000_000] {
+        asked.frequency = Some(mhz(outside));
+        refused(&db, asked.clone(), Code::FrequencyOutOfRange).await;
+    }
+    let range = |low_channel, high_channel| vec![GridRange { grid: Grid::Ghz75, low_channel, high_channel }];
+    asked.tuning = Tuning::Modules { source: range(-69, 120), destination: range(0, 30) };
+    asked.frequency = Some(mhz(193_025_000));
+    refused(&db, asked, Code::FrequencyOutOfRange).await;
 }
 
 #[tokio::test]

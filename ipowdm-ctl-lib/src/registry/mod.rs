@@ -29,6 +29,10 @@ pub const MAX_AGENTS: usize = 10_000;
 /// Most ports of one agent that are remembered.
 pub const MAX_PORTS: usize = 1_024;
 
+/// Most issues kept of a heartbeat, and characters of each.
+const MAX_ISSUES: usize = 16;
+const MAX_ISSUE: usize = 256;
+
 /// How an agent is to be taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -273,7 +277,8 @@ impl Registry {
         agent.status = Some(health.status);
         agent.uptime = if health.uptime.is_finite() { health.uptime } else { 0.0 };
         agent.emulated = health.emulated;
-        agent.issues.clone_from(&health.issues);
+        let issues = health.issues.iter().take(MAX_ISSUES);
+        agent.issues = issues.map(|issue| issue.chars().take(MAX_ISSUE).collect()).collect();
         if let Some(boot) = health.boot_id
             && agent.boot_id.replace(boot).is_some_and(|before| before != boot)
         {

@@ -184,3 +184,12 @@ fn a_flood_of_ports_is_bounded_and_counted() {
     assert_eq!(registry.agent(&agent()).unwrap().interfaces.len(), MAX_PORTS);
     assert_eq!(registry.dropped(), 5);
 }
+
+#[test]
+fn what_an_agent_complains_of_is_kept_within_bounds() {
+    let mut registry = Registry::new(Patience::default());
+    let issues = vec!["x".repeat(100_000); 1_000];
+    registry.health(START, Timestamp(0), &AgentHealth { issues, ..health(Vec::new()) });
+    let kept = &registry.agent(&agent()).unwrap().issues;
+    assert_eq!((kept.len(), kept[0].len()), (MAX_ISSUES, MAX_ISSUE));
+}

@@ -108,6 +108,8 @@ impl Lifecycle {
         };
         end.troubles.unverified = match answer.outcome {
             Outcome::Applied | Outcome::Unchanged => failure.is_some(),
+            // The end has been given to something else, or torn down, since it was read back.
+            Outcome::Rejected if answer.code == Some(Code::UnknownConnection) => true,
             // Refused before anything was written: the end is what it was.
             Outcome::Rejected | Outcome::StaleEpoch | Outcome::Expired => end.troubles.unverified,
             Outcome::TimedOut | Outcome::Failed => true,

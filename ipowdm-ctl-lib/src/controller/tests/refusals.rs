@@ -15,6 +15,8 @@ async fn what_cannot_be_created_is_refused_with_its_code_and_takes_nothing() {
     let (bed, controller) = Testbed::new().await.with_vop2().await;
     let between = |a: &str, b: &str| ConnectionRequest::between(pop(a), pop(b));
     let named = |name: &str| EndRequest { pop: pop("pop1"), router: None, port: Some(name.parse().unwrap()) };
+    let on_router =
+        |name: &str| EndRequest { pop: pop("pop1"), router: Some(name.parse().unwrap()), port: None };
     let qpsk = ipowdm_core::modes::Modulation::DpQpsk;
     let long = "x".repeat(123);
     let cases = [
@@ -26,6 +28,16 @@ async fn what_cannot_be_created_is_refused_with_its_code_and_takes_nothing() {
             "unknown port by name",
             ConnectionRequest { source: named("Ethernet99"), ..guide() },
             Code::UnknownPort,
+        ),
+        (
+            "unknown router",
+            ConnectionRequest { source: on_router("router9"), ..guide() },
+            Code::UnknownRouter,
+        ),
+        (
+            "another tenant's router",
+            ConnectionRequest { source: on_router("router2"), ..guide() },
+            Code::Forbidden,
         ),
         ("no rate", ConnectionRequest { bandwidth_gbps: 0, ..guide() }, Code::InvalidField),
         ("too much rate", ConnectionRequest { bandwidth_gbps: 401, ..guide() }, Code::Unsupported),
@@ -49,7 +61,7 @@ async fn what_cannot_be_created_is_refused_with_its_code_and_takes_nothing() {
         (
             "out of the band",
             ConnectionRequest { frequency: Some(Frequency::from_mhz(199_100_000)), ..guide() },
-            Code::NoCommonChannel,
+            Code::FrequencyOutOfRange,
         ),
         ("id too long", guide().named(id(&long)), Code::InvalidField),
     ];

@@ -13,6 +13,7 @@ fn wait_is_read_from_the_query_and_bounded() {
     assert_eq!(wait("/setup?wait=99999999"), Some(MAX_WAIT));
     assert_eq!(wait("/setup?wait=soon"), None);
     assert_eq!(wait("/setup?await=5"), None);
+    assert_eq!(wait("/setup?w%61it=%36%30"), Some(Duration::from_secs(60)), "as the handlers read it");
 }
 
 #[tokio::test]
