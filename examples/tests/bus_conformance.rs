@@ -1,6 +1,9 @@
 //! The bus conformance suite against every implementation: in memory, over the development broker, over Apache Kafka.
 //!
 //! Apache Kafka is used where `IPOWDM_KAFKA_BOOTSTRAP` names it (`scripts/kafka-up.sh` starts one).
+//!
+//! Over Kafka there are two clients, and both play everything. What rskafka cannot do is listed in [`DEVIATIONS`]: a run
+//! in which one of these passes fails as well, so that an rskafka that was mended is noticed.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,24 +13,56 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::conformance::{self, Cut, CutFuture, Report};
 use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions};
 use ipowdm_core::bus::memory::MemoryBus;
+use ipowdm_core::bus::rskafka::RskafkaBus;
 use ipowdm_devbroker::{Broker, Options};
 use tokio::sync::Mutex;
+
+#[path = "bus_conformance/beyond.rs"]
+mod beyond;
+
+/// What rskafka 0.6 cannot do, and why.
+const DEVIATIONS: [(&str, &str); 2] = [
+    (
+        beyond::APPEND_TIME,
+        "it computes times from the batch's first, which is the producer's under LogAppendTime",
+    ),
+    (beyond::QUOTA, "it takes an answer with a pause for a refusal and sends the records again"),
+];
 
 /// Shorter than in service, so that an outage is noticed in a test's time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-fn kafka(bootstrap: &str) -> KafkaBus {
+fn options(bootstrap: &str, client_id: &str) -> KafkaOptions {
     let mut options = KafkaOptions::new(bootstrap);
     options.call_timeout = CALL_TIMEOUT;
-    KafkaBus::connect(&options).unwrap()
+    options.client_id = client_id.to_owned();
+    options
+}
+
+fn kafka(bootstrap: &str) -> KafkaBus {
+    KafkaBus::connect(&options(bootstrap, "conformance")).unwrap()
+}
+
+fn rskafka(bootstrap: &str) -> RskafkaBus {
+    RskafkaBus::connect(&options(bootstrap, "conformance")).unwrap()
 }
 
 fn all_passed(report: &Report) {
     println!("{report}");
     assert!(report.passed(), "{report}");
+}
+
+/// All passed but those of [`DEVIATIONS`] that were tried, and those failed.
+fn all_passed_but_deviations(report: &Report) {
+    println!("{report}");
+    let tried = |name: &str| report.outcomes.iter().any(|(check, _)| *check == name);
+    let wanted: Vec<&str> = DEVIATIONS.iter().map(|(name, _)| *name).filter(|name| tried(name)).collect();
+    let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
+    assert_eq!(failed, wanted, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,19 +73,49 @@ async fn the_memory_bus_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kafka_conforms_over_the_development_broker() {
     let broker = Broker::start(Options::default()).await.unwrap();
-    let bus = kafka(&broker.bootstrap());
-    all_passed(&conformance::run(Arc::new(bus), "conformance").await);
+    let bootstrap = broker.bootstrap();
+    all_passed(&run(&bootstrap, Arc::new(kafka(&bootstrap)), "conformance").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rskafka_conforms_over_the_development_broker_but_for_its_deviations() {
+    let broker = Broker::start(Options::default()).await.unwrap();
+    let bootstrap = broker.bootstrap();
+    all_passed_but_deviations(&run(&bootstrap, Arc::new(rskafka(&bootstrap)), "conformance").await);
+}
+
+/// The suite, and what goes beyond it on any broker.
+async fn run(bootstrap: &str, bus: Arc<dyn Bus>, prefix: &str) -> Report {
+    let mut report = conformance::run(Arc::clone(&bus), prefix).await;
+    beyond::append_time(&mut report, &*bus, bootstrap, prefix).await;
+    report
+}
+
+/// The address of Apache Kafka, and a prefix for topics: others may use the same broker at the same time.
+fn apache_kafka(client: &str) -> Option<(String, String)> {
+    let Ok(bootstrap) = std::env::var("IPOWDM_KAFKA_BOOTSTRAP") else {
+        println!("skipped: IPOWDM_KAFKA_BOOTSTRAP is not set; scripts/kafka-up.sh starts a broker");
+        return None;
+    };
+    Some((bootstrap, format!("conformance-{client}-{}", std::process::id())))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kafka_conforms_over_apache_kafka() {
-    let Ok(bootstrap) = std::env::var("IPOWDM_KAFKA_BOOTSTRAP") else {
-        println!("skipped: IPOWDM_KAFKA_BOOTSTRAP is not set; scripts/kafka-up.sh starts a broker");
-        return;
-    };
-    // Others may use the same broker at the same time.
-    let prefix = format!("conformance-{}", std::process::id());
-    all_passed(&conformance::run(Arc::new(kafka(&bootstrap)), &prefix).await);
+    let Some((bootstrap, prefix)) = apache_kafka("kafka") else { return };
+    let mut report = run(&bootstrap, Arc::new(kafka(&bootstrap)), &prefix).await;
+    let throttled = KafkaBus::connect(&options(&bootstrap, &prefix)).unwrap();
+    beyond::quota(&mut report, &throttled, &prefix, &bootstrap).await;
+    all_passed(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rskafka_conforms_over_apache_kafka_but_for_its_deviations() {
+    let Some((bootstrap, prefix)) = apache_kafka("rskafka") else { return };
+    let mut report = run(&bootstrap, Arc::new(rskafka(&bootstrap)), &prefix).await;
+    let throttled = RskafkaBus::connect(&options(&bootstrap, &prefix)).unwrap();
+    beyond::quota(&mut report, &throttled, &prefix, &bootstrap).await;
+    all_passed_but_deviations(&report);
 }
 
 /// Switches a memory bus off and on.
@@ -100,6 +165,15 @@ impl Cut for Crash {
 async fn kafka_goes_through_a_crash_of_the_development_broker() {
     let broker = Broker::start(Options::default()).await.unwrap();
     let bus = kafka(&broker.bootstrap());
+    let port = broker.addr().port();
+    let crash = Crash { port, running: Mutex::new(Some(broker)), log: Mutex::new(None) };
+    all_passed(&conformance::run_outage(Arc::new(bus), "outage", &crash).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rskafka_goes_through_a_crash_of_the_development_broker() {
+    let broker = Broker::start(Options::default()).await.unwrap();
+    let bus = rskafka(&broker.bootstrap());
     let port = broker.addr().port();
     let crash = Crash { port, running: Mutex::new(Some(broker)), log: Mutex::new(None) };
     all_passed(&conformance::run_outage(Arc::new(bus), "outage", &crash).await);

@@ -1,7 +1,7 @@
 //! Where the lab's bus is: the development broker in this process, or a Kafka that runs already.
 
 use ipowdm_core::bus::Bus;
-use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions, OptionsError};
+use ipowdm_core::bus::kafka::{self, Client, KafkaOptions, OptionsError, UnknownClient};
 use ipowdm_devbroker::{Broker, Limits, Options, StartError};
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub enum BrokerError {
     /// The bootstrap address cannot be one.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// The environment names a Kafka client that does not exist.
+    #[error(transparent)]
+    Client(#[from] UnknownClient),
 }
 
 /// The broker, and how to reach it.
@@ -60,13 +63,13 @@ impl LabBroker {
         if self.own.is_some() { "development broker" } else { "external Kafka" }
     }
 
-    /// A bus of its own connections, as another host would have.
+    /// A bus of its own connections, as another host would have, with the client that [`Client::VARIABLE`] names.
     ///
     /// # Errors
-    /// [`BrokerError::Options`].
+    /// [`BrokerError::Options`] and [`BrokerError::Client`].
     pub fn bus(&self, client_id: &str) -> Result<Arc<dyn Bus>, BrokerError> {
         let mut options = KafkaOptions::new(&self.bootstrap);
         options.client_id = client_id.to_owned();
-        Ok(Arc::new(KafkaBus::connect(&options)?))
+        Ok(kafka::connect(&options, Client::from_env()?)?)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Bus`] publishes with key and confirmation, fetches from explicit positions and administers topics. Positions are
 //! the caller's: there are no consumer groups. Implementations: [`memory::MemoryBus`] and, with feature `kafka`,
-//! `kafka::KafkaBus`. On top of any of them, [`reader`] follows topics from stored positions and [`publisher`] sends
+//! `kafka::KafkaBus`, or, with feature `rskafka`, `rskafka::RskafkaBus`; `kafka::connect` makes either by name. On top of any of them, [`reader`] follows topics from stored positions and [`publisher`] sends
 //! through outages from a bounded queue.
 
 #[cfg(feature = "conformance")]
@@ -13,6 +13,8 @@ pub mod memory;
 mod pause;
 pub mod publisher;
 pub mod reader;
+#[cfg(feature = "rskafka")]
+pub mod rskafka;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,6 @@ use ipowdm_agent::port::telemetry_fields;
 use ipowdm_agent::settings::Resolved;
 use ipowdm_cmis::procedure::{Flags, Identify, ModuleInfo, Sweep, SweepReport};
 use ipowdm_cmis::time::HostClock;
-use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::PortId;
 use serde_json::{Value, json};
 use std::error::Error;

@@ -6,7 +6,8 @@ use ipowdm_agent::settings::{ModuleSource, Resolved};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
 use ipowdm_cmis::transport::Optoe;
-use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions};
+use ipowdm_core::bus::Bus;
+use ipowdm_core::bus::kafka::{self, KafkaOptions};
 use ipowdm_core::ids::PortId;
 use std::error::Error;
 use std::sync::Arc;
@@ -31,10 +32,10 @@ pub(crate) fn open(
 }
 
 /// The bus. It connects when it is first used, so that a broker that is down is no reason not to start.
-pub(crate) fn bus(resolved: &Resolved) -> Result<KafkaBus, Box<dyn Error>> {
+pub(crate) fn bus(resolved: &Resolved) -> Result<Arc<dyn Bus>, Box<dyn Error>> {
     let mut options = KafkaOptions::new(&resolved.bootstrap.join(","));
     options.client_id = resolved.agent.identity.agent_id.to_string();
-    Ok(KafkaBus::connect(&options)?)
+    Ok(kafka::connect(&options, kafka::Client::from_env()?)?)
 }
 
 /// Serves until interrupted or terminated.
@@ -42,7 +43,7 @@ pub(crate) fn run(resolved: Resolved) -> Result<(), Box<dyn Error>> {
     // One thread is enough for one switch: modules that block have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut builder = Agent::builder(resolved.agent.clone()).bus(Arc::new(bus(&resolved)?));
+        let mut builder = Agent::builder(resolved.agent.clone()).bus(bus(&resolved)?);
         for (index, (port, source)) in resolved.modules.iter().enumerate() {
             let eeprom = open(port, source, index)?;
             builder = match source {

@@ -21,10 +21,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Largest frame that a broker may answer with: several times the largest batch that a default topic takes.
-pub(super) const FRAME_LIMIT: usize = 8 << 20;
+pub(in crate::bus) const FRAME_LIMIT: usize = 8 << 20;
 
 /// Most calls in flight at a time, fetches aside: each takes a connection, and none lasts long.
-const CALLS: usize = 64;
+pub(in crate::bus) const CALLS: usize = 64;
 
 /// Most questions for metadata in flight at a time: when a leader is lost, everybody asks at once.
 const QUESTIONS: usize = 4;
@@ -308,7 +308,7 @@ pub(super) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_string()))
 }
 
-pub(super) fn unknown(topic: &str, partition: u32) -> BusError {
+pub(in crate::bus) fn unknown(topic: &str, partition: u32) -> BusError {
     BusError::UnknownTopic { topic: topic.to_string(), partition }
 }
 

@@ -15,10 +15,10 @@ use std::time::Duration;
 use std::vec::Vec;
 
 /// Longest that a broker is asked to wait for a record.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+pub(in crate::bus) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Most bytes asked for at a time: with the largest batch on top the answer still fits a frame.
-const MOST_BYTES: u32 = 4 << 20;
+pub(in crate::bus) const MOST_BYTES: u32 = 4 << 20;
 const _: () = assert!((MOST_BYTES as usize) <= FRAME_LIMIT / 2);
 
 /// In place of a replica's id.

@@ -11,19 +11,19 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 /// The attempts of one call at what certainly took no effect yet, until its deadline.
-pub(super) struct Patience {
+pub(in crate::bus) struct Patience {
     pause: Pause,
     pub(super) deadline: Instant,
 }
 
 impl Patience {
-    pub(super) fn until(deadline: Instant) -> Self {
+    pub(in crate::bus) fn until(deadline: Instant) -> Self {
         Self { pause: Pause::new(), deadline }
     }
 
     /// Waits before the next attempt; fails with `error` where that would have less time than the wait before it: what
     /// a broker said tells a caller more than that time ran out.
-    pub(super) async fn another(&mut self, error: BusError) -> Result<(), BusError> {
+    pub(in crate::bus) async fn another(&mut self, error: BusError) -> Result<(), BusError> {
         let pause = self.pause.draw();
         let next = Instant::now() + pause;
         if next + pause >= self.deadline {

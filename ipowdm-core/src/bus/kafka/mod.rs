@@ -31,21 +31,28 @@
 //! `message.timestamp.type=LogAppendTime` carry the producer's time (a command's lifetime counts from the broker's), and
 //! a produce that the broker confirms together with a quota's pause is sent again, for ever: with a quota of 20 kB/s
 //! four single-record calls appended 14 records and three of them never returned. It also has no time-outs.
+//!
+//! # Choosing the client
+//! Feature `rskafka` adds `bus::rskafka::RskafkaBus`: the same bus with rskafka on the data path, for comparison and for
+//! the day rskafka is mended; its module says what it cannot do. [`connect`] makes either by [`Client`]. The agent and
+//! the lab take the name, `own` (the default) or `rskafka`, from the environment variable [`Client::VARIABLE`].
 
 mod admin;
 mod api;
-mod cluster;
+mod choice;
+pub(in crate::bus) mod cluster;
 mod connection;
-mod fetch;
-mod leader;
+pub(in crate::bus) mod fetch;
+pub(in crate::bus) mod leader;
 mod options;
 mod pool;
-mod publish;
+pub(in crate::bus) mod publish;
 mod records;
 mod refusal;
 mod shape;
 mod topology;
 
+pub use choice::{Client, UnknownClient, connect};
 pub use cluster::Counts;
 pub use options::{KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
 
@@ -74,6 +81,18 @@ impl KafkaBus {
     pub fn connect(options: &KafkaOptions) -> Result<Self, OptionsError> {
         options.check()?;
         Ok(Self { cluster: Arc::new(Cluster::new(options)) })
+    }
+
+    /// Number of a topic's partitions, from what was asked for after `newer_than`; asking never creates the topic.
+    #[cfg(feature = "rskafka")]
+    pub(in crate::bus) async fn partitions(
+        &self,
+        topic: &str,
+        newer_than: Option<tokio::time::Instant>,
+        deadline: tokio::time::Instant,
+        doing: &str,
+    ) -> Result<u32, super::BusError> {
+        Ok(self.cluster.topic(topic, newer_than, deadline, doing).await?.partitions())
     }
 
     /// The counters.

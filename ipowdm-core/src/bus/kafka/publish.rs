@@ -19,10 +19,10 @@ use tokio::time::Instant;
 
 /// Largest record, key and value together, as Kafka's default `max.message.bytes`: what is larger is refused here,
 /// because a broker drops the connection of whoever sends a frame beyond its limit.
-const MAX_RECORD: usize = 1 << 20;
+pub(in crate::bus) const MAX_RECORD: usize = 1 << 20;
 
 /// Bytes after which a batch takes no further record: half of what a default topic takes.
-const BATCH_BYTES: usize = 512 << 10;
+pub(in crate::bus) const BATCH_BYTES: usize = 512 << 10;
 
 /// Bytes of records in one request, over all partitions.
 const REQUEST_BYTES: usize = 4 << 20;
@@ -237,12 +237,12 @@ struct Batch {
     full: bool,
 }
 
-fn size(record: &Outgoing) -> usize {
+pub(in crate::bus) fn size(record: &Outgoing) -> usize {
     record.key.as_ref().map_or(0, bytes::Bytes::len) + record.value.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 /// The time that a record says it was created, for people: topics under log-append time replace it.
-fn wall_ms() -> i64 {
+pub(in crate::bus) fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
