@@ -5,6 +5,9 @@
 //! when the queue is full, and the caller keeps them (an agent's journal does). Records of class [`Class::Droppable`]
 //! push out the oldest droppable ones; what is dropped is counted exactly.
 //!
+//! A topic that is not there may be about to be made (again): its records wait up to [`TOPIC_PATIENCE`] each and are
+//! then refused. Records of other topics go on meanwhile.
+//!
 //! Delivery is at least once: after an unclear failure a batch is sent again.
 //!
 //! Task: one per publisher, ended when the last handle is dropped.
@@ -12,14 +15,19 @@
 use super::pause::Pause;
 use super::{Bus, BusError, Outgoing, Position};
 use std::boxed::Box;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::vec::Vec;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// Most records in one publish call.
 const BATCH: usize = 500;
+
+/// How long a record waits for a topic that is not there.
+pub const TOPIC_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether a record may be dropped while the bus is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +45,7 @@ pub struct Counts {
     pub confirmed: u64,
     /// Droppable records dropped for lack of room.
     pub dropped: u64,
-    /// Records that the bus refuses for ever (too large, topic gone, not authorised).
+    /// Records that the bus refuses for ever (too large, not authorised, no topic within [`TOPIC_PATIENCE`]).
     pub refused: u64,
     /// Records waiting now.
     pub waiting: u64,
@@ -79,6 +87,8 @@ struct Shared {
     idle: Notify,
     confirmed: AtomicU64,
     dropped: AtomicU64,
+    /// Dropped records by topic; as many entries as there are topics.
+    dropped_by_topic: Mutex<BTreeMap<Arc<str>, u64>>,
     refused: AtomicU64,
     outages: AtomicU64,
     /// Records taken from the queue and not yet confirmed or refused; changed under the queue's lock.
@@ -91,8 +101,18 @@ struct Entry {
     topic: Arc<str>,
     record: Outgoing,
     class: Class,
+    queued: Instant,
     done: Option<oneshot::Sender<Result<Position, BusError>>>,
 }
+
+/// A topic that was not there when its first records were sent.
+struct Absent {
+    since: Instant,
+    retry_at: Instant,
+    pause: Pause,
+}
+
+type AbsentTopics = BTreeMap<Arc<str>, Absent>;
 
 impl Publisher {
     /// Starts a publisher with room for `capacity` records. Must be called inside a tokio runtime.
@@ -105,6 +125,7 @@ impl Publisher {
             idle: Notify::new(),
             confirmed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            dropped_by_topic: Mutex::default(),
             refused: AtomicU64::new(0),
             outages: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
@@ -144,11 +165,12 @@ impl Publisher {
             let oldest = queue.iter().position(|entry| entry.class == Class::Droppable);
             match oldest {
                 Some(index) => {
-                    queue.remove(index);
-                    self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+                    if let Some(oldest) = queue.remove(index) {
+                        self.shared.count_dropped(oldest.topic);
+                    }
                 }
                 None if class == Class::Droppable => {
-                    self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+                    self.shared.count_dropped(Arc::from(topic));
                     return Ok(());
                 }
                 None => return Err(QueueFull { capacity: self.shared.capacity }),
@@ -159,7 +181,7 @@ impl Publisher {
             Some(last) if &*last.topic == topic => Arc::clone(&last.topic),
             _ => Arc::from(topic),
         };
-        queue.push_back(Entry { topic, record, class, done });
+        queue.push_back(Entry { topic, record, class, queued: Instant::now(), done });
         drop(queue);
         self.shared.work.notify_one();
         Ok(())
@@ -179,6 +201,13 @@ impl Publisher {
             outages: self.shared.outages.load(Ordering::Relaxed),
             waiting,
         }
+    }
+
+    /// Droppable records of one topic that were dropped for lack of room.
+    #[must_use]
+    pub fn dropped_of(&self, topic: &str) -> u64 {
+        let dropped = self.shared.dropped_by_topic.lock().unwrap_or_else(PoisonError::into_inner);
+        dropped.get(topic).copied().unwrap_or(0)
     }
 
     /// Whether the last attempt to send reached the bus.
@@ -214,56 +243,111 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the first run of records of one topic.
-    fn take(&self) -> Vec<Entry> {
+    fn count_dropped(&self, topic: Arc<str>) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        let mut dropped = self.dropped_by_topic.lock().unwrap_or_else(PoisonError::into_inner);
+        *dropped.entry(topic).or_default() += 1;
+    }
+
+    /// Takes the first run of records of one topic that is not waited for.
+    fn take(&self, absent: &AbsentTopics) -> Vec<Entry> {
+        let now = Instant::now();
+        let waited_for = |entry: &Entry| absent.get(&entry.topic).is_some_and(|topic| topic.retry_at > now);
         let mut queue = self.lock();
-        let mut batch = Vec::new();
-        while batch.len() < BATCH {
-            let Some(entry) = queue.pop_front() else { break };
-            if let Some(first) = batch.first()
-                && topic_of(first) != topic_of(&entry)
-            {
-                queue.push_front(entry);
-                break;
+        let batch: Vec<Entry> = match queue.iter().position(|entry| !waited_for(entry)) {
+            None => Vec::new(),
+            Some(first) => {
+                let topic = queue.get(first).map(|entry| Arc::clone(&entry.topic));
+                let same = |entry: &&Entry| Some(&entry.topic) == topic.as_ref();
+                let run = queue.range(first..).take(BATCH).take_while(same).count();
+                queue.drain(first..first + run).collect()
             }
-            batch.push(entry);
-        }
+        };
         self.in_flight.store(batch.len() as u64, Ordering::Relaxed);
         batch
     }
-}
 
-fn topic_of(entry: &Entry) -> &str {
-    &entry.topic
-}
-
-async fn run(bus: Arc<dyn Bus>, shared: Arc<Shared>) {
-    loop {
-        let work = shared.work.notified();
-        let batch = shared.take();
-        if batch.is_empty() {
-            shared.idle.notify_waiters();
-            work.await;
-            continue;
-        }
-        deliver(&*bus, &shared, batch).await;
+    /// Puts records back that were taken and not sent, in order.
+    fn put_back(&self, batch: Vec<Entry>) {
+        let mut queue = self.lock();
+        batch.into_iter().rev().for_each(|entry| queue.push_front(entry));
+        self.in_flight.store(0, Ordering::Relaxed);
     }
 }
 
-/// Sends one batch until it is confirmed or refused for ever.
-async fn deliver(bus: &dyn Bus, shared: &Shared, batch: Vec<Entry>) {
-    let Some(topic) = batch.first().map(|entry| Arc::clone(&entry.topic)) else { return };
+async fn run(bus: Arc<dyn Bus>, shared: Arc<Shared>) {
+    let mut absent = AbsentTopics::new();
+    loop {
+        let work = shared.work.notified();
+        let batch = shared.take(&absent);
+        let Some(topic) = batch.first().map(|entry| Arc::clone(&entry.topic)) else {
+            shared.idle.notify_waiters();
+            match absent.values().map(|topic| topic.retry_at).min() {
+                // What falls due is in the queue: a topic is only waited for while it has records.
+                Some(retry_at) => {
+                    tokio::select! { () = work => {}, () = tokio::time::sleep_until(retry_at) => {} }
+                }
+                None => work.await,
+            }
+            continue;
+        };
+        let unsent = deliver(&*bus, &shared, &topic, batch).await;
+        if !wait_for_topic(&shared, &mut absent, &topic, unsent) {
+            absent.remove(&topic);
+        }
+    }
+}
+
+/// Puts back the records of a topic that is not there, and refuses those that have waited long enough; whether any wait on.
+fn wait_for_topic(
+    shared: &Shared,
+    absent: &mut AbsentTopics,
+    topic: &Arc<str>,
+    unsent: Vec<(Entry, BusError)>,
+) -> bool {
+    if unsent.is_empty() {
+        return false;
+    }
+    let now = Instant::now();
+    let new = || Absent { since: now, retry_at: now, pause: Pause::new() };
+    let entry = absent.entry(Arc::clone(topic)).or_insert_with(new);
+    let mut waiting = Vec::new();
+    for (record, error) in unsent {
+        if record.queued.max(entry.since) + TOPIC_PATIENCE <= now {
+            refuse(shared, record, error);
+        } else {
+            waiting.push(record);
+        }
+    }
+    entry.retry_at = now + entry.pause.draw();
+    let any = !waiting.is_empty();
+    shared.put_back(waiting);
+    any
+}
+
+fn refuse(shared: &Shared, entry: Entry, error: BusError) {
+    shared.refused.fetch_add(1, Ordering::Relaxed);
+    settle(entry, Err(error));
+}
+
+/// Sends one batch until it is confirmed or refused for ever; answers what was not sent because its topic is not there.
+async fn deliver(
+    bus: &dyn Bus,
+    shared: &Shared,
+    topic: &Arc<str>,
+    batch: Vec<Entry>,
+) -> Vec<(Entry, BusError)> {
     let mut pause = Pause::new();
     loop {
         let records = batch.iter().map(|entry| entry.record.clone()).collect();
-        match bus.publish(&topic, records).await {
+        match bus.publish(topic, records).await {
             Ok(positions) => {
                 shared.connected.store(true, Ordering::Relaxed);
                 shared.confirmed.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 for (entry, position) in batch.into_iter().zip(positions) {
                     settle(entry, Ok(position));
                 }
-                return;
+                return Vec::new();
             }
             Err(error) if error.is_transient() => {
                 if shared.connected.swap(false, Ordering::Relaxed) {
@@ -271,19 +355,21 @@ async fn deliver(bus: &dyn Bus, shared: &Shared, batch: Vec<Entry>) {
                 }
                 pause.wait().await;
             }
+            Err(error @ BusError::UnknownTopic { .. }) => {
+                shared.connected.store(true, Ordering::Relaxed);
+                return batch.into_iter().map(|entry| (entry, error.clone())).collect();
+            }
             Err(_) if batch.len() > 1 => {
                 // One record of the batch may be at fault: find it by sending each alone.
+                let mut unsent = Vec::new();
                 for entry in batch {
-                    Box::pin(deliver(bus, shared, Vec::from([entry]))).await;
+                    unsent.extend(Box::pin(deliver(bus, shared, topic, Vec::from([entry]))).await);
                 }
-                return;
+                return unsent;
             }
             Err(error) => {
-                shared.refused.fetch_add(1, Ordering::Relaxed);
-                for entry in batch {
-                    settle(entry, Err(error.clone()));
-                }
-                return;
+                batch.into_iter().for_each(|entry| refuse(shared, entry, error.clone()));
+                return Vec::new();
             }
         }
     }

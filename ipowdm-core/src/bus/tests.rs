@@ -1,5 +1,5 @@
 use super::memory::MemoryBus;
-use super::publisher::{Class, Publisher};
+use super::publisher::{Class, Counts, Publisher};
 use super::reader::{Delivery, Reader, Start};
 use super::*;
 use std::format;
@@ -129,4 +129,41 @@ async fn a_record_that_is_refused_for_ever_does_not_hold_back_its_neighbours() {
     assert!(matches!(huge.await.unwrap(), Err(BusError::TooLarge { .. })));
     assert_eq!(later.await.unwrap(), Ok(Position { partition: 0, offset: 1 }));
     assert_eq!(publisher.counts().refused, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_waits_for_a_topic_that_is_made_again_and_holds_back_no_other_topic() {
+    let bus = bus_with("other", 1).await;
+    let publisher = Publisher::start(Arc::new(bus.clone()), 10);
+    let first = publisher.send_confirmed("t", record("k", "a")).unwrap();
+    let other = publisher.send_confirmed("other", record("k", "x")).unwrap();
+    let second = publisher.send_confirmed("t", record("k", "b")).unwrap();
+    let soon = tokio::time::timeout(Duration::from_millis(100), other).await;
+    assert_eq!(soon.unwrap().unwrap(), Ok(Position { partition: 0, offset: 0 }));
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!((publisher.counts().waiting, publisher.counts().refused), (2, 0));
+    bus.create_topic(spec("t", 1)).await.unwrap();
+    assert_eq!(first.await.unwrap(), Ok(Position { partition: 0, offset: 0 }), "in order");
+    assert_eq!(second.await.unwrap(), Ok(Position { partition: 0, offset: 1 }));
+    publisher.flush().await;
+    assert_eq!(publisher.counts(), Counts { confirmed: 3, ..Counts::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_does_not_come_is_waited_for_a_minute_for_each_record() {
+    let bus = MemoryBus::new();
+    let publisher = Publisher::start(Arc::new(bus.clone()), 10);
+    let first = publisher.send_confirmed("t", record("k", "a")).unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let second = publisher.send_confirmed("t", record("k", "b")).unwrap();
+    assert!(matches!(first.await.unwrap(), Err(BusError::UnknownTopic { .. })));
+    assert_eq!((publisher.counts().waiting, publisher.counts().refused), (1, 1));
+    bus.create_topic(spec("t", 1)).await.unwrap();
+    assert_eq!(second.await.unwrap(), Ok(Position { partition: 0, offset: 0 }));
+    let sent = tokio::time::Instant::now();
+    let lost = publisher.send_confirmed("gone", record("k", "c")).unwrap();
+    assert!(matches!(lost.await.unwrap(), Err(BusError::UnknownTopic { .. })));
+    assert!((60..=63).contains(&sent.elapsed().as_secs()), "{:?}", sent.elapsed());
+    publisher.flush().await;
+    assert_eq!(publisher.counts(), Counts { confirmed: 1, refused: 2, ..Counts::default() });
 }

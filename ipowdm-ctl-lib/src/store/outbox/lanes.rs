@@ -19,10 +19,12 @@ pub struct RelayOptions {
     pub pause: Duration,
     /// Longest pause.
     pub longest_pause: Duration,
+    /// How long a lane waits for a topic that is not there before its messages are refused.
+    pub topic_patience: Duration,
 }
 
 impl Default for RelayOptions {
-    /// 64 messages per call, 64 calls, 65 536 messages, pauses from 50 ms to 2 s.
+    /// 64 messages per call, 64 calls, 65 536 messages, pauses from 50 ms to 2 s, a minute for a topic to be made (again).
     fn default() -> Self {
         Self {
             batch: 64,
@@ -30,6 +32,7 @@ impl Default for RelayOptions {
             tracked: 65_536,
             pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(2),
+            topic_patience: Duration::from_secs(60),
         }
     }
 }
@@ -56,6 +59,8 @@ pub enum Outcome {
     Confirmed,
     /// It may work later; any of the messages may have been published.
     Failed,
+    /// There is no such topic; it may be about to be made (again).
+    NoTopic,
     /// The bus refuses the messages, or one of them, for ever.
     Refused,
 }
@@ -69,8 +74,10 @@ pub enum Outcome {
 ///                      │ next, pause over    │  │  └──────────────────────────────▶ (none)
 ///                      │                     │  │ finished(Refused): batch of one → as Confirmed, larger → ready,
 ///                      │                     │  └───────────────────────────────   one at a time
-///                      └────── paused ◀──────┘ finished(Failed)
+///                      └────── paused ◀──────┘ finished(Failed), finished(NoTopic) within the patience
 /// ```
+///
+/// NoTopic for longer than the patience is as Refused, and so for each message after it until one is confirmed.
 #[derive(Debug)]
 pub struct Lanes {
     options: RelayOptions,
@@ -91,6 +98,8 @@ struct Lane {
     /// Messages in flight.
     flying: usize,
     failures: u32,
+    /// Since when there has been no topic.
+    no_topic_since: Option<Millis>,
     /// One at a time, to find the message that is refused.
     single: bool,
 }
@@ -134,7 +143,10 @@ impl Lanes {
         self.next_id += 1;
         self.ids.insert(address.clone(), id);
         let messages = VecDeque::from([message]);
-        self.lanes.insert(id, Lane { address, messages, flying: 0, failures: 0, single: false });
+        self.lanes.insert(
+            id,
+            Lane { address, messages, flying: 0, failures: 0, no_topic_since: None, single: false },
+        );
         self.startable.insert((Millis(0), id));
     }
 
@@ -163,7 +175,8 @@ impl Lanes {
         self.startable.first().filter(|_| free).map(|(from, _)| *from)
     }
 
-    /// A publish call has ended. Answers the messages that are done with: confirmed, or refused alone.
+    /// A publish call has ended. Answers the messages that are done with: confirmed, refused alone, or without a topic for
+    /// too long.
     ///
     /// A lane that has nothing in flight is not changed.
     pub fn finished(&mut self, id: LaneId, outcome: Outcome, now: Millis) -> Vec<Key<OutboxRecord>> {
@@ -172,8 +185,18 @@ impl Lanes {
         };
         self.in_flight -= 1;
         let flying = core::mem::take(&mut lane.flying);
+        let patience = u64::try_from(self.options.topic_patience.as_millis()).unwrap_or(u64::MAX);
+        let waited = match outcome {
+            Outcome::NoTopic => now.since(*lane.no_topic_since.get_or_insert(now)),
+            _ => 0,
+        };
         let done = match outcome {
-            Outcome::Failed => {
+            Outcome::NoTopic if waited >= patience && flying == 1 => lane.messages.drain(..flying).collect(),
+            Outcome::NoTopic if waited >= patience => {
+                lane.single = true;
+                Vec::new()
+            }
+            Outcome::Failed | Outcome::NoTopic => {
                 lane.failures = lane.failures.saturating_add(1);
                 let doubled = self.options.pause.saturating_mul(1 << (lane.failures - 1).min(16));
                 let pause = doubled.min(self.options.longest_pause);
@@ -188,6 +211,9 @@ impl Lanes {
             Outcome::Refused => lane.messages.drain(..flying).collect(),
             Outcome::Confirmed => {
                 lane.failures = 0;
+                if lane.no_topic_since.take().is_some() {
+                    lane.single = false;
+                }
                 lane.messages.drain(..flying).collect::<Vec<_>>()
             }
         };

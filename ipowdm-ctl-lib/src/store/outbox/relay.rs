@@ -8,7 +8,7 @@ use core::pin::pin;
 use core::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use ipowdm_core::bus::{Bus, Outgoing};
+use ipowdm_core::bus::{Bus, BusError, Outgoing};
 use ipowdm_core::time::Millis;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,10 @@ pub enum PublishError {
     /// It may work later.
     #[error("{0}")]
     Transient(String),
-    /// It will never work: too large, topic gone, not authorised.
+    /// There is no such topic; it may be about to be made (again).
+    #[error("{0}")]
+    NoTopic(String),
+    /// It will never work: too large, not authorised.
     #[error("{0}")]
     Permanent(String),
 }
@@ -50,6 +53,7 @@ impl Publish for Arc<dyn Bus> {
         match Bus::publish(&**self, topic, records).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_transient() => Err(PublishError::Transient(error.to_string())),
+            Err(error @ BusError::UnknownTopic { .. }) => Err(PublishError::NoTopic(error.to_string())),
             Err(error) => Err(PublishError::Permanent(error.to_string())),
         }
     }
@@ -254,6 +258,7 @@ async fn publish<P: Publish>(store: &Store, publisher: &P, work: Work) -> Ended 
     let (outcome, reason) = match publisher.publish(&work.topic, messages).await {
         Ok(()) => (Outcome::Confirmed, String::new()),
         Err(PublishError::Transient(reason)) => (Outcome::Failed, reason),
+        Err(PublishError::NoTopic(reason)) => (Outcome::NoTopic, reason),
         Err(PublishError::Permanent(reason)) => (Outcome::Refused, reason),
     };
     Ended { work, outcome, reason, first }
@@ -262,21 +267,22 @@ async fn publish<P: Publish>(store: &Store, publisher: &P, work: Work) -> Ended 
 fn record(lanes: &mut Lanes, counts: &RelayCounts, done: &mut Vec<Done>, ended: Ended, now: Millis) {
     let Ended { work, outcome, reason, first } = ended;
     let finished = lanes.finished(work.lane, outcome, now);
+    let given_up = matches!(outcome, Outcome::Refused | Outcome::NoTopic) && !finished.is_empty();
     match outcome {
         Outcome::Confirmed => {
             counts.figures.published.fetch_add(finished.len() as u64, Ordering::Relaxed);
         }
-        Outcome::Failed => {
+        Outcome::Failed | Outcome::NoTopic if !given_up => {
             counts.figures.failed.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(topic = work.topic, reason, "publishing is repeated");
         }
-        Outcome::Refused if finished.is_empty() => {}
-        Outcome::Refused => {
+        Outcome::Refused if !given_up => {}
+        Outcome::Failed | Outcome::NoTopic | Outcome::Refused => {
             counts.figures.rejected.fetch_add(finished.len() as u64, Ordering::Relaxed);
             tracing::error!(topic = work.topic, reason, "a message is refused for ever and set aside");
         }
     }
-    let rejected = (outcome == Outcome::Refused).then_some(RejectedMessage { message: first, reason });
+    let rejected = given_up.then_some(RejectedMessage { message: first, reason });
     done.extend(finished.into_iter().map(|message| Done { message, rejected: rejected.clone() }));
 }
 

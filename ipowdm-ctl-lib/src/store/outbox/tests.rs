@@ -100,6 +100,41 @@ fn a_refused_batch_is_repeated_one_by_one_until_the_refused_message_is_found() {
 }
 
 #[test]
+fn a_lane_without_a_topic_waits_for_it_a_minute_and_then_gives_its_messages_up_one_by_one() {
+    let mut lanes = lanes(8, 10);
+    for n in 0..3 {
+        lanes.found(id(n), "t", b"a");
+    }
+    let mut now = Millis(0);
+    let mut given_up = Vec::new();
+    while let Some(work) = lanes.next(now) {
+        let done = lanes.finished(work.lane, Outcome::NoTopic, now);
+        assert!(done.is_empty() || now >= Millis(60_000), "given up at {now:?}");
+        given_up.push(done);
+        now = lanes.wake_at().map_or(now, |at| at.max(now));
+    }
+    assert!(now < Millis(63_000), "{now:?}");
+    given_up.retain(|done| !done.is_empty());
+    assert_eq!(given_up, [[id(0)], [id(1)], [id(2)]]);
+    assert_eq!(lanes.waiting(), 0);
+}
+
+#[test]
+fn a_topic_that_comes_in_time_gets_everything_and_the_patience_is_whole_again() {
+    let mut lanes = lanes(8, 10);
+    lanes.found(id(0), "t", b"a");
+    let work = lanes.next(Millis(0)).unwrap();
+    assert!(lanes.finished(work.lane, Outcome::NoTopic, Millis(0)).is_empty());
+    lanes.found(id(1), "t", b"a");
+    let work = lanes.next(Millis(59_000)).unwrap();
+    lanes.found(id(2), "t", b"a");
+    assert_eq!(lanes.finished(work.lane, Outcome::Confirmed, Millis(59_000)), [id(0), id(1)]);
+    let work = lanes.next(Millis(61_000)).unwrap();
+    assert!(lanes.finished(work.lane, Outcome::NoTopic, Millis(61_000)).is_empty());
+    assert_eq!(lanes.wake_at(), Some(Millis(61_050)));
+}
+
+#[test]
 fn calls_in_flight_are_limited_and_busy_lanes_take_turns() {
     let mut lanes = lanes(1, 2);
     for n in 0..6 {
@@ -142,6 +177,7 @@ fn step() -> impl Strategy<Value = Step> {
     let outcome = prop_oneof![
         4 => Just(Outcome::Confirmed),
         2 => Just(Outcome::Failed),
+        1 => Just(Outcome::NoTopic),
         1 => Just(Outcome::Refused),
     ];
     prop_oneof![
@@ -316,6 +352,37 @@ async fn a_message_that_is_refused_for_ever_is_set_aside_and_the_rest_goes_on() 
     );
     assert_eq!(relay.counts.rejected(), 1);
     relay.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_outlives_a_topic_that_is_made_again_and_holds_back_no_other() {
+    use ipowdm_core::bus::{Bus, TopicSpec, memory::MemoryBus};
+    let store = Store::memory();
+    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
+    let spec = |name: &str| TopicSpec {
+        name: name.to_owned(),
+        partitions: 1,
+        replication: 1,
+        configs: BTreeMap::new(),
+    };
+    bus.create_topic(spec("there")).await.unwrap();
+    for topic in ["again", "gone", "there"] {
+        send(&store, message(topic, "a", "1")).await;
+        send(&store, message(topic, "a", "2")).await;
+    }
+    let relay = OutboxRelay::new(store.clone(), Arc::clone(&bus), RelayOptions::default());
+    let counts = relay.counts();
+    let running = tokio::spawn(relay.run(core::future::pending()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(counts.published(), 2, "the others wait");
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    bus.create_topic(spec("again")).await.unwrap();
+    until(async || left(&store).await == 0).await;
+    assert_eq!((counts.published(), counts.rejected()), (4, 2));
+    let aside = store.scan(&Prefix::<RejectedMessage>::all()).await.unwrap();
+    let messages: Vec<_> = aside.into_iter().map(|(_, rejected)| rejected.message.unwrap()).collect();
+    assert_eq!(messages, [message("gone", "a", "1"), message("gone", "a", "2")]);
+    running.abort();
 }
 
 #[tokio::test(start_paused = true)]
