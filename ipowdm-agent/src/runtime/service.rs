@@ -78,7 +78,7 @@ impl AgentTask {
         let Some(served) = self.assignments.in_force().get(vop).cloned() else { return };
         tracing::info!(%vop, ports = served.ports.len(), "serving");
         let now = self.now();
-        let membership = Membership {
+        let mut membership = Membership {
             vop: vop.clone(),
             config: self.ledger.topic(Role::Config, vop),
             monitoring: self.ledger.topic(Role::Monitoring, vop),
@@ -87,8 +87,9 @@ impl AgentTask {
             heartbeat: FixedRate::new(now, served.health_interval_ms),
             unconfirmed: false,
             capabilities_at: None,
-            dropped_told: self.publisher.counts().dropped,
+            dropped_told: 0,
         };
+        membership.dropped_told = self.publisher.dropped_of(&membership.monitoring);
         self.memberships.insert(vop.clone(), membership);
         self.spread_interval(&served);
     }
@@ -187,7 +188,8 @@ impl AgentTask {
     fn health_record(&mut self, vop: &VopId, stopped: bool) -> Option<Outgoing> {
         let served = self.assignments.in_force().get(vop)?;
         let membership = self.memberships.get_mut(vop)?;
-        let dropped = self.publisher.counts().dropped;
+        // Of this virtual operator alone: what others lose is not its to know.
+        let dropped = self.publisher.dropped_of(&membership.monitoring);
         let lost = dropped - membership.dropped_told;
         membership.dropped_told = dropped;
         let mut issues: Vec<String> = self.ledger.trouble.iter().cloned().collect();

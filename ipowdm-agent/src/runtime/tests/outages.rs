@@ -53,6 +53,32 @@ async fn telemetry_is_dropped_oldest_first_and_counted_exactly() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_virtual_operator_is_told_of_its_own_lost_samples_only() {
+    let mut bench = Bench::new(&[Profile::OPENZRP, Profile::OPENZRP]).await;
+    for topic in ["config_vOp3", "monitoring_vOp3", "health_vOp3"] {
+        bench.create(topic).await;
+    }
+    let [first, second] = [0, 1].map(|n| grant(&bench.ports[n].name));
+    bench.assign(&[("vOp2", vec![first]), ("vOp3", vec![second])]).await;
+    bench.config.outgoing = 12;
+    bench.start().await;
+    bench.command(GUIDE).await;
+    bench.sleep(10_000).await;
+    bench.bus.set_available(false);
+    bench.sleep(120_000).await;
+    bench.bus.set_available(true);
+    bench.sleep(35_000).await;
+    let told = |messages: Vec<AgentMessage>| {
+        messages.into_iter().any(|message| match message {
+            AgentMessage::Health(health) => health.issues.iter().any(|issue| issue.contains("dropped")),
+            _ => false,
+        })
+    };
+    assert!(told(bench.messages("health_vOp2").await), "its samples were dropped");
+    assert!(!told(bench.messages("health_vOp3").await), "it has no samples to lose");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bus_that_is_away_at_the_start_is_waited_for() {
     let mut bench = Bench::new(&[Profile::OPENZRP]).await;
     bench.bus.set_available(false);
