@@ -109,10 +109,10 @@ impl Settings {
                 read.refuse(variable, legacy, "unset the variable: topic names follow from VIRTUAL_OPERATOR");
                 continue;
             }
-            let fix = "unset it, or make it agree with VIRTUAL_OPERATOR and REGION";
+            let fix = "unset it, or make it agree with VIRTUAL_OPERATOR";
             match &self.agent.virtual_operator {
                 Some(vop) => {
-                    let expected = topics::name(role, vop, self.agent.region.as_ref());
+                    let expected = topics::name(role, vop, None);
                     if expected != name.as_str() {
                         read.refuse(variable, format_args!("{name:?} is not {expected:?}"), fix);
                     }

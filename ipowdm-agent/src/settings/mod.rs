@@ -46,7 +46,7 @@ pub struct AgentTable {
     pub agent_id: Option<AgentId>,
     /// `VIRTUAL_OPERATOR`: serve this one only, on `modules.ports`; absent: follow the assignments topic.
     pub virtual_operator: Option<VopId>,
-    /// The region whose topics are used.
+    /// `REGION`: refused, because no controller makes or reads the topics of a region.
     pub region: Option<RegionId>,
     /// Whether commands without an epoch are carried out (`ACCEPT_UNFENCED`).
     pub accept_unfenced: bool,
@@ -165,6 +165,10 @@ impl Settings {
         let wait = interval("COMMAND_TIMEOUT_SEC", self.agent.command_timeout_sec, 30_000, &mut problems);
         let modules = self.modules(&mut problems);
         let identity = self.identity(&mut problems);
+        if let Some(region) = &self.agent.region {
+            let reason = format!("no controller makes or reads the topics of {region}: there are no regions yet");
+            problems.push(Problem::new("REGION", reason, "unset it"));
+        }
         let bootstrap = self.bootstrap(&mut problems);
         let (Some(identity), true) = (identity, problems.is_empty()) else {
             return Err(SettingsError { problems });
@@ -179,7 +183,6 @@ impl Settings {
             },
         };
         let mut agent = AgentConfig::new(identity, service);
-        agent.region = self.agent.region;
         agent.accept_unfenced = self.agent.accept_unfenced;
         agent.emulated = self.modules.emulated;
         agent.max_sessions = self.telemetry.max_sessions;
@@ -202,6 +205,11 @@ impl Settings {
         };
         let mut identity = Identity::of_router(pop_id.clone(), router_id.clone());
         if let Some(agent_id) = &self.agent.agent_id {
+            if *agent_id != identity.agent_id && self.agent.virtual_operator.is_none() {
+                let reason = format!("{agent_id} is never assigned; assignments name {}", identity.agent_id);
+                let fix = "unset it, or set VIRTUAL_OPERATOR to serve that one without assignments";
+                problems.push(Problem::new("AGENT_ID", reason, fix));
+            }
             identity.agent_id = agent_id.clone();
         }
         Some(identity)

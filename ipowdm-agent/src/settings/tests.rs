@@ -92,6 +92,29 @@ fn a_topic_name_that_contradicts_the_virtual_operator_is_refused() {
 }
 
 #[test]
+fn an_agent_id_that_is_never_assigned_is_refused_unless_the_service_is_static() {
+    let named = with(&[("AGENT_ID", "edge-7")]);
+    assert_eq!(resolve("", &named).unwrap().agent.identity.agent_id.as_str(), "edge-7");
+    let topics = ["VIRTUAL_OPERATOR", "CONFIG_TOPIC", "MONITORING_TOPIC", "HEALTH_TOPIC"];
+    let assigned: Vec<_> = named.into_iter().filter(|(key, _)| !topics.contains(key)).collect();
+    let problems = problems("", &assigned);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    for words in ["AGENT_ID", "edge-7", "pop1-router1", "VIRTUAL_OPERATOR"] {
+        assert!(problems[0].contains(words), "{words} not in {}", problems[0]);
+    }
+    let mut default = assigned;
+    default.push(("AGENT_ID", "pop1-router1"));
+    assert!(resolve("", &default).is_ok());
+}
+
+#[test]
+fn a_region_is_refused_because_nobody_makes_its_topics() {
+    let problems = problems("", &with(&[("REGION", "north")]));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("REGION") && problems[0].contains("north"), "{}", problems[0]);
+}
+
+#[test]
 fn everything_wrong_is_reported_at_once() {
     let problems = problems(
         "",
