@@ -166,7 +166,8 @@ impl Settings {
         let modules = self.modules(&mut problems);
         let identity = self.identity(&mut problems);
         if let Some(region) = &self.agent.region {
-            let reason = format!("no controller makes or reads the topics of {region}: there are no regions yet");
+            let reason =
+                format!("no controller makes or reads the topics of {region}: there are no regions yet");
             problems.push(Problem::new("REGION", reason, "unset it"));
         }
         let bootstrap = self.bootstrap(&mut problems);
