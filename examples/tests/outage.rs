@@ -135,12 +135,17 @@ async fn a_broker_that_crashes_in_mid_setup_loses_no_answer_and_telemetry_resume
     let view = controller.connection(&id).unwrap();
     let ports = [view.ends.source.port.clone(), view.ends.destination.port.clone()];
     until("both agents work on their command", async || {
-        let mut busy = 0;
+        let (told, all) = lab.observer.look(|seen| {
+            let ours = seen.commands.iter().filter(|(_, command)| command.vop.as_ref() == Some(&vop));
+            let setups = ours.clone().filter(|(_, command)| command.action.connection_id() == Some(&id));
+            (setups.count(), ours.count() as u64)
+        });
+        let mut working = 0;
         for port in &ports {
             let status = lab.fleet.agent(&port.router())?.status().await?;
-            busy += usize::from(status.intake.accepted > 0);
+            working += usize::from(status.intake.records >= all);
         }
-        (busy == ports.len()).then_some(())
+        (told == ports.len() && working == ports.len()).then_some(())
     })
     .await;
     let down = crash(&mut lab).await;
@@ -196,7 +201,10 @@ async fn a_broker_that_crashes_in_mid_setup_loses_no_answer_and_telemetry_resume
     })
     .await;
     assert_eq!(lab.fleet.len(), agents);
-    assert!(controller.health().await.bus.is_none());
+    until("the controller says that the bus is back", async || {
+        controller.health().await.bus.is_none().then_some(())
+    })
+    .await;
     lab.stop().await;
 }
 
