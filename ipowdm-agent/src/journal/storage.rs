@@ -170,6 +170,7 @@ struct Memory {
     bytes: Vec<u8>,
     aside: Vec<u8>,
     capacity: Option<usize>,
+    sync_fails: bool,
 }
 
 impl MemoryStorage {
@@ -198,6 +199,11 @@ impl MemoryStorage {
         self.lock().capacity = capacity;
     }
 
+    /// Makes syncs and replacements fail, as on a disk that takes bytes and does not keep them.
+    pub fn fail_syncs(&self, fail: bool) {
+        self.lock().sync_fails = fail;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Memory> {
         // Every change under the lock is a single assignment or append.
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -224,7 +230,11 @@ impl Storage for MemoryStorage {
     }
 
     fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.lock().bytes = bytes.to_vec();
+        let mut memory = self.lock();
+        if memory.sync_fails {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        memory.bytes = bytes.to_vec();
         Ok(())
     }
 
@@ -234,6 +244,7 @@ impl Storage for MemoryStorage {
     }
 
     fn syncer(&self) -> io::Result<Option<Syncer>> {
-        Ok(None)
+        let fails = self.lock().sync_fails;
+        Ok(fails.then(|| -> Syncer { Box::new(|| Err(io::Error::from(io::ErrorKind::StorageFull))) }))
     }
 }

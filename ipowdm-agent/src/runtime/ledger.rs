@@ -4,7 +4,9 @@ use super::task::Errand;
 use crate::journal::{Answer, Entry, Journal, State};
 use ipowdm_core::bus::publisher::Publisher;
 use ipowdm_core::bus::{BusError, Outgoing, Position};
+use ipowdm_core::error::Code;
 use ipowdm_core::ids::{RegionId, VopId};
+use ipowdm_core::msg::{AckStatus, AgentMessage};
 use ipowdm_core::topics::{self, Role};
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
@@ -19,6 +21,8 @@ pub(super) struct Ledger {
     region: Option<RegionId>,
     /// Entries that could not be written, in order.
     unwritten: Vec<Entry>,
+    /// Whether the last attempt to make everything durable failed.
+    unsynced: bool,
     /// Answers to publish after the next sync.
     ready: Vec<Answer>,
     /// Answers for which the outgoing queue had no room.
@@ -41,6 +45,7 @@ impl Ledger {
             journal,
             region,
             unwritten: Vec::new(),
+            unsynced: false,
             ready: Vec::new(),
             unqueued: BTreeMap::new(),
             later: Vec::new(),
@@ -67,7 +72,7 @@ impl Ledger {
 
     /// Whether new work can be written down.
     pub(super) const fn is_writable(&self) -> bool {
-        self.unwritten.is_empty() && !self.journal.is_failing()
+        self.unwritten.is_empty() && !self.journal.is_failing() && !self.unsynced
     }
 
     /// Writes entries, after those that could not be written before. Whether all of them are written.
@@ -84,7 +89,9 @@ impl Ledger {
         match self.journal.append(self.unwritten.clone()) {
             Ok(()) => {
                 self.unwritten.clear();
-                self.trouble = None;
+                if !self.unsynced {
+                    self.trouble = None;
+                }
                 true
             }
             Err(error) => {
@@ -103,6 +110,14 @@ impl Ledger {
 
     /// Writes what was noted, and tries anew what could not be written.
     pub(super) fn catch_up(&mut self) {
+        if self.unsynced {
+            self.make_durable_anew();
+        }
+        // While nothing can be written, positions without effect wait where each replaces the one before.
+        if !self.write(Vec::new()) {
+            self.ready.append(&mut self.later);
+            return;
+        }
         let noted = core::mem::take(&mut self.progress).into_values().collect();
         self.write(noted);
         self.ready.append(&mut self.later);
@@ -118,11 +133,13 @@ impl Ledger {
         if self.ready.is_empty() && self.unqueued.is_empty() {
             return;
         }
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() && !self.unsynced {
             self.sync().await;
         }
+        let ready = core::mem::take(&mut self.ready);
         let unqueued = core::mem::take(&mut self.unqueued).into_values();
-        let answers: Vec<Answer> = unqueued.chain(core::mem::take(&mut self.ready)).collect();
+        let judged = ready.into_iter().map(|a| if self.is_kept(&a) { a } else { admitted(a) });
+        let answers: Vec<Answer> = unqueued.chain(judged).collect();
         for answer in answers {
             let topic = self.topic(Role::Monitoring, &answer.vop);
             let record = Outgoing::new(&answer.record_key, answer.ack.clone());
@@ -148,9 +165,27 @@ impl Ledger {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = synced {
-            tracing::error!(error, "the journal cannot be made durable");
-            self.trouble = Some(error);
+            tracing::error!(error, "the journal cannot be made durable; new work is refused");
+            self.trouble = Some(format!("journal: {error}"));
+            self.unsynced = true;
         }
+    }
+
+    /// After a failed sync a later one may succeed without the bytes that the first has lost: everything is written anew.
+    fn make_durable_anew(&mut self) {
+        match self.journal.compact() {
+            Ok(()) => {
+                self.unsynced = false;
+                self.trouble = None;
+            }
+            Err(error) => self.trouble = Some(error.to_string()),
+        }
+    }
+
+    /// Whether an answer will be known after a crash.
+    fn is_kept(&self, answer: &Answer) -> bool {
+        let unwritten = |entry: &Entry| matches!(entry, Entry::Answered(a) if a.number == answer.number);
+        !self.unsynced && !self.unwritten.iter().any(unwritten)
     }
 
     /// Everything written becomes durable.
@@ -180,4 +215,17 @@ impl Ledger {
     pub(super) fn topic(&self, role: Role, vop: &VopId) -> topics::TopicName {
         topics::name(role, vop, self.region.as_ref())
     }
+}
+
+/// An answer that will not be known after a crash, as it is sent: the work is done and read back, so it stays a success,
+/// and says that the journal does not hold it. A failure needs no such words: after a restart it is judged anew.
+fn admitted(mut answer: Answer) -> Answer {
+    let Ok(AgentMessage::Ack(mut ack)) = AgentMessage::from_json(&answer.ack) else { return answer };
+    if ack.status == AckStatus::Success {
+        let words = "done, but the journal cannot be written: after a restart it may be answered again";
+        ack.details.error = Some(words.to_string());
+        ack.details.code = Some(Code::StorageFull);
+        answer.ack = ack.to_json();
+    }
+    answer
 }

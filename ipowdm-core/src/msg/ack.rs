@@ -86,7 +86,7 @@ pub struct AckDetails {
     /// What was done, in words; present on success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    /// What went wrong, in words; present on failure.
+    /// What went wrong, in words; present on failure, and on a success that the agent's journal could not keep.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The stable code of `error`.

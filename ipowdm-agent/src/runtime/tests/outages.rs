@@ -140,6 +140,44 @@ async fn a_full_disk_refuses_new_work_goes_on_reporting_and_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn work_that_the_journal_cannot_keep_is_acked_with_these_words_and_kept_once_it_can() {
+    let mut bench = Bench::started().await;
+    bench.send(&fenced(GUIDE, "c-1", 1)).await;
+    bench.sleep(1_000).await;
+    bench.storage.set_capacity(Some(0));
+    let ack = bench.ack(1).await;
+    assert_eq!((ack.outcome, ack.details.code), (Outcome::Applied, Some(Code::StorageFull)));
+    assert!(ack.details.error.unwrap().contains("journal") && ack.details.readback.is_some());
+    bench.storage.set_capacity(None);
+    bench.sleep(2_000).await;
+    bench.kill().await;
+    bench.start().await;
+    bench.sleep(5_000).await;
+    assert_eq!(bench.acks().await.len(), 1, "it is known after the restart");
+    let again = bench.command(&fenced(GUIDE, "c-1", 1)).await;
+    assert_eq!((again.ack_id, again.outcome, again.details.code), (ack.ack_id, Outcome::Applied, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_does_not_sync_is_a_full_disk_until_the_journal_is_written_anew() {
+    let bench = Bench::started().await;
+    bench.send(GUIDE).await;
+    bench.sleep(1_000).await;
+    bench.storage.fail_syncs(true);
+    let ack = bench.ack(1).await;
+    assert_eq!((ack.outcome, ack.details.code), (Outcome::Applied, Some(Code::StorageFull)));
+    let refused = bench.command(GUIDE_RECONFIG).await;
+    assert_eq!((refused.outcome, refused.details.code), (Outcome::Rejected, Some(Code::StorageFull)));
+    bench.sleep(30_000).await;
+    let health = bench.healths().await.pop().unwrap();
+    assert!(health.issues.iter().any(|issue| issue.starts_with("journal:")), "{:?}", health.issues);
+    bench.storage.fail_syncs(false);
+    bench.sleep(2_000).await;
+    let teardown = bench.command(TEARDOWN).await;
+    assert_eq!((teardown.outcome, teardown.details.code), (Outcome::Applied, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_module_delays_no_other() {
     // The data path of the first takes twice as long as that of the second.
     let mut bench = Bench::new(&[Profile::ZR400, Profile::OPENZRP]).await;
