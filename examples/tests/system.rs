@@ -187,3 +187,22 @@ async fn a_deleted_connection_leaves_no_light_no_spectrum_and_its_name_can_be_us
     }
     lab.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_laser_that_reports_what_it_measures_is_set_up_and_one_off_its_channel_is_not() {
+    let lab = active_lab().await;
+    let [measuring, astray] = [&lab.plan.tenants[0], &lab.plan.tenants[1]];
+    for (tenant, mhz) in [(measuring, 300), (astray, 2_000)] {
+        for port in &tenant.ports {
+            lab.plant.module(port).unwrap().report_laser_off_by(mhz);
+        }
+    }
+    let (_, lit) = cases::setup(&lab).await;
+    assert_eq!(lit.iter().map(|which| &which.vop).collect::<Vec<_>>(), [&measuring.vop]);
+    let refused = lab.controller(&astray.vop).unwrap().connections(None).unwrap();
+    assert!(refused.iter().all(|view| view.state != State::Active), "{refused:?}");
+    for port in &astray.ports {
+        assert!(lab.plant.module(port).unwrap().emission().is_none(), "{port} is dark");
+    }
+    lab.stop().await;
+}
