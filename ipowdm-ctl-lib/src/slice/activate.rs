@@ -121,6 +121,17 @@ impl SliceManager {
         .await
     }
 
+    /// Another life of the topics of an active virtual operator, told to its agents.
+    pub(super) async fn begin_incarnation(&self, id: &VopId) -> Result<Vop, SliceError> {
+        let wall = (self.shared.wall)();
+        self.update(id, |tx, vop| {
+            vop.incarnation = incarnation(tx, wall)?;
+            tx.put(&Vop::key(id), vop)?;
+            assign_in(tx, &routers_of(&vop.request.ports))
+        })
+        .await
+    }
+
     async fn update(
         &self,
         id: &VopId,

@@ -235,18 +235,28 @@ impl SliceManager {
     }
 
     /// The topics of a virtual operator as the broker has them. Those that are missing are made again; what was in them is
-    /// lost.
+    /// lost, so that the virtual operator begins another incarnation: its agents are assigned anew and its controller is
+    /// started again, and nobody goes on from a position in a topic that is gone.
     ///
     /// # Errors
     /// [`SliceError::UnknownVop`], [`SliceError::Busy`] while it is being dismantled, [`SliceError::Bus`],
-    /// [`SliceError::Store`].
+    /// [`SliceError::Launch`], [`SliceError::Store`]: call it again.
     pub async fn ensure_topics(&self, id: &VopId) -> Result<Vec<TopicDescription>, SliceError> {
         let _one_at_a_time = self.lock(id).await;
         let vop = self.describe(id).await?.vop;
         if vop.phase == VopPhase::Deactivating {
             return Err(SliceError::Busy { vop: id.to_string(), phase: vop.phase });
         }
-        self.topics_of(&vop).await
+        if vop.phase != VopPhase::Active || !self.lacks_topics(&vop).await? {
+            return self.topics_of(&vop).await;
+        }
+        // Before the topics are there: cut short here, the next call finds them missing and begins another one again.
+        let vop = self.begin_incarnation(id).await?;
+        let failed = |source| SliceError::Launch { vop: id.to_string(), source };
+        self.shared.launcher.stop(id).await.map_err(failed)?;
+        let topics = self.topics_of(&vop).await;
+        self.launch(&vop).await?;
+        topics
     }
 
     /// Whether the slice manager is well: asks the store and the bus now.

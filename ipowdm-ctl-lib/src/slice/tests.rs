@@ -219,6 +219,30 @@ async fn a_virtual_operator_lives_again_in_a_new_incarnation_with_a_higher_epoch
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_topic_that_had_to_be_made_again_begins_another_incarnation_that_works() {
+    let (bed, controller) = Testbed::new().await.with_vop2().await;
+    let first = bed.slices().describe(&vop("vOp2")).await.unwrap().vop;
+    bed.slices().ensure_topics(&vop("vOp2")).await.unwrap();
+    let same = bed.slices().describe(&vop("vOp2")).await.unwrap().vop;
+    assert_eq!(same, first, "nothing was missing");
+    drop(controller);
+    bed.bus.delete_topic("monitoring_vOp2").await.unwrap();
+    bed.slices().ensure_topics(&vop("vOp2")).await.unwrap();
+    let second = bed.slices().describe(&vop("vOp2")).await.unwrap().vop;
+    assert_ne!(second.incarnation, first.incarnation);
+    assert_eq!((second.phase, &second.request), (VopPhase::Active, &first.request));
+    calm().await;
+    for (agent, told) in assignments(&bed).await {
+        let newest = told.last().unwrap().clone().unwrap();
+        assert_eq!((newest.revision, &newest.vops[0].incarnation), (2, &second.incarnation), "{agent}");
+    }
+    let controller = bed.controller("vOp2");
+    controller.create_connection(guide()).await.unwrap();
+    controller.setup_and_wait(&id("POP1-POP2-1"), Duration::from_secs(60)).await.unwrap();
+    assert_eq!(controller.connection(&id("POP1-POP2-1")).unwrap().state, State::Active);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_topic_left_by_an_earlier_life_is_made_anew() {
     let bed = Testbed::new().await;
     let spec = Testbed::slice_config().spec(ipowdm_core::topics::Role::Config, "config_vOp2");

@@ -36,6 +36,16 @@ impl SliceManager {
         Ok(())
     }
 
+    /// Whether a topic of a virtual operator is missing.
+    pub(super) async fn lacks_topics(&self, vop: &Vop) -> Result<bool, SliceError> {
+        for role in Role::ALL {
+            if self.bus().describe_topic(&vop.topic(role)).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The topics of a virtual operator as the broker has them; those that are missing are made.
     pub(super) async fn topics_of(&self, vop: &Vop) -> Result<Vec<TopicDescription>, SliceError> {
         let mut topics = Vec::with_capacity(Role::ALL.len());
