@@ -27,7 +27,7 @@ fn half(hex: &str) -> [u8; 128] {
 /// The image of a real module, or `None` with a message where it is not at hand.
 fn image(name: &str) -> Option<Image> {
     let folder = env::var_os("IPOWDM_CMIS_IMAGES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/cmis/eeprom"),
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join("../shared/cmis/eeprom"),
         PathBuf::from,
     );
     let path = folder.join(name).with_extension("json");

@@ -1,7 +1,8 @@
 //! Physical quantities as integer newtypes.
 //!
-//! Floats exist only at the edge: a JSON number is converted once, by the constructors here, and refused when it does
-//! not lie on the raster of the type. Everything inside computes and compares integers.
+//! Floats exist only at the edge: a JSON number is converted once, by the constructors here, and a frequency
+//! is refused when it does not lie on the raster of the type; powers, ratios and other measured quantities are rounded to
+//! it. Everything inside computes and compares integers.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};

@@ -99,7 +99,7 @@ fn packed_arrays_take_the_odd_lane_from_the_low_nibble() {
 /// The reference rows, if they are at hand.
 fn reference() -> Option<Vec<Value>> {
     let path = env::var_os("IPOWDM_CMIS_REGISTERS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/cmis/cmis-registers.json"),
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join("../shared/cmis/cmis-registers.json"),
         PathBuf::from,
     );
     match fs::read_to_string(&path) {

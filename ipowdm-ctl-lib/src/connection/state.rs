@@ -54,8 +54,8 @@ impl State {
 
     /// The states that may follow.
     ///
-    /// Row S0-11, and in addition: DEGRADED to ACTIVE on recovery; PENDING to TERMINATED, because nothing was commanded
-    /// that would have to be taken down; FAILED to TERMINATED likewise, once nothing is held any more.
+    /// As in the diagram of the [module](super). DEGRADED goes to ACTIVE on recovery; PENDING to TERMINATED, because nothing
+    /// was commanded that would have to be taken down; FAILED to TERMINATED likewise, once nothing is held any more.
     #[must_use]
     pub const fn successors(self) -> &'static [Self] {
         match self {
