@@ -5,7 +5,7 @@ use crate::journal::Intent;
 use ipowdm_cmis::codes::{DataPathState, ModuleState};
 use ipowdm_cmis::procedure::{Readback as ConfigureReadback, SweepReport};
 use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
-use ipowdm_core::msg::{Readback, TelemetryFields};
+use ipowdm_core::msg::{DATA_PATH_ACTIVATED, Readback, TelemetryFields};
 use ipowdm_core::units::Frequency;
 
 /// A module state in CMIS' words, such as `ModuleReady`.
@@ -26,7 +26,7 @@ pub(super) fn data_path_state(lanes: &[DataPathState; 8]) -> String {
 }
 
 fn is_activated(lanes: &[DataPathState; 8]) -> bool {
-    data_path_state(lanes) == "DPActivated"
+    data_path_state(lanes) == DATA_PATH_ACTIVATED
 }
 
 /// What a configuration read back.

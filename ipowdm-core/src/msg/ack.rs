@@ -79,6 +79,10 @@ pub struct Readback {
     pub tx_enabled: Option<bool>,
 }
 
+/// The data path state of lanes that carry traffic, as [`Readback::data_path_state`] and samples have it (DPActivated,
+/// 11h:128).
+pub const DATA_PATH_ACTIVATED: &str = "DPActivated";
+
 /// The details of an ack.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -2,14 +2,11 @@
 
 use super::event::{CommandNumber, Order};
 use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
-use ipowdm_core::msg::{Readback, TelemetryFields};
+use ipowdm_core::msg::{DATA_PATH_ACTIVATED, Readback, TelemetryFields};
 use ipowdm_core::qot::End;
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Power};
 use serde::{Deserialize, Serialize};
-
-/// The data path state of a port that carries traffic, in CMIS' words (11h:128).
-const ACTIVATED: &str = "DPActivated";
 
 /// A pair of values, one per end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -129,7 +126,7 @@ impl Wanted {
         {
             return Err(Mismatch::TxPower { wanted, got: readback.tx_power_dbm });
         }
-        if readback.data_path_state.as_deref() != Some(ACTIVATED) {
+        if readback.data_path_state.as_deref() != Some(DATA_PATH_ACTIVATED) {
             return Err(Mismatch::DataPath);
         }
         if readback.tx_enabled == Some(false) {
@@ -146,7 +143,7 @@ impl Wanted {
             (Some(wanted), Some(got)) => Some(wanted == got),
             _ => None,
         };
-        let shining = fields.data_path_state.as_deref().map(|state| state == ACTIVATED);
+        let shining = fields.data_path_state.as_deref().map(|state| state == DATA_PATH_ACTIVATED);
         [tuned, powered, shining].into_iter().flatten().reduce(|all, one| all && one)
     }
 }

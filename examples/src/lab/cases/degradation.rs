@@ -208,7 +208,7 @@ async fn recovery(
     say.observe("steps", steps, format!("{id}: {steps} reconfigConnection in this episode"));
     let dark = lab.observer.look(|seen| {
         let states = seen.samples(id, since).filter_map(|sample| sample.fields.data_path_state.as_deref());
-        states.filter(|state| *state != "DPActivated").count()
+        states.filter(|state| *state != ipowdm_core::msg::DATA_PATH_ACTIVATED).count()
     });
     say.expect("light_stayed_on", dark == 0, format!("{id}: every sample since then says DPActivated"));
     say.observe("osnr_after_db", osnr.map(Db::value), format!("{id}: transmits {}", text(source)));

@@ -144,7 +144,7 @@ fn verdict(state: &PortState, seen: &Seen) -> Result<String, String> {
         (Err(error), Intent::Lit(desired)) => return Err(format!("{error}; {} is down", desired.connection)),
         (Err(error), _) => return Ok(error.clone()),
     };
-    let lit = fields.data_path_state.as_deref() == Some("DPActivated");
+    let lit = fields.data_path_state.as_deref() == Some(ipowdm_core::msg::DATA_PATH_ACTIVATED);
     let found = or_dash(fields.data_path_state.clone());
     match &state.intent {
         Intent::Lit(desired) if state.admin_down => {
