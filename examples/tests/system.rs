@@ -206,3 +206,17 @@ async fn a_laser_that_reports_what_it_measures_is_set_up_and_one_off_its_channel
     }
     lab.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lab_works_on_a_broker_that_an_earlier_one_has_used() {
+    let broker = ipowdm_devbroker::Broker::start(ipowdm_devbroker::Options::default()).await.unwrap();
+    let options = Options { bootstrap: Some(broker.bootstrap()), ..Options::for_tests() };
+    for life in 1..=3 {
+        let lab = Lab::start(&options).await.expect("the lab starts");
+        let case = cases::activation(&lab).await;
+        assert!(case.passed, "life {life}: {:?}", case.evidence);
+        let (case, _) = cases::setup(&lab).await;
+        assert!(case.passed, "life {life}: {:?}", case.evidence);
+        lab.stop().await;
+    }
+}

@@ -3,13 +3,33 @@
 use super::record::ConnectionRecord;
 use crate::connection::{CommandNumber, Order};
 use crate::store::OutboxRecord;
-use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, IdError, PortRef, VopId};
+use core::fmt;
+use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, IdError, Incarnation, PortRef, VopId};
 use ipowdm_core::msg::{Action, AdminState, Command, Endpoint, Target, VERSION};
 use ipowdm_core::qot::End;
 use ipowdm_core::topics::murmur2;
 
 /// Characters of a connection id that a command id carries; the rest of it would not fit beside the numbers.
 const CARRIED: usize = 64;
+
+/// The life of the virtual operator that a command belongs to, as ids carry it: murmur2 of the incarnation.
+///
+/// A store made anew counts connections, epochs and commands from the start again, while agents remember what they have
+/// answered: without this they would take a new command for one that they know. No two activations have the same incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LifeTag(u32);
+
+impl LifeTag {
+    pub(super) fn of(incarnation: &Incarnation) -> Self {
+        Self(murmur2(incarnation.as_str().as_bytes()))
+    }
+}
+
+impl fmt::Display for LifeTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
 
 /// Which command of which life of a connection an ack answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,25 +38,27 @@ pub(super) struct CommandRef {
     pub(super) number: CommandNumber,
 }
 
-/// The id of a command: `<connection>.<incarnation>.<epoch>.<number>`. The epoch keeps a restored store from giving an id
-/// twice.
+/// The id of a command: `<connection>.<life>.<incarnation>.<epoch>.<number>`. The epoch keeps a restored store from giving
+/// an id twice.
 pub(super) fn command_id(
     connection: &ConnectionId,
+    life: LifeTag,
     incarnation: u64,
     epoch: u64,
     number: CommandNumber,
 ) -> Result<CommandId, IdError> {
     let carried: String = connection.as_str().chars().take(CARRIED).collect();
-    CommandId::new(&format!("{carried}.{incarnation:x}.{epoch:x}.{}", number.0))
+    CommandId::new(&format!("{carried}.{life}.{incarnation:x}.{epoch:x}.{}", number.0))
 }
 
-/// Reads an id made by [`command_id`]: the carried part of the connection id, and the command.
-pub(super) fn parse(id: &CommandId) -> Option<(&str, CommandRef)> {
-    let mut parts = id.as_str().rsplitn(4, '.');
+/// Reads an id made by [`command_id`] in the same life: the carried part of the connection id, and the command.
+pub(super) fn parse(id: &CommandId, life: LifeTag) -> Option<(&str, CommandRef)> {
+    let mut parts = id.as_str().rsplitn(5, '.');
     let number = CommandNumber(parts.next()?.parse().ok()?);
     let _epoch = u64::from_str_radix(parts.next()?, 16).ok()?;
     let incarnation = u64::from_str_radix(parts.next()?, 16).ok()?;
-    Some((parts.next()?, CommandRef { incarnation, number }))
+    let of_life = u32::from_str_radix(parts.next()?, 16).ok().map(LifeTag)?;
+    Some((parts.next()?, CommandRef { incarnation, number })).filter(|_| of_life == life)
 }
 
 /// Whether a carried part is that of a connection.
@@ -45,15 +67,32 @@ pub(super) fn carries(carried: &str, connection: &ConnectionId) -> bool {
 }
 
 /// The id of a command to a port's transmitter.
-pub(super) fn port_command_id(port: &PortRef, epoch: u64, version: u64) -> Result<CommandId, IdError> {
+pub(super) fn port_command_id(
+    port: &PortRef,
+    life: LifeTag,
+    epoch: u64,
+    version: u64,
+) -> Result<CommandId, IdError> {
     let hash = murmur2(port.to_string().as_bytes());
-    CommandId::new(&format!("{}.{hash:08x}.{epoch:x}.{version:x}", port.port_id))
+    CommandId::new(&format!("{}.{hash:08x}.{life}.{epoch:x}.{version:x}", port.port_id))
+}
+
+/// The id of a question to all agents.
+pub(super) fn question_id(
+    action: &str,
+    life: LifeTag,
+    epoch: u64,
+    generation: u64,
+    number: u64,
+) -> Result<CommandId, IdError> {
+    CommandId::new(&format!("{action}.{life}.{epoch:x}.{generation:x}.{number}"))
 }
 
 /// What does not change from command to command.
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
     pub(super) vop: VopId,
+    pub(super) life: LifeTag,
     pub(super) topic: String,
 }
 
@@ -88,7 +127,7 @@ impl Sender {
             }
             Order::Teardown => Action::Teardown { connection_id, endpoints: vec![bare] },
         };
-        let id = command_id(&record.id, record.incarnation.0.get(), epoch, number)?;
+        let id = command_id(&record.id, self.life, record.incarnation.0.get(), epoch, number)?;
         Ok(self.to_agent(record.agents.get(end), id, epoch, lifetime_ms, action))
     }
 
@@ -135,31 +174,33 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_command_id_reads_back(
-            connection in "[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,126}", incarnation: u64, epoch: u64, number: u32
+        fn a_command_id_reads_back_in_its_life_only(
+            connection in "[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,126}", life: u32, incarnation: u64, epoch: u64, number: u32
         ) {
             let connection = ConnectionId::new(&connection).unwrap();
-            let id = command_id(&connection, incarnation, epoch, CommandNumber(number)).unwrap();
-            let (carried, command) = parse(&id).unwrap();
+            let id = command_id(&connection, LifeTag(life), incarnation, epoch, CommandNumber(number)).unwrap();
+            let (carried, command) = parse(&id, LifeTag(life)).unwrap();
             prop_assert!(carries(carried, &connection));
             prop_assert_eq!(command, CommandRef { incarnation, number: CommandNumber(number) });
+            prop_assert_eq!(parse(&id, LifeTag(life ^ 1)), None);
         }
 
         #[test]
-        fn any_command_id_reads_without_panic(id in "[A-Za-z0-9_:@/+-][A-Za-z0-9_.:@/+-]{0,126}") {
-            let _ = parse(&CommandId::new(&id).unwrap());
+        fn any_command_id_reads_without_panic(id in "[A-Za-z0-9_:@/+-][A-Za-z0-9_.:@/+-]{0,126}", life: u32) {
+            let _ = parse(&CommandId::new(&id).unwrap(), LifeTag(life));
         }
 
         #[test]
         fn every_port_has_a_command_id(pop in "[a-z]{1,63}", router in "[a-z]{1,63}", port in "[A-Za-z0-9/:-][A-Za-z0-9/:.-]{0,62}",
-                                       epoch: u64, version: u64) {
+                                       life: u32, epoch: u64, version: u64) {
             let port = PortRef { pop_id: pop.parse().unwrap(), router_id: router.parse().unwrap(), port_id: port.parse().unwrap() };
-            prop_assert!(port_command_id(&port, epoch, version).is_ok());
+            prop_assert!(port_command_id(&port, LifeTag(life), epoch, version).is_ok());
         }
     }
 
     #[test]
     fn a_hand_typed_id_is_nobodys() {
-        assert_eq!(parse(&CommandId::new("setup-POP1-POP2-1").unwrap()), None);
+        let typed = CommandId::new("setup-POP1-POP2-1").unwrap();
+        assert_eq!(parse(&typed, LifeTag(0)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What the tasks and handles of one controller share.
 
 use super::clock::{Clock, WallClock};
-use super::command::Sender;
+use super::command::{LifeTag, Sender};
 use super::config::ControllerConfig;
 use super::error::ControllerError;
 use super::event::ControllerEvent;
@@ -85,7 +85,11 @@ impl core::fmt::Debug for Inner {
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { vop, config, linkdb, bus, clock, wall, generation, epoch } = parts;
-        let sender = Sender { vop: vop.id().clone(), topic: vop.topic(Role::Config).to_string() };
+        let sender = Sender {
+            vop: vop.id().clone(),
+            life: LifeTag::of(&vop.incarnation),
+            topic: vop.topic(Role::Config).to_string(),
+        };
         Self {
             publisher: Publisher::start(Arc::clone(&bus), config.queue),
             registry: Mutex::new(Registry::new(config.patience)),

@@ -4,7 +4,7 @@
 //! stored in one transaction together with the position after the batch, so nothing is acted on twice and nothing is missed.
 //! Samples change nothing by themselves: they go to the loops in memory, and only what a loop finds is stored.
 
-use super::command::{carries, parse};
+use super::command::{LifeTag, carries, parse};
 use super::engine::{Beside, Input, Job, PortEnd, jobs_for};
 use super::event::ControllerEvent;
 use super::inner::Inner;
@@ -218,7 +218,9 @@ impl Intake {
             if ack.outcome == Outcome::StaleEpoch {
                 beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
             }
-            if let Some((id, input)) = connection_of(&ack).or_else(|| self.changed_by_others(&ack)) {
+            if let Some((id, input)) =
+                connection_of(&ack, inner.sender.life).or_else(|| self.changed_by_others(&ack))
+            {
                 match jobs.iter_mut().find(|job| job.id == id) {
                     Some(job) => job.inputs.push(input),
                     None => jobs.push(Job {
@@ -444,12 +446,12 @@ impl Found {
     }
 }
 
-/// The connection that an ack is about, and what it says.
-fn connection_of(ack: &CommandAck) -> Option<(ConnectionId, Input)> {
+/// The connection that an ack is about, and what it says; `None` also for an answer to another life's command.
+fn connection_of(ack: &CommandAck, life: LifeTag) -> Option<(ConnectionId, Input)> {
     if ack.action == INTERFACE_CONTROL {
         return None;
     }
-    let (carried, command) = parse(&ack.command_id)?;
+    let (carried, command) = parse(&ack.command_id, life)?;
     let id = match &ack.connection_id {
         Some(id) => Some(id.clone()).filter(|id| carries(carried, id)),
         None => ConnectionId::new(carried).ok(),

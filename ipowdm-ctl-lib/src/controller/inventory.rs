@@ -1,6 +1,6 @@
 //! The handle's part about agents, interfaces, network and the controller itself.
 
-use super::command::port_command_id;
+use super::command::{port_command_id, question_id};
 use super::engine::epoch_in;
 use super::error::ControllerError;
 use super::handle::ControllerHandle;
@@ -17,7 +17,7 @@ use crate::store::Tx;
 use crate::topology::{Port, Router};
 use core::time::Duration;
 use ipowdm_core::bus::{BusError, Outgoing};
-use ipowdm_core::ids::{CommandId, PopId, PortRef, RouterRef};
+use ipowdm_core::ids::{PopId, PortRef, RouterRef};
 use ipowdm_core::msg::{Action, AdminState, Command, Target, VERSION};
 use ipowdm_core::topics::Role;
 use std::collections::BTreeMap;
@@ -148,7 +148,8 @@ impl ControllerHandle {
                 if tx.get(&key)?.is_some_and(|before| before.ended.is_none()) {
                     return Err(ControllerError::PortBusy { port: port.to_string() });
                 }
-                let command_id = port_command_id(port, epoch, tx.version().get()).map_err(|error| {
+                let life = self.inner.sender.life;
+                let command_id = port_command_id(port, life, epoch, tx.version().get()).map_err(|error| {
                     ControllerError::Invalid { field: "interface", reason: error.to_string() }
                 })?;
                 let up = state == AdminState::Up;
@@ -311,7 +312,7 @@ impl ControllerHandle {
 pub(super) fn question(inner: &super::inner::Inner, action: Action) -> Result<Outgoing, ControllerError> {
     let name = action.name();
     let (generation, number) = (inner.generation, inner.next_discovery());
-    let id = CommandId::new(&format!("{name}.{:x}.{generation:x}.{number}", inner.epoch()))
+    let id = question_id(name, inner.sender.life, inner.epoch(), generation, number)
         .map_err(|error| ControllerError::Invalid { field: "command_id", reason: error.to_string() })?;
     let command = Command {
         command_id: Some(id),

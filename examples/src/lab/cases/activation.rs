@@ -114,8 +114,8 @@ async fn agents(lab: &Lab, tenant: &Tenant, controller: &ControllerHandle, say: 
         online == wanted && ports == tenant.ports.len(),
         text,
     );
-    let heartbeats =
-        lab.observer.look(|seen| seen.health.get(name(Role::Health, &tenant.vop, None).as_str()).copied());
+    let topic = name(Role::Health, &tenant.vop, None);
+    let heartbeats = lab.observer.wait_for(PATIENCE, |seen| seen.health.get(topic.as_str()).copied()).await;
     let text = format!("{} messages on the health topic of {}", heartbeats.unwrap_or(0), tenant.vop);
     say.observe(&format!("{}_health_messages", tenant.vop), heartbeats, text);
     let emulated = controller.agents().iter().all(|view| view.agent.emulated);

@@ -6,7 +6,7 @@ use crate::lab::report::{Case, Narrator};
 use crate::lab::world::Lab;
 use core::time::Duration;
 use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
-use ipowdm_core::msg::{Action, Outcome};
+use ipowdm_core::msg::{AckStatus, Action};
 use ipowdm_core::qot::End;
 use ipowdm_ctl_lib::connection::State;
 use ipowdm_ctl_lib::controller::{
@@ -161,7 +161,7 @@ async fn tell(lab: &Lab, view: &ConnectionView, which: &Lit, since: Instant, say
     }
     let right = acks.len() == 2
         && acks.iter().all(|ack| {
-            ack.outcome == Outcome::Applied
+            ack.status == AckStatus::Success
                 && ack.details.readback.as_ref().is_some_and(|r| r.frequency_mhz == Some(view.frequency))
         });
     say.expect(&format!("{id}_read_back"), right, format!("{id}: both ends read back {}", view.frequency));
