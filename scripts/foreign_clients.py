@@ -16,51 +16,10 @@ import confluent_kafka.admin
 import kafka
 import kafka.admin
 import kafka.errors
+from client_checks import PATIENCE, Checks, eventually, expect, expect_equal
 
-PATIENCE = 20.0
 RUN = uuid.uuid4().hex[:8]
 LOG_APPEND_TIME = 1
-
-
-class Checks:
-    """Runs checks, prints one line for each, remembers whether one failed."""
-
-    def __init__(self):
-        self.passed = 0
-        self.failed = 0
-
-    def run(self, client, suite):
-        """Runs the methods of `suite` whose names start with `check_`, in the order they are written."""
-        for name, method in list(vars(type(suite)).items()):
-            if not name.startswith("check_"):
-                continue
-            label = f"{client}: {name.removeprefix('check_').replace('_', ' ')}"
-            started = time.monotonic()
-            try:
-                method(suite)
-            except Exception as error:  # whatever a client throws is a failed check, and the next one runs
-                self.failed += 1
-                print(f"FAIL  {label}: {type(error).__name__}: {error}", flush=True)
-            else:
-                self.passed += 1
-                print(f"ok    {label} ({1000 * (time.monotonic() - started):.0f} ms)", flush=True)
-
-
-def expect(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def expect_equal(got, wanted, what):
-    expect(got == wanted, f"{what}: got {got!r}, wanted {wanted!r}")
-
-
-def eventually(condition, what):
-    """A broker of several nodes answers admin calls before every node knows; polls until it does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        expect(time.monotonic() < deadline, f"{what}: not within {PATIENCE:.0f} s")
-        time.sleep(0.05)
 
 
 class Kcat:

@@ -2,31 +2,41 @@
 # The operator guide's own curl lines against a running lab (cargo run --release --example lab).
 #
 #   scripts/guide-smoke.sh [--host HOST] [--port-base P] [--bootstrap HOST:PORT]
+#   scripts/guide-smoke.sh --linkdb URL --slice URL --controller URL [--bootstrap HOST:PORT]
 #
-# P is LinkDB's port; the slice manager answers on P+82 and vOp2's controller on P+83, as in the lab. With
-# --bootstrap the guide's Kafka lines (read the topics, send a command by hand) are run with kcat too.
-# Prints a line per check; exit code 0 means that all answered as the guide expects. Safe to run repeatedly.
+# P is LinkDB's port; the slice manager answers on P+82 and vOp2's controller on P+83, as in the lab. Services that
+# answer elsewhere are named by their URLs, http://HOST:PORT. With --bootstrap the guide's Kafka lines (read the topics,
+# send a command by hand) are run with kcat too. Prints a line per check; exit code 0 means that all answered as the
+# guide expects, 1 that one did not, 2 that a tool is missing. Safe to run repeatedly.
 set -euo pipefail
 
 host=127.0.0.1
 base=8000
 bootstrap=""
+linkdb=""
+slice=""
+ctrl=""
 while [ $# -gt 0 ]; do
   case $1 in
     --host) host=$2; shift 2 ;;
     --port-base) base=$2; shift 2 ;;
     --bootstrap) bootstrap=$2; shift 2 ;;
-    -h|--help) sed -n '2,9p' "$0"; exit 0 ;;
+    --linkdb) linkdb=$2; shift 2 ;;
+    --slice) slice=$2; shift 2 ;;
+    --controller) ctrl=$2; shift 2 ;;
+    -h|--help) sed -n '2,10p' "$0"; exit 0 ;;
     *) echo "guide-smoke: unknown argument $1" >&2; exit 2 ;;
   esac
 done
-for tool in curl jq; do
+tools=(curl jq)
+[ -z "$bootstrap" ] || tools+=(kcat)
+for tool in "${tools[@]}"; do
   command -v "$tool" >/dev/null || { echo "guide-smoke: $tool is missing (apt-get install $tool)" >&2; exit 2; }
 done
 
-linkdb=http://$host:$base
-slice=http://$host:$((base + 82))
-ctrl=http://$host:$((base + 83))
+: "${linkdb:=http://$host:$base}"
+: "${slice:=http://$host:$((base + 82))}"
+: "${ctrl:=http://$host:$((base + 83))}"
 passed=0
 failed=0
 body=$(mktemp)
@@ -113,10 +123,35 @@ check "interface control up" "200 202" '.interface == "Ethernet48" and .action =
   -X POST "$ctrl/api/v1/interfaces/pop1/router1/Ethernet48/control" -H "$json" -d '{"admin_state":"up"}'
 
 # --- guide 9: the topics, and a command sent by hand --------------------------------------------------------------
+# read_topic TOPIC KCAT-ARGUMENTS...: its records from the beginning to the end. A fetch that waited for more would not see
+# the end of a topic into which telemetry flows.
+read_topic() {
+  local topic=$1
+  shift
+  timeout 30 kcat -b "$bootstrap" -C -t "$topic" -o beginning -e -q -X fetch.wait.max.ms=10 "$@" 2>/dev/null || true
+}
+
+# by_hand NAME COMMAND-ID JQ-EXPRESSION LINE: types a command and checks the details of its ack, within 60 s.
+by_hand() {
+  local name=$1 id=$2 expression=$3 line=$4 ack="" deadline=$((SECONDS + 60))
+  printf '%s\n' "$line" | kcat -b "$bootstrap" -P -t config_vOp2 2>/dev/null || true
+  while [ "$SECONDS" -lt "$deadline" ]; do
+    ack=$(read_topic monitoring_vOp2 | grep -F -m 1 "\"$id\"" || true)
+    [ -n "$ack" ] && break
+    sleep 0.5
+  done
+  if jq -e ".status == \"success\" and (.details.readback | $expression)" <<<"$ack" >/dev/null 2>&1; then
+    echo "ok    $name"
+    passed=$((passed + 1))
+  else
+    echo "FAIL  $name: wanted success and $expression; ack ${ack:-never came}"
+    failed=$((failed + 1))
+  fi
+}
+
 if [ -n "$bootstrap" ]; then
-  command -v kcat >/dev/null || { echo "guide-smoke: kcat is missing (apt-get install kcat)" >&2; exit 2; }
   for topic in config_vOp2 monitoring_vOp2 health_vOp2; do
-    first=$(kcat -b "$bootstrap" -C -t "$topic" -o beginning -c 1 -e -q 2>/dev/null || true)
+    first=$(read_topic "$topic" -c 1)
     if [ -n "$first" ] && jq -e . <<<"$first" >/dev/null 2>&1; then
       echo "ok    kcat reads $topic"
       passed=$((passed + 1))
@@ -126,25 +161,12 @@ if [ -n "$bootstrap" ]; then
     fi
   done
   id="setup-by-hand-$$-$(date +%s)"
-  printf '%s\n' "{\"action\":\"setupConnection\",\"command_id\":\"$id\",\"parameters\":{\"connection_id\":\"POP1-POP2-1\",\"endpoint_config\":[{\"pop_id\":\"pop1\",\"node_id\":\"router1\",\"port_id\":\"Ethernet48\",\"frequency\":193.1,\"tx_power_level\":-2.0}]}} " \
-    | kcat -b "$bootstrap" -P -t config_vOp2
-  ack=""
-  for _ in $(seq 1 120); do
-    ack=$(kcat -b "$bootstrap" -C -t monitoring_vOp2 -o beginning -e -q 2>/dev/null | grep -F "\"$id\"" | head -n 1 || true)
-    [ -n "$ack" ] && break
-    sleep 0.5
-  done
-  if jq -e '.status == "success" and .details.readback.frequency_mhz == 193100000 and .details.readback.tx_power_dbm == -2' \
-      <<<"$ack" >/dev/null 2>&1; then
-    echo "ok    the hand-typed setupConnection is obeyed and read back"
-    passed=$((passed + 1))
-  else
-    echo "FAIL  the hand-typed setupConnection: ack ${ack:-never came}"
-    failed=$((failed + 1))
-  fi
-  # Leave the port dark for the next run.
-  printf '%s\n' "{\"action\":\"teardownConnection\",\"command_id\":\"teardown-$id\",\"parameters\":{\"connection_id\":\"POP1-POP2-1\"}}" \
-    | kcat -b "$bootstrap" -P -t config_vOp2
+  by_hand "the hand-typed setupConnection is obeyed and read back" "$id" \
+    '.frequency_mhz == 193100000 and .tx_power_dbm == -2' \
+    "{\"action\":\"setupConnection\",\"command_id\":\"$id\",\"parameters\":{\"connection_id\":\"POP1-POP2-1\",\"endpoint_config\":[{\"pop_id\":\"pop1\",\"node_id\":\"router1\",\"port_id\":\"Ethernet48\",\"frequency\":193.1,\"tx_power_level\":-2.0}]}} "
+  # Leaves the port dark for the next run.
+  by_hand "the hand-typed teardownConnection is obeyed and read back" "teardown-$id" '.tx_enabled == false' \
+    "{\"action\":\"teardownConnection\",\"command_id\":\"teardown-$id\",\"parameters\":{\"connection_id\":\"POP1-POP2-1\"}}"
 fi
 
 echo "$passed passed, $failed failed"
