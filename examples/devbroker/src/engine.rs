@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, oneshot};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::Now;
 use crate::coordinator::{Answer, Coordinator, Offsets, Ticket};
@@ -188,9 +188,11 @@ impl Engine {
         }
     }
 
-    /// Drops what has grown too old, every so often; never returns while the broker runs.
+    /// Drops what has grown too old, every so often; never returns while the broker runs. The first check waits its turn: Kafka's
+    /// too leaves a fresh broker's log alone for a while (`log.initial.task.delay.ms`).
     pub(crate) async fn keep_retention(&self) {
-        let mut due = tokio::time::interval(self.options.retention_check);
+        let every = self.options.retention_check;
+        let mut due = tokio::time::interval_at(Instant::now() + every, every);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             due.tick().await;
@@ -216,5 +218,36 @@ impl Engine {
             }
         });
         held.unwrap_or(counted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::batch::Batch;
+    use crate::config::TopicConfig;
+    use crate::samples;
+
+    #[tokio::test(start_paused = true)]
+    async fn old_records_stay_until_the_first_check_one_interval_after_the_start() {
+        let options = Options::default().retention_check(Duration::from_secs(300));
+        let engine = Engine::new(options, Endpoint { host: "localhost".to_owned(), port: 0 });
+        let append = |state: &mut State| {
+            let (now, limits) = (engine.now(), engine.limits());
+            state.topics.create("t", 1, TopicConfig::default(), limits).unwrap();
+            // Its producer's time is in 1970.
+            let batch = Batch::check(&samples::plain_batch(1, 1_000)).unwrap();
+            state.topics.append("t", 0, batch, now, limits).unwrap();
+        };
+        engine.with(append).unwrap();
+        let bounds = || engine.with(|state| state.topics.bounds("t", 0).unwrap()).unwrap();
+        let checks = engine.keep_retention();
+        tokio::pin!(checks);
+        assert!(tokio::time::timeout(Duration::from_secs(299), &mut checks).await.is_err());
+        assert_eq!(bounds(), (0, 1));
+        assert!(tokio::time::timeout(Duration::from_secs(2), &mut checks).await.is_err());
+        assert_eq!(bounds(), (1, 1));
     }
 }

@@ -135,10 +135,11 @@ impl Options {
         self
     }
 
-    /// How often `retention.ms` is looked to (Kafka's `log.retention.check.interval.ms`); at least every millisecond.
+    /// How often `retention.ms` is looked to (Kafka's `log.retention.check.interval.ms`): at least every millisecond, at most
+    /// once a year; the first time one interval after the start.
     /// Default 5 minutes. Limits on bytes act at once.
     pub fn retention_check(mut self, every: Duration) -> Self {
-        self.retention_check = every.max(Duration::from_millis(1));
+        self.retention_check = every.clamp(Duration::from_millis(1), Duration::from_secs(365 * 86_400));
         self
     }
 
