@@ -14,7 +14,7 @@ pub const MAX_READ: usize = 128;
 /// Why an access failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BusError {
+pub enum TransportError {
     /// The module did not acknowledge: it is busy; repeat the whole access.
     #[error("the module is busy (not acknowledged)")]
     Busy,
@@ -70,14 +70,14 @@ pub trait Eeprom {
     /// Reads `into.len()` bytes from `at` in one access.
     ///
     /// # Errors
-    /// [`BusError`]; after [`BusError::Busy`] nothing in `into` is to be used.
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError>;
+    /// [`TransportError`]; after [`TransportError::Busy`] nothing in `into` is to be used.
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError>;
 
     /// Writes `bytes` to `at` in one access.
     ///
     /// # Errors
-    /// [`BusError`]; after [`BusError::Busy`] the write may be repeated.
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError>;
+    /// [`TransportError`]; after [`TransportError::Busy`] the write may be repeated.
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError>;
 
     /// What has been done so far.
     fn counters(&self) -> Counters;
@@ -89,11 +89,11 @@ pub trait Eeprom {
 }
 
 impl<E: Eeprom + ?Sized> Eeprom for &mut E {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         (**self).read(at, into)
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         (**self).write(at, bytes)
     }
 
@@ -111,14 +111,14 @@ pub trait Window {
     /// Reads from the byte address `byte`, within one half of the window.
     ///
     /// # Errors
-    /// [`BusError`].
-    fn read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), BusError>;
+    /// [`TransportError`].
+    fn read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), TransportError>;
 
     /// Writes to the byte address `byte`, within one half of the window.
     ///
     /// # Errors
-    /// [`BusError`].
-    fn write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), BusError>;
+    /// [`TransportError`].
+    fn write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), TransportError>;
 }
 
 /// How many bytes one read may have.
@@ -134,11 +134,11 @@ pub enum ReadLimit {
 /// Checks that an access is legal; the length limit is the caller's.
 ///
 /// # Errors
-/// [`BusError::BadAccess`].
-pub fn check(at: Address, len: usize, max: usize) -> Result<(), BusError> {
+/// [`TransportError::BadAccess`].
+pub fn check(at: Address, len: usize, max: usize) -> Result<(), TransportError> {
     let end = if at.is_lower() { 128 } else { 256 };
     if len == 0 || len > max || usize::from(at.byte) + len > end {
-        return Err(BusError::BadAccess { at, len });
+        return Err(TransportError::BadAccess { at, len });
     }
     Ok(())
 }
@@ -216,29 +216,29 @@ impl<W: Window> Paged<W> {
         }
     }
 
-    fn raw_read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), BusError> {
+    fn raw_read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), TransportError> {
         let result = self.window.read(byte, into);
         self.note(result)
     }
 
-    fn raw_write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), BusError> {
+    fn raw_write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), TransportError> {
         let result = self.window.write(byte, bytes);
         self.note(result)
     }
 
-    fn note(&mut self, result: Result<(), BusError>) -> Result<(), BusError> {
+    fn note(&mut self, result: Result<(), TransportError>) -> Result<(), TransportError> {
         if let Err(error) = result {
             self.in_doubt = true;
             match error {
-                BusError::Busy => self.counters.busy += 1,
-                BusError::Absent => self.forget(),
+                TransportError::Busy => self.counters.busy += 1,
+                TransportError::Absent => self.forget(),
                 _ => {}
             }
         }
         result
     }
 
-    fn read_mapping(&mut self) -> Result<(u8, u8), BusError> {
+    fn read_mapping(&mut self) -> Result<(u8, u8), TransportError> {
         let mut mapping = [0_u8; 2];
         self.counters.page_accesses += 1;
         self.raw_read(126, &mut mapping)?;
@@ -249,7 +249,7 @@ impl<W: Window> Paged<W> {
     }
 
     /// Makes the upper half show the page of `at`.
-    fn select(&mut self, at: Address) -> Result<(), BusError> {
+    fn select(&mut self, at: Address) -> Result<(), TransportError> {
         if at.is_lower() {
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl<W: Window> Paged<W> {
                 && !same_mapping(actual, wanted)
                 && !self.is_known(wanted)
             {
-                return Err(BusError::PageUnsupported { bank: wanted.0, page: wanted.1 });
+                return Err(TransportError::PageUnsupported { bank: wanted.0, page: wanted.1 });
             }
             if same_mapping(actual, wanted) {
                 self.note_known(wanted);
@@ -294,7 +294,7 @@ fn same_mapping(a: (u8, u8), b: (u8, u8)) -> bool {
 }
 
 impl<W: Window> Eeprom for Paged<W> {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         check(at, into.len(), MAX_READ)?;
         self.select(at)?;
         let mut byte = at.byte;
@@ -314,7 +314,7 @@ impl<W: Window> Eeprom for Paged<W> {
         Ok(())
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         check(at, bytes.len(), MAX_WRITE)?;
         self.select(at)?;
         self.raw_write(at.byte, bytes)?;

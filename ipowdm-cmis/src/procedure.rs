@@ -28,7 +28,7 @@ pub use module_power::{ModulePower, PowerMode};
 pub use sweep::{Flags, Reading, Sweep, SweepReport};
 pub use transmitter::{SetTxPower, TxControl, TxGoal, TxPowerSet, TxStatus};
 
-use crate::access::{BusError, Eeprom, MAX_READ, MAX_WRITE};
+use crate::access::{Eeprom, MAX_READ, MAX_WRITE, TransportError};
 use crate::map::Address;
 use crate::time::{Clock, Millis};
 use core::time::Duration;
@@ -74,7 +74,7 @@ pub enum Reply<'a> {
     /// The wait is over.
     Woken,
     /// The access failed; the module may or may not have seen a write.
-    Failed(BusError),
+    Failed(TransportError),
 }
 
 /// A host procedure.
@@ -182,7 +182,7 @@ impl<P: Procedure> Pollable<P> {
                         self.state = RunState::Asleep(since, until);
                         return Progress::Sleep(until);
                     }
-                    self.waited += now.since(since);
+                    self.waited += now.elapsed_since(since);
                     self.procedure.step(now, Reply::Woken)
                 }
                 RunState::Refused(op, refusals, since, until) => {
@@ -190,7 +190,7 @@ impl<P: Procedure> Pollable<P> {
                         self.state = RunState::Refused(op, refusals, since, until);
                         return Progress::Sleep(until);
                     }
-                    self.waited += now.since(since);
+                    self.waited += now.elapsed_since(since);
                     self.state = RunState::Access(op, refusals);
                     continue;
                 }
@@ -230,10 +230,10 @@ impl<P: Procedure> Pollable<P> {
                 Some(self.procedure.step(now, Reply::Data(&buffer[..len])))
             }
             Ok(()) => Some(self.procedure.step(now, Reply::Written)),
-            Err(BusError::Busy) => {
+            Err(TransportError::Busy) => {
                 let (first, pause) = refusals.unwrap_or((now, self.limits.first_pause));
-                if now.since(first) >= self.limits.patience {
-                    return Some(self.procedure.step(now, Reply::Failed(BusError::Busy)));
+                if now.elapsed_since(first) >= self.limits.patience {
+                    return Some(self.procedure.step(now, Reply::Failed(TransportError::Busy)));
                 }
                 let next = (pause * 2).min(self.limits.longest_pause);
                 let until = now.after(pause).max(Millis(now.0.saturating_add(1)));

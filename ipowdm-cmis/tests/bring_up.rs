@@ -4,7 +4,7 @@ mod common;
 
 use common::{Bench, Flaky, Recorder, dbm, mhz, target};
 use core::time::Duration;
-use ipowdm_cmis::access::{BusError, Eeprom, ReadLimit};
+use ipowdm_cmis::access::{Eeprom, ReadLimit, TransportError};
 use ipowdm_cmis::codes::{ConfigStatus, DataPathState, ModuleState};
 use ipowdm_cmis::emulator::{Dwell, PowerOn, Profile};
 use ipowdm_cmis::map::Address;
@@ -266,7 +266,7 @@ fn a_module_slower_than_it_advertises_is_a_typed_time_out_for_the_state_it_hangs
     let begun = bench.clock.now();
     let error = bench.configure(target(193_400_000, -1000, 0x47)).unwrap_err();
     let ProcError::TimedOut { awaited: Awaited::Configuration, limit } = error else { panic!("{error}") };
-    assert!(bench.clock.now().since(begun) < limit + Duration::from_secs(5));
+    assert!(bench.clock.now().elapsed_since(begun) < limit + Duration::from_secs(5));
 }
 
 #[test]
@@ -323,9 +323,9 @@ fn a_module_that_never_answers_is_unreachable_after_the_patience() {
     let begun = bench.clock.now();
     bench.module.refuse_accesses(u32::MAX);
     let error = bench.configure(target(193_400_000, -1000, 0x46)).unwrap_err();
-    assert!(matches!(error, ProcError::Bus { source: BusError::Busy, .. }));
+    assert!(matches!(error, ProcError::Bus { source: TransportError::Busy, .. }));
     assert_eq!(error.code(), Code::ModuleUnreachable);
-    let took = bench.clock.now().since(begun);
+    let took = bench.clock.now().elapsed_since(begun);
     assert!(took >= Duration::from_millis(2_500) && took < Duration::from_millis(2_600), "{took:?}");
 }
 
@@ -493,7 +493,11 @@ fn module_time_is_what_was_waited() {
     while let Progress::Sleep(until) = pollable.advance(bench.clock.now(), &mut bench.eeprom) {
         bench.clock.sleep_until(until);
     }
-    assert_eq!(pollable.module_time(), bench.clock.now().since(begun), "virtual time passes only in waits");
+    assert_eq!(
+        pollable.module_time(),
+        bench.clock.now().elapsed_since(begun),
+        "virtual time passes only in waits"
+    );
     assert!(pollable.module_time() > Duration::from_secs(17));
     assert_eq!(pollable.advance(bench.clock.now(), &mut bench.eeprom), Progress::Sleep(Millis(u64::MAX)));
 }

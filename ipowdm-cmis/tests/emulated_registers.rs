@@ -4,7 +4,7 @@ mod common;
 
 use common::{Bench, dbm, target};
 use core::time::Duration;
-use ipowdm_cmis::access::{BusError, Window};
+use ipowdm_cmis::access::{TransportError, Window};
 use ipowdm_cmis::codes::{ConfigStatus, DataPathState, ModuleState};
 use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile, VirtualClock};
 use ipowdm_cmis::map::Address;
@@ -29,7 +29,7 @@ impl Raw {
 
     fn read<const N: usize>(&mut self, byte: u8) -> [u8; N] {
         let mut into = [0; N];
-        while self.window.read(byte, &mut into) == Err(BusError::Busy) {
+        while self.window.read(byte, &mut into) == Err(TransportError::Busy) {
             self.clock.advance(1);
         }
         into
@@ -41,7 +41,7 @@ impl Raw {
     }
 
     fn write(&mut self, byte: u8, bytes: &[u8]) {
-        while self.window.write(byte, bytes) == Err(BusError::Busy) {
+        while self.window.write(byte, bytes) == Err(TransportError::Busy) {
             self.clock.advance(1);
         }
     }
@@ -63,24 +63,27 @@ fn item_01_an_unsupported_page_turns_pageselect_to_00h() {
     let mut bench = Bench::new(Profile::OPENZRP);
     let unsupported =
         ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::page(0x13, 128), &mut [0]);
-    assert!(matches!(unsupported, Err(BusError::Busy | BusError::PageUnsupported { page: 0x13, .. })));
+    assert!(matches!(
+        unsupported,
+        Err(TransportError::Busy | TransportError::PageUnsupported { page: 0x13, .. })
+    ));
     let mut result = unsupported;
-    while result == Err(BusError::Busy) {
+    while result == Err(TransportError::Busy) {
         bench.clock.advance(1);
         result = ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::page(0x13, 128), &mut [0]);
     }
-    assert_eq!(result, Err(BusError::PageUnsupported { bank: 0, page: 0x13 }));
+    assert_eq!(result, Err(TransportError::PageUnsupported { bank: 0, page: 0x13 }));
 }
 
 #[test]
 fn item_02_a_module_is_busy_after_a_page_change_and_after_a_write() {
     let mut raw = Raw::new(Profile::OPENZRP);
     raw.window.write(127, &[0x10]).unwrap();
-    assert_eq!(raw.window.read(127, &mut [0]), Err(BusError::Busy));
+    assert_eq!(raw.window.read(127, &mut [0]), Err(TransportError::Busy));
     raw.clock.advance(1);
     raw.window.read(127, &mut [0]).unwrap();
     raw.window.write(130, &[0xFF]).unwrap();
-    assert_eq!(raw.window.write(130, &[0xFF]), Err(BusError::Busy));
+    assert_eq!(raw.window.write(130, &[0xFF]), Err(TransportError::Busy));
     raw.clock.advance(3);
     raw.window.write(130, &[0xFF]).unwrap();
 }
@@ -101,10 +104,10 @@ fn item_03_bankselect_waits_for_pageselect_and_a_missing_bank_is_refused() {
 fn item_04_a_write_has_at_most_eight_bytes_and_stays_in_its_half() {
     let mut raw = Raw::new(Profile::OPENZRP);
     raw.page(0x10);
-    assert!(matches!(raw.window.write(145, &[0; 9]), Err(BusError::BadAccess { len: 9, .. })));
-    assert!(matches!(raw.window.write(252, &[0; 8]), Err(BusError::BadAccess { .. })));
-    assert!(matches!(raw.window.write(124, &[0; 8]), Err(BusError::BadAccess { .. })));
-    assert!(matches!(raw.window.read(120, &mut [0; 16]), Err(BusError::BadAccess { .. })));
+    assert!(matches!(raw.window.write(145, &[0; 9]), Err(TransportError::BadAccess { len: 9, .. })));
+    assert!(matches!(raw.window.write(252, &[0; 8]), Err(TransportError::BadAccess { .. })));
+    assert!(matches!(raw.window.write(124, &[0; 8]), Err(TransportError::BadAccess { .. })));
+    assert!(matches!(raw.window.read(120, &mut [0; 16]), Err(TransportError::BadAccess { .. })));
     raw.write(145, &[0x20; 8]);
     assert_eq!(raw.read::<8>(145), [0x20; 8]);
 }
@@ -375,7 +378,7 @@ fn a_software_reset_brings_the_defaults_back_and_clears_itself() {
     let mut byte = [0];
     assert_eq!(
         ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::lower(3), &mut byte),
-        Err(BusError::Busy),
+        Err(TransportError::Busy),
         "the management interface is not up yet"
     );
     bench.clock.advance(2_000);
@@ -391,13 +394,13 @@ fn a_pulled_out_module_answers_nothing_and_comes_back_with_its_defaults() {
     bench.configure(target(193_400_000, -200, 0x46)).unwrap();
     bench.module.pull_out();
     let error = bench.configure(target(193_400_000, -200, 0x46)).unwrap_err();
-    assert!(matches!(error, ProcError::Bus { source: BusError::Absent, .. }));
+    assert!(matches!(error, ProcError::Bus { source: TransportError::Absent, .. }));
     bench.clock.advance(60_000);
     bench.module.insert();
     // Within tMgmtInit the module is busy; the driver waits it out.
     let begun = bench.clock.now();
     let report = bench.sweep();
-    assert!(bench.clock.now().since(begun) >= Duration::from_millis(800));
+    assert!(bench.clock.now().elapsed_since(begun) >= Duration::from_millis(800));
     assert_eq!(report.module_state.value(), Some(ModuleState::LowPwr));
     assert_eq!(bench.module.emission(), None);
 }

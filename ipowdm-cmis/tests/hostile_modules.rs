@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that does not work fails its test")]
 
 use core::time::Duration;
-use ipowdm_cmis::access::{BusError, Counters, Eeprom};
+use ipowdm_cmis::access::{Counters, Eeprom, TransportError};
 use ipowdm_cmis::map::Address;
 use ipowdm_cmis::procedure::{
     ApplicationChoice, BusyLimits, Configure, Flags, Identify, ModuleInfo, ModulePower, Pollable, PowerMode,
@@ -29,21 +29,21 @@ impl Noise {
         self.state >> 33
     }
 
-    fn refuse(&mut self) -> Result<(), BusError> {
+    fn refuse(&mut self) -> Result<(), TransportError> {
         if self.failing == 0 || !self.next().is_multiple_of(self.failing) {
             return Ok(());
         }
         Err(match self.next() % 5 {
-            0 => BusError::TimedOut,
-            1 => BusError::Io(5),
-            2 => BusError::PageUnsupported { bank: 0, page: 0x20 },
-            _ => BusError::Busy,
+            0 => TransportError::TimedOut,
+            1 => TransportError::Io(5),
+            2 => TransportError::PageUnsupported { bank: 0, page: 0x20 },
+            _ => TransportError::Busy,
         })
     }
 }
 
 impl Eeprom for Noise {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         self.refuse()?;
         for (offset, byte) in into.iter_mut().enumerate() {
             *byte = u8::try_from(self.next() & 0xFF).unwrap();
@@ -55,7 +55,7 @@ impl Eeprom for Noise {
         Ok(())
     }
 
-    fn write(&mut self, _at: Address, _bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, _at: Address, _bytes: &[u8]) -> Result<(), TransportError> {
         self.refuse()
     }
 
@@ -76,7 +76,7 @@ fn finish<P: Procedure>(procedure: P, module: &mut Noise) -> P::Output {
                 now = until;
             }
         }
-        assert!(now.since(Millis(0)) < Duration::from_secs(3 * 86_400), "a procedure without an end");
+        assert!(now.elapsed_since(Millis(0)) < Duration::from_secs(3 * 86_400), "a procedure without an end");
     }
     panic!("a procedure without an end");
 }

@@ -1,12 +1,13 @@
 //! Points in time: monotonic for decisions, wall time for display.
 
 use core::fmt;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A point on some monotonic clock, in milliseconds from that clock's own start.
 ///
 /// State machines take it as a parameter; who owns the clock is the caller's business. Two values are comparable only
-/// when they come from the same clock.
+/// when they come from the same clock. Never wall time: a host clock that is set does not move it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
@@ -22,6 +23,20 @@ impl Millis {
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The point later by `duration`, whole milliseconds, rounded up; saturating.
+    ///
+    /// Rounded up, because a wait that a module advertises must not end early.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        self.plus(u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+    }
+
+    /// [`Millis::since`] as a [`Duration`].
+    #[must_use]
+    pub const fn elapsed_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.since(earlier))
     }
 }
 
@@ -70,6 +85,15 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_rounded_up_to_whole_milliseconds_and_saturates() {
+        assert_eq!(Millis(5).after(Duration::from_micros(1)), Millis(6));
+        assert_eq!(Millis(5).after(Duration::from_millis(2)), Millis(7));
+        assert_eq!(Millis(5).after(Duration::MAX), Millis(u64::MAX));
+        assert_eq!(Millis(7).elapsed_since(Millis(5)), Duration::from_millis(2));
+        assert_eq!(Millis(5).elapsed_since(Millis(7)), Duration::ZERO);
+    }
 
     #[test]
     fn the_guides_timestamp_survives() {

@@ -287,7 +287,7 @@ impl PortMachine {
             let finished = match running.active.advance(now, eeprom) {
                 Progress::Sleep(until) => {
                     self.running = Some(running);
-                    return Some(Millis(until.0));
+                    return Some(until);
                 }
                 Progress::Done(finished) => finished,
             };

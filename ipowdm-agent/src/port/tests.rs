@@ -91,7 +91,7 @@ impl Bench {
 
     fn time(clock: &VirtualClock) -> Millis {
         use ipowdm_cmis::time::Clock;
-        Millis(clock.now().0)
+        clock.now()
     }
 
     fn now(&self) -> Millis {

@@ -19,19 +19,19 @@ struct Scripted {
     log: Vec<Bus>,
     mapping: (u8, u8),
     /// Outcome of the next accesses; beyond its end everything works.
-    script: VecDeque<Option<BusError>>,
+    script: VecDeque<Option<TransportError>>,
 }
 
 const PAGES: [u8; 4] = [0x00, 0x01, 0x10, 0x11];
 
 impl Scripted {
-    fn outcome(&mut self) -> Result<(), BusError> {
+    fn outcome(&mut self) -> Result<(), TransportError> {
         self.script.pop_front().flatten().map_or(Ok(()), Err)
     }
 }
 
 impl Window for Scripted {
-    fn read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), TransportError> {
         self.log.push(Bus::Read(byte, into.len()));
         self.outcome()?;
         for (offset, value) in into.iter_mut().enumerate() {
@@ -47,7 +47,7 @@ impl Window for Scripted {
         Ok(())
     }
 
-    fn write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), TransportError> {
         self.log.push(Bus::Write(byte, bytes.to_vec()));
         self.outcome()?;
         let mapping = match (byte, bytes) {
@@ -69,7 +69,7 @@ fn log(paged: &mut Paged<Scripted>) -> Vec<Bus> {
     core::mem::take(&mut paged.window.log)
 }
 
-fn read(paged: &mut Paged<Scripted>, bank: u8, page: u8) -> Result<u8, BusError> {
+fn read(paged: &mut Paged<Scripted>, bank: u8, page: u8) -> Result<u8, TransportError> {
     let mut byte = [0];
     paged.read(Address { bank, page, byte: 200 }, &mut byte).map(|()| byte[0])
 }
@@ -103,8 +103,8 @@ fn a_bank_change_writes_both_bytes_in_one_access() {
 fn an_unsupported_page_is_a_typed_error_every_time() {
     let mut module = paged();
     for _ in 0..2 {
-        assert_eq!(read(&mut module, 0, 0x30), Err(BusError::PageUnsupported { bank: 0, page: 0x30 }));
-        assert_eq!(read(&mut module, 3, 0x10), Err(BusError::PageUnsupported { bank: 3, page: 0x10 }));
+        assert_eq!(read(&mut module, 0, 0x30), Err(TransportError::PageUnsupported { bank: 0, page: 0x30 }));
+        assert_eq!(read(&mut module, 3, 0x10), Err(TransportError::PageUnsupported { bank: 3, page: 0x10 }));
     }
     assert_eq!(read(&mut module, 0, 0x11), Ok(0x11));
 }
@@ -124,14 +124,14 @@ fn a_refused_access_is_taken_up_where_it_stopped_with_the_mapping_read_again() {
     read(&mut module, 0, 0x11).unwrap();
     log(&mut module);
     // The data access is refused: the next call reads the mapping, and the data.
-    module.window.script = VecDeque::from([Some(BusError::Busy)]);
-    assert_eq!(read(&mut module, 0, 0x11), Err(BusError::Busy));
+    module.window.script = VecDeque::from([Some(TransportError::Busy)]);
+    assert_eq!(read(&mut module, 0, 0x11), Err(TransportError::Busy));
     assert_eq!(read(&mut module, 0, 0x11), Ok(0x11));
     assert_eq!(log(&mut module), [Bus::Read(200, 1), Bus::Read(126, 2), Bus::Read(200, 1)]);
     assert_eq!(module.counters().busy, 1);
     // A refused selection did not take place; the mapping says so.
-    module.window.script = VecDeque::from([Some(BusError::Busy)]);
-    assert_eq!(read(&mut module, 0, 0x10), Err(BusError::Busy));
+    module.window.script = VecDeque::from([Some(TransportError::Busy)]);
+    assert_eq!(read(&mut module, 0, 0x10), Err(TransportError::Busy));
     assert_eq!(read(&mut module, 0, 0x10), Ok(0x10));
     assert_eq!(module.window.mapping, (0, 0x10));
 }
@@ -139,14 +139,14 @@ fn a_refused_access_is_taken_up_where_it_stopped_with_the_mapping_read_again() {
 #[test]
 fn a_first_selection_whose_verification_is_refused_is_verified_later_and_not_written_again() {
     let mut module = paged();
-    module.window.script = VecDeque::from([None, Some(BusError::Busy)]);
-    assert_eq!(read(&mut module, 0, 0x10), Err(BusError::Busy));
+    module.window.script = VecDeque::from([None, Some(TransportError::Busy)]);
+    assert_eq!(read(&mut module, 0, 0x10), Err(TransportError::Busy));
     assert_eq!(read(&mut module, 0, 0x10), Ok(0x10));
     let writes = log(&mut module).into_iter().filter(|bus| matches!(bus, Bus::Write(..))).count();
     assert_eq!(writes, 1, "selecting again would only make the module busy again");
-    module.window.script = VecDeque::from([None, Some(BusError::Busy)]);
-    assert_eq!(read(&mut module, 0, 0x30), Err(BusError::Busy));
-    assert_eq!(read(&mut module, 0, 0x30), Err(BusError::PageUnsupported { bank: 0, page: 0x30 }));
+    module.window.script = VecDeque::from([None, Some(TransportError::Busy)]);
+    assert_eq!(read(&mut module, 0, 0x30), Err(TransportError::Busy));
+    assert_eq!(read(&mut module, 0, 0x30), Err(TransportError::PageUnsupported { bank: 0, page: 0x30 }));
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn a_module_that_was_reset_unnoticed_is_found_when_a_procedure_begins() {
 fn an_absent_module_is_a_new_one_when_it_is_back() {
     let mut module = paged();
     read(&mut module, 0, 0x10).unwrap();
-    module.window.script = VecDeque::from([Some(BusError::Absent)]);
-    assert_eq!(read(&mut module, 0, 0x10), Err(BusError::Absent));
+    module.window.script = VecDeque::from([Some(TransportError::Absent)]);
+    assert_eq!(read(&mut module, 0, 0x10), Err(TransportError::Absent));
     log(&mut module);
     read(&mut module, 0, 0x10).unwrap();
     assert_eq!(log(&mut module).len(), 3, "selected, verified and read as at first");
@@ -200,8 +200,8 @@ proptest! {
         module.window.script = failures
             .iter()
             .map(|kind| match kind {
-                0 => Some(BusError::Busy),
-                1 => Some(BusError::TimedOut),
+                0 => Some(TransportError::Busy),
+                1 => Some(TransportError::TimedOut),
                 _ => None,
             })
             .collect();

@@ -5,7 +5,7 @@ use super::clock::ModuleClock;
 use super::core::Core;
 use super::profile::Profile;
 use super::receiver::{Emission, ReceivedLight};
-use crate::access::{BusError, MAX_WRITE, Paged, ReadLimit, Window};
+use crate::access::{MAX_WRITE, Paged, ReadLimit, TransportError, Window};
 use crate::line::Fibre;
 use crate::machine::ModulePhase;
 use crate::map::{Address, lower, page10};
@@ -69,7 +69,7 @@ impl EmulatedModule {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Pulls the module out: accesses answer [`BusError::Absent`] and its light is gone.
+    /// Pulls the module out: accesses answer [`TransportError::Absent`] and its light is gone.
     pub fn pull_out(&self) {
         let mut core = self.synced();
         core.present = false;
@@ -213,21 +213,21 @@ pub struct EmulatedWindow(EmulatedModule);
 
 impl EmulatedWindow {
     /// The module, ready for an access; or why not.
-    fn open(&self, light: Option<ReceivedLight>) -> Result<MutexGuard<'_, Core>, BusError> {
+    fn open(&self, light: Option<ReceivedLight>) -> Result<MutexGuard<'_, Core>, TransportError> {
         let mut core = self.0.synced();
         if let Some(light) = light {
             core.received = light;
         }
         if !core.present {
-            return Err(BusError::Absent);
+            return Err(TransportError::Absent);
         }
         if core.faults.refuse > 0 {
             core.faults.refuse -= 1;
-            return Err(BusError::Busy);
+            return Err(TransportError::Busy);
         }
         let hidden = matches!(core.phase.state, ModulePhase::Reset | ModulePhase::MgmtInit);
         if hidden || core.synced < core.busy_until {
-            return Err(BusError::Busy);
+            return Err(TransportError::Busy);
         }
         Ok(core)
     }
@@ -240,9 +240,9 @@ fn in_one_half(byte: u8, len: usize) -> bool {
 }
 
 impl Window for EmulatedWindow {
-    fn read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), TransportError> {
         if !in_one_half(byte, into.len()) {
-            return Err(BusError::BadAccess { at: Address::lower(byte), len: into.len() });
+            return Err(TransportError::BadAccess { at: Address::lower(byte), len: into.len() });
         }
         let light = self.0.light();
         let mut core = self.open(Some(light))?;
@@ -263,9 +263,9 @@ impl Window for EmulatedWindow {
         Ok(())
     }
 
-    fn write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), TransportError> {
         if !in_one_half(byte, bytes.len()) || bytes.len() > MAX_WRITE {
-            return Err(BusError::BadAccess { at: Address::lower(byte), len: bytes.len() });
+            return Err(TransportError::BadAccess { at: Address::lower(byte), len: bytes.len() });
         }
         let mut core = self.open(None)?;
         core.host_write(byte, bytes);

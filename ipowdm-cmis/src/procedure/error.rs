@@ -1,6 +1,6 @@
 //! What a procedure can fail with.
 
-use crate::access::BusError;
+use crate::access::TransportError;
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
 use crate::map::Address;
 use core::fmt;
@@ -100,7 +100,7 @@ pub enum ProcError {
         /// Where.
         at: Address,
         /// Why.
-        source: BusError,
+        source: TransportError,
     },
     /// The port holds something that does not speak CMIS.
     #[error("identifier {identifier:02X}h with revision byte {revision:02X}h is not a CMIS module")]
@@ -222,10 +222,12 @@ impl ProcError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Bus { source, .. } => match source {
-                BusError::Absent => Code::ModuleAbsent,
-                BusError::PageUnsupported { .. } => Code::Unsupported,
-                BusError::Busy | BusError::TimedOut | BusError::Io(_) => Code::ModuleUnreachable,
-                BusError::BadAccess { .. } => Code::Internal,
+                TransportError::Absent => Code::ModuleAbsent,
+                TransportError::PageUnsupported { .. } => Code::Unsupported,
+                TransportError::Busy | TransportError::TimedOut | TransportError::Io(_) => {
+                    Code::ModuleUnreachable
+                }
+                TransportError::BadAccess { .. } => Code::Internal,
             },
             Self::ModuleChanged => Code::IllegalState,
             Self::NotCmis { .. }

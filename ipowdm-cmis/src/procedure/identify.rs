@@ -302,7 +302,7 @@ impl Procedure for Identify {
         let next = match data(&reply, at).and_then(|bytes| self.take(phase, Block::new(at, bytes))) {
             Ok(next) => next,
             Err(error @ ProcError::Bus { source, .. }) => {
-                let missing = matches!(source, crate::access::BusError::PageUnsupported { .. });
+                let missing = matches!(source, crate::access::TransportError::PageUnsupported { .. });
                 match self.missing(phase) {
                     Some(next) if missing => next,
                     _ => return Op::Done(Err(error)),

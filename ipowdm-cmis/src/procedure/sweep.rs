@@ -3,7 +3,7 @@
 use super::module_info::{ModuleInfo, SERIAL, VdmSpan, same_module};
 use super::snapshot::dp_states;
 use super::{Op, ProcError, Procedure, Reply, read};
-use crate::access::BusError;
+use crate::access::TransportError;
 use crate::codes::{DataPathState, ModuleState, Observable};
 use crate::map::{Address, Block, lower, page11, page12};
 use crate::physics::power_of_tenth_microwatts;
@@ -23,7 +23,7 @@ pub enum Reading<T> {
     #[default]
     Unsupported,
     /// The module has the monitor and reading it failed.
-    Unreadable(BusError),
+    Unreadable(TransportError),
 }
 
 impl<T> Reading<T> {
@@ -202,7 +202,7 @@ impl Sweep {
         (usize::from(index) < self.spans.len()).then_some(Phase::Vdm(index))
     }
 
-    fn take(&mut self, phase: Phase, block: Result<Block<'_>, BusError>) {
+    fn take(&mut self, phase: Phase, block: Result<Block<'_>, TransportError>) {
         match phase {
             Phase::Identity => {}
             Phase::State => {
@@ -241,7 +241,7 @@ impl Sweep {
         }
     }
 
-    fn take_lane_monitors(&mut self, block: Result<Block<'_>, BusError>) {
+    fn take_lane_monitors(&mut self, block: Result<Block<'_>, TransportError>) {
         let lane = u16::from(self.lane);
         let power = |field| {
             got(block, |b| b.word_at(field, lane)).map(|raw| Reading::of(power_of_tenth_microwatts(raw)))
@@ -250,7 +250,7 @@ impl Sweep {
         self.rx_power_monitor = power(page11::OPTICAL_POWER_RX);
     }
 
-    fn take_laser(&mut self, block: Result<Block<'_>, BusError>) {
+    fn take_laser(&mut self, block: Result<Block<'_>, TransportError>) {
         let lane = u16::from(self.lane);
         let byte = |field: crate::map::Field| {
             let byte = field.address(lane).byte;
@@ -271,7 +271,7 @@ impl Sweep {
         }
     }
 
-    fn take_samples(&mut self, phase: Phase, block: Result<Block<'_>, BusError>) {
+    fn take_samples(&mut self, phase: Phase, block: Result<Block<'_>, TransportError>) {
         let (at, _) = self.place(phase);
         for (sample, raw) in self.samples.iter().zip(&mut self.raw) {
             if let Some((page, byte)) = sample
@@ -351,7 +351,10 @@ fn set_frequency(block: Block<'_>, lane: u16) -> Option<Frequency> {
 }
 
 /// Decodes one quantity of a block that may have failed.
-fn got<T>(block: Result<Block<'_>, BusError>, decode: impl FnOnce(Block<'_>) -> Option<T>) -> Reading<T> {
+fn got<T>(
+    block: Result<Block<'_>, TransportError>,
+    decode: impl FnOnce(Block<'_>) -> Option<T>,
+) -> Reading<T> {
     match block {
         Ok(block) => Reading::of(decode(block)),
         Err(error) => Reading::Unreadable(error),
@@ -373,7 +376,7 @@ impl Procedure for Sweep {
             }
             Reply::Data(bytes) => self.take(phase, Ok(Block::new(at, bytes))),
             // A module whose identity cannot be read tells nothing else that could be believed.
-            Reply::Failed(source) if source == BusError::Absent || phase == Phase::Identity => {
+            Reply::Failed(source) if source == TransportError::Absent || phase == Phase::Identity => {
                 return Op::Done(Err(ProcError::Bus { at, source }));
             }
             Reply::Failed(source) => self.take(phase, Err(source)),

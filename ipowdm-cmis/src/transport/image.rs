@@ -1,6 +1,6 @@
 //! A module's memory as bytes: a dump to read, or a scratch module for tests.
 
-use crate::access::{BusError, Counters, Eeprom, MAX_READ, MAX_WRITE, check};
+use crate::access::{Counters, Eeprom, MAX_READ, MAX_WRITE, TransportError, check};
 use crate::map::{Address, BankRule};
 use std::boxed::Box;
 use std::collections::BTreeMap;
@@ -26,18 +26,18 @@ impl Image {
         self.pages.insert((at.bank, page), Box::new(bytes));
     }
 
-    fn half(&mut self, at: Address) -> Result<&mut [u8; 128], BusError> {
+    fn half(&mut self, at: Address) -> Result<&mut [u8; 128], TransportError> {
         if at.is_lower() {
             return Ok(&mut self.lower);
         }
         let bank = if BankRule::of_page(at.page) == BankRule::Unbanked { 0 } else { at.bank };
-        let unsupported = BusError::PageUnsupported { bank, page: at.page };
+        let unsupported = TransportError::PageUnsupported { bank, page: at.page };
         self.pages.get_mut(&(bank, at.page)).map(|half| &mut **half).ok_or(unsupported)
     }
 }
 
 impl Eeprom for Image {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         check(at, into.len(), MAX_READ)?;
         let first = usize::from(at.byte % 128);
         let half = self.half(at)?;
@@ -47,7 +47,7 @@ impl Eeprom for Image {
         Ok(())
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         check(at, bytes.len(), MAX_WRITE)?;
         let first = usize::from(at.byte % 128);
         let half = self.half(at)?;

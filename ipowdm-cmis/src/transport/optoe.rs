@@ -1,6 +1,6 @@
 //! The `eeprom` file of the Linux optoe driver.
 
-use crate::access::{BusError, Counters, Eeprom, MAX_READ, MAX_WRITE, check};
+use crate::access::{Counters, Eeprom, MAX_READ, MAX_WRITE, TransportError, check};
 use crate::map::Address;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -55,22 +55,22 @@ impl Optoe {
         &mut self,
         at: Address,
         access: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> Result<(), BusError> {
+    ) -> Result<(), TransportError> {
         let result = self
             .file
             .seek(SeekFrom::Start(u64::from(at.linear())))
             .and_then(|_| access(&mut self.file))
-            .map_err(|error| bus_error(&error));
+            .map_err(|error| transport_error(&error));
         match result {
-            Err(BusError::Busy) => self.counters.busy += 1,
-            Err(BusError::Absent) => self.forget(),
+            Err(TransportError::Busy) => self.counters.busy += 1,
+            Err(TransportError::Absent) => self.forget(),
             _ => {}
         }
         result
     }
 
     /// Refuses a page that turns out to be page 00h, once for each page.
-    fn check_page(&mut self, at: Address) -> Result<(), BusError> {
+    fn check_page(&mut self, at: Address) -> Result<(), TransportError> {
         let (word, bit) = (usize::from(at.page >> 5), 1_u32 << (at.page & 31));
         if at.is_lower() || at.page == 0 || (at.bank == 0 && self.checked[word] & bit != 0) {
             return Ok(());
@@ -92,7 +92,7 @@ impl Optoe {
         // An image of zeros or ones says nothing about the page.
         let tells = identity.iter().any(|byte| *byte != identity[0]);
         if tells && head == identity {
-            return Err(BusError::PageUnsupported { bank: at.bank, page: at.page });
+            return Err(TransportError::PageUnsupported { bank: at.bank, page: at.page });
         }
         if at.bank == 0 {
             self.checked[word] |= bit;
@@ -101,20 +101,20 @@ impl Optoe {
     }
 }
 
-fn bus_error(error: &io::Error) -> BusError {
+fn transport_error(error: &io::Error) -> TransportError {
     match error.raw_os_error() {
-        Some(ENXIO) => BusError::Absent,
-        Some(ETIMEDOUT) => BusError::TimedOut,
-        Some(number) if BUSY.contains(&number) => BusError::Busy,
-        Some(number) => BusError::Io(number),
+        Some(ENXIO) => TransportError::Absent,
+        Some(ETIMEDOUT) => TransportError::TimedOut,
+        Some(number) if BUSY.contains(&number) => TransportError::Busy,
+        Some(number) => TransportError::Io(number),
         // The file ends before the page: the driver does not know it (no bank support, flat memory).
-        None if error.kind() == ErrorKind::UnexpectedEof => BusError::Io(0),
-        None => BusError::Io(-1),
+        None if error.kind() == ErrorKind::UnexpectedEof => TransportError::Io(0),
+        None => TransportError::Io(-1),
     }
 }
 
 impl Eeprom for Optoe {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         check(at, into.len(), MAX_READ)?;
         self.check_page(at)?;
         self.transfer(at, |file| file.read_exact(into))?;
@@ -123,7 +123,7 @@ impl Eeprom for Optoe {
         Ok(())
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         check(at, bytes.len(), MAX_WRITE)?;
         self.check_page(at)?;
         self.transfer(at, |file| file.write_all(bytes))?;
@@ -175,9 +175,9 @@ mod tests {
         let mut byte = [0];
         assert_eq!(
             module.read(Address::page(2, 200), &mut byte),
-            Err(BusError::PageUnsupported { bank: 0, page: 2 })
+            Err(TransportError::PageUnsupported { bank: 0, page: 2 })
         );
-        assert_eq!(module.read(Address::page(0x40, 128), &mut byte), Err(BusError::Io(0)));
+        assert_eq!(module.read(Address::page(0x40, 128), &mut byte), Err(TransportError::Io(0)));
     }
 
     #[test]
@@ -186,9 +186,9 @@ mod tests {
         let mut module = Optoe::open(file.path()).unwrap();
         let before = std::fs::read(file.path()).unwrap();
         let across = module.write(Address::page(0x10, 252), &[0; 8]);
-        assert!(matches!(across, Err(BusError::BadAccess { len: 8, .. })));
+        assert!(matches!(across, Err(TransportError::BadAccess { len: 8, .. })));
         let long = module.write(Address::page(0x10, 128), &[0; 9]);
-        assert!(matches!(long, Err(BusError::BadAccess { len: 9, .. })));
+        assert!(matches!(long, Err(TransportError::BadAccess { len: 9, .. })));
         assert_eq!(std::fs::read(file.path()).unwrap(), before);
     }
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![expect(clippy::expect_used, reason = "a bench that does not work fails its test")]
 
-use ipowdm_cmis::access::{BusError, Counters, Eeprom, Paged};
+use ipowdm_cmis::access::{Counters, Eeprom, Paged, TransportError};
 use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile, VirtualClock};
 use ipowdm_cmis::map::Address;
 use ipowdm_cmis::procedure::{
@@ -56,14 +56,14 @@ impl Bench {
 
     /// A read that waits for a busy module.
     pub(crate) fn read(&mut self, at: Address, into: &mut [u8]) {
-        while self.eeprom.read(at, into) == Err(BusError::Busy) {
+        while self.eeprom.read(at, into) == Err(TransportError::Busy) {
             self.clock.advance(1);
         }
     }
 
     /// A write that waits for a busy module.
     pub(crate) fn write(&mut self, at: Address, bytes: &[u8]) {
-        while self.eeprom.write(at, bytes) == Err(BusError::Busy) {
+        while self.eeprom.write(at, bytes) == Err(TransportError::Busy) {
             self.clock.advance(1);
         }
     }
@@ -125,11 +125,11 @@ impl<E> Recorder<E> {
 }
 
 impl<E: Eeprom> Eeprom for Recorder<E> {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         self.below.read(at, into)
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         self.below.write(at, bytes)?;
         self.writes.push((at, bytes.to_vec()));
         Ok(())
@@ -152,19 +152,19 @@ pub(crate) struct Flaky<E> {
 }
 
 impl<E> Flaky<E> {
-    fn refuse(&mut self) -> Result<(), BusError> {
+    fn refuse(&mut self) -> Result<(), TransportError> {
         self.count += 1;
-        if self.count.is_multiple_of(self.period) { Err(BusError::Busy) } else { Ok(()) }
+        if self.count.is_multiple_of(self.period) { Err(TransportError::Busy) } else { Ok(()) }
     }
 }
 
 impl<E: Eeprom> Eeprom for Flaky<E> {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         self.refuse()?;
         self.below.read(at, into)
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         self.refuse()?;
         self.below.write(at, bytes)
     }

@@ -6,7 +6,6 @@ use ipowdm_cmis::procedure::{
     BusyLimits, Configure, Flags, Identify, ModuleInfo, Pollable, ProcError, Procedure, Progress,
     Readback as ConfigureReadback, SetTxPower, Sweep, SweepReport, TxControl,
 };
-use ipowdm_cmis::time::Millis as ModuleMillis;
 use ipowdm_core::time::Millis;
 
 /// The procedure that works on the module now.
@@ -30,7 +29,6 @@ pub(super) enum Finished {
 
 impl Active {
     pub(super) fn advance(&mut self, now: Millis, eeprom: &mut dyn Eeprom) -> Progress<Finished> {
-        let now = ModuleMillis(now.0);
         match self {
             Self::Identify(p) => finished(p.advance(now, eeprom), |r| Finished::Identify(r.map(Box::new))),
             Self::Sweep(p) => finished(p.advance(now, eeprom), |r| Finished::Sweep(r.map(Box::new))),

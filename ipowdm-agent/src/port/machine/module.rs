@@ -8,7 +8,6 @@ use crate::port::{Job, ModuleFacts, PortEvent, PortStatus, Sample, reading};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::codes::ModuleState;
 use ipowdm_cmis::procedure::{Flags, ModuleInfo, ProcError, Progress, SweepReport};
-use ipowdm_cmis::time::Millis as ModuleMillis;
 use ipowdm_core::time::Millis;
 use std::sync::Arc;
 
@@ -70,8 +69,8 @@ impl PortMachine {
         out: &mut Vec<PortEvent>,
     ) -> Option<Millis> {
         let (sweep, _) = self.sweep.as_mut()?;
-        let result = match sweep.advance(ModuleMillis(now.0), eeprom) {
-            Progress::Sleep(until) => return Some(Millis(until.0)),
+        let result = match sweep.advance(now, eeprom) {
+            Progress::Sleep(until) => return Some(until),
             Progress::Done(result) => result,
         };
         let (_, due) = self.sweep.take()?;

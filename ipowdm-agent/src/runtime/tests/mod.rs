@@ -7,10 +7,10 @@ mod service;
 
 use super::*;
 use crate::intake::Identity;
-use ipowdm_cmis::access::{BusError, Counters, Paged};
+use ipowdm_cmis::access::{Counters, Paged, TransportError};
 use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile, VirtualClock};
 use ipowdm_cmis::map::Address;
-use ipowdm_cmis::time::{Clock as _, Millis as ModuleMillis};
+use ipowdm_cmis::time::Clock as _;
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{FetchRequest, Outgoing, Record, TopicSpec};
 use ipowdm_core::grid::SpectrumWindow;
@@ -18,6 +18,7 @@ use ipowdm_core::msg::{
     AgentHealth, AgentMessage, Assignment, Capabilities, CommandAck, PortGrant, TelemetrySample,
     VopAssignment,
 };
+use ipowdm_core::time::Millis;
 use ipowdm_core::topics::ASSIGNMENTS;
 use ipowdm_core::units::Frequency;
 use std::collections::BTreeSet;
@@ -40,17 +41,17 @@ struct Following {
 impl Following {
     fn sync(&mut self) {
         let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap();
-        self.clock.sleep_until(ModuleMillis(now));
+        self.clock.sleep_until(Millis(now));
     }
 }
 
 impl Eeprom for Following {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), BusError> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         self.sync();
         self.eeprom.read(at, into)
     }
 
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), BusError> {
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         self.sync();
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.eeprom.write(at, bytes)
@@ -279,7 +280,7 @@ impl Bench {
     fn is_lit(&self, port: usize) -> bool {
         let port = &self.ports[port];
         let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap();
-        port.clock.clone().sleep_until(ModuleMillis(now));
+        port.clock.clone().sleep_until(Millis(now));
         port.module.emission().is_some()
     }
 

@@ -385,7 +385,7 @@ impl Configure {
             return self.enter(now, Phase::Init);
         }
         // An unchanged status may still be that of an earlier command.
-        let fresh = self.apply.seen_in_progress || now.since(self.apply.triggered) >= STATUS_GRACE;
+        let fresh = self.apply.seen_in_progress || now.elapsed_since(self.apply.triggered) >= STATUS_GRACE;
         let refused = (0..8).filter(named).find(|lane| {
             !matches!(status[*lane], ConfigStatus::Success | ConfigStatus::Undefined)
                 && (fresh || status[*lane] != self.before.config_status[*lane])
