@@ -24,6 +24,8 @@
 //! * The grant (spectrum and ports) is given back exactly once ([`Action::Release`]). An end that is known to shine and
 //!   cannot be reached keeps the grant in FAILED, and is told to go dark again and again, at once when its agent is
 //!   heard: a laser without an owner would collide with whoever got its spectrum next.
+//! * An end is dark for a connection once it says so, has no module, refused the set-up (and then the teardown too), or
+//!   answers that its port serves another connection. An end that has never answered is not known to be.
 //! * An event that does not fit changes nothing: a command is [`Verdict::Refused`], a fact is [`Verdict::Ignored`].
 
 mod end;

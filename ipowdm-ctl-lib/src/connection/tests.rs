@@ -237,6 +237,66 @@ fn a_refused_end_undoes_both_and_keeps_the_first_reason() {
     assert_eq!(bench.life.failure().unwrap().end, Some(D));
 }
 
+fn refused(bench: &Bench, end: End, code: Code) -> Event {
+    let error = Some("the port serves another connection".to_owned());
+    Event::Answer(Answer { code: Some(code), error, ..bench.answer(end, Outcome::Rejected) })
+}
+
+#[test]
+fn a_port_that_refuses_set_up_and_teardown_is_dark_and_everything_is_released() {
+    for code in [Code::IllegalState, Code::UnknownConnection, Code::Forbidden] {
+        let mut bench = Bench::in_state(State::SetupInProgress);
+        let occupied = refused(&bench, D, Code::PortOccupied);
+        bench.on(&occupied);
+        assert_eq!((bench.life.state(), bench.released()), (State::TeardownInProgress, 0));
+        let not_ours = refused(&bench, D, code);
+        bench.on(&not_ours);
+        assert_eq!(bench.life.ends().destination.light, Light::Dark, "{code}");
+        assert_eq!(
+            (bench.life.state(), bench.released()),
+            (State::TeardownInProgress, 0),
+            "the source shines"
+        );
+        bench.dark(S);
+        assert_eq!((bench.life.state(), bench.released()), (State::Failed, 1), "{code}");
+        let failure = bench.life.failure().unwrap();
+        assert_eq!((failure.code, failure.end), (Code::PortOccupied, Some(D)));
+        assert_eq!(failure.text, "the port serves another connection");
+        assert_eq!(bench.finished(), [(OperationKind::Setup, Some(Code::PortOccupied))]);
+        assert_eq!(bench.sent(), [(S, 'T'), (D, 'T')], "nobody is asked again");
+        assert_eq!(bench.expire().actions, [Action::Forget]);
+    }
+}
+
+#[test]
+fn a_teardown_refused_for_another_reason_proves_nothing_about_an_end_that_may_shine() {
+    for (lit, code) in [(true, Code::Forbidden), (true, Code::LimitReached), (false, Code::StorageFull)] {
+        let mut bench = Bench::in_state(State::SetupInProgress);
+        if lit {
+            bench.answered(S, Outcome::Applied);
+        }
+        let occupied = refused(&bench, D, Code::PortOccupied);
+        bench.on(&occupied);
+        let not_ours = refused(&bench, D, Code::IllegalState);
+        bench.on(&not_ours);
+        for _ in 0..3 {
+            let refusal = refused(&bench, S, code);
+            bench.on(&refusal);
+        }
+        assert_eq!((bench.life.state(), bench.released()), (State::Failed, 0), "{code}");
+        assert!(bench.life.holds_grant());
+        assert_eq!(bench.life.failure().unwrap().code, Code::PortOccupied, "the first reason stays");
+        bench.expire();
+        let not_there = refused(&bench, S, Code::IllegalState);
+        bench.on(&not_there);
+        assert_eq!(
+            (bench.life.state(), bench.released()),
+            (State::Failed, 1),
+            "another connection is there now"
+        );
+    }
+}
+
 #[test]
 fn silence_is_undone_and_released_by_deadlines() {
     let mut bench = Bench::in_state(State::SetupInProgress);

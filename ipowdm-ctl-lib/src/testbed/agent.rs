@@ -25,6 +25,8 @@ pub(crate) enum Behaviour {
     Obey,
     /// Refuses to be lit; goes dark when told.
     Reject(Code),
+    /// Serves a connection of somebody else: refuses set-up and teardown.
+    Occupied,
     /// Does it and never says so.
     Mute,
     /// Does not even read.
@@ -274,6 +276,11 @@ impl Site {
     fn carry_out(&mut self, action: &Action, endpoint: &Endpoint) -> (Outcome, AckDetails) {
         let fake = self.ports.get_mut(&endpoint.port.port_id).unwrap();
         let down = matches!(action, Action::Teardown { .. });
+        if fake.behaviour == Behaviour::Occupied {
+            let code = if down { Code::IllegalState } else { Code::PortOccupied };
+            let error = Some("the port serves another connection".to_owned());
+            return (Outcome::Rejected, AckDetails { code: Some(code), error, ..AckDetails::default() });
+        }
         if let Behaviour::Reject(code) = fake.behaviour
             && !down
         {

@@ -78,8 +78,8 @@ impl Lifecycle {
         end.settle();
         end.light = match answer.outcome {
             Outcome::Applied | Outcome::Unchanged => Light::Lit,
-            Outcome::Rejected | Outcome::StaleEpoch | Outcome::Expired => Light::Dark,
-            Outcome::TimedOut | Outcome::Failed => Light::Unknown,
+            outcome if did_nothing(outcome) => Light::Dark,
+            _ => Light::Unknown,
         };
         if let Some(failure) = failure {
             self.undo(run, failure);
@@ -139,7 +139,9 @@ impl Lifecycle {
         let success = answer.outcome.status() == AckStatus::Success
             && answer.readback.as_ref().is_none_or(|readback| readback.tx_enabled != Some(true));
         let end = self.ends.get_mut(answer.end);
-        if success || gone {
+        // Its set-up was refused and so is this: nothing was ever done for this connection there.
+        let untouched = end.light == Light::Dark && did_nothing(answer.outcome);
+        if success || gone || untouched || is_not_there(answer) {
             end.settle();
             end.light = Light::Dark;
         } else if end.attempts < ATTEMPTS && self.state == State::TeardownInProgress {
@@ -154,6 +156,18 @@ impl Lifecycle {
         }
         self.darkened(run);
     }
+}
+
+/// Whether a command ended before anything was done because of it.
+const fn did_nothing(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Rejected | Outcome::StaleEpoch | Outcome::Expired)
+}
+
+/// Whether the refusal of a teardown says that the port serves another connection, or none: what shines there is not this
+/// connection's. Agents answer a teardown with [`Code::IllegalState`] for this reason and no other.
+const fn is_not_there(answer: &Answer) -> bool {
+    let says_so = matches!(answer.code, Some(Code::UnknownConnection | Code::IllegalState));
+    matches!(answer.outcome, Outcome::Rejected) && says_so
 }
 
 /// The failure that an ack reports.

@@ -122,6 +122,31 @@ async fn an_ack_after_the_deadline_does_not_revive_a_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_port_that_somebody_lit_by_hand_fails_the_set_up_with_its_reason_and_holds_nothing() {
+    let (bed, controller) = Testbed::new().await.with_vop2().await;
+    bed.agent("pop2").behave("Ethernet48", Behaviour::Occupied);
+    controller.create_connection(guide()).await.unwrap();
+    let operation = controller.setup_and_wait(&id("POP1-POP2-1"), MINUTE).await.unwrap();
+    assert_eq!(failed_with(&operation), Some(Code::PortOccupied));
+    let view = controller.connection(&id("POP1-POP2-1")).unwrap();
+    assert_eq!((view.state, view.holds_grant), (State::Failed, false));
+    let failure = view.failure.unwrap();
+    assert_eq!(
+        (failure.code, failure.text.as_str()),
+        (Code::PortOccupied, "the port serves another connection")
+    );
+    assert!(!bed.agent("pop1").port("Ethernet48").lit, "the other end was taken back");
+    bed.assert_nothing_held().await;
+    let sent = bed.commands("config_vOp2", "POP1-POP2-1").await.len();
+    tokio::time::sleep(MINUTE * 10).await;
+    assert_eq!(bed.commands("config_vOp2", "POP1-POP2-1").await.len(), sent, "nothing is repeated");
+    bed.agent("pop2").behave("Ethernet48", Behaviour::Obey);
+    assert!(controller.create_connection(guide()).await.unwrap().1, "the id lives again");
+    controller.setup_and_wait(&id("POP1-POP2-1"), MINUTE).await.unwrap();
+    assert_eq!(state(&controller), State::Active);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_that_is_not_set_up_is_released() {
     let (bed, controller) = Testbed::new().await.with_vop2().await;
     controller.create_connection(guide()).await.unwrap();
@@ -248,7 +273,8 @@ async fn an_outage_of_the_bus_is_shown_and_survived() {
     assert_eq!(controller.discover().await.unwrap_err().code(), Code::BusUnavailable);
     bed.bus.set_available(true);
     eventually("the set-up goes on", || async { state(&controller) == State::Active }).await;
-    assert!(controller.health().await.is_healthy());
+    // Each topic comes back by itself.
+    eventually("all is well again", || async { controller.health().await.is_healthy() }).await;
 }
 
 #[tokio::test(start_paused = true)]
