@@ -1,7 +1,8 @@
 //! The quality-of-transmission rule: when is a connection degraded, and when is a step due.
 //!
-//! One rule for controller and agent. Two plain machines, no clock and no I/O:
+//! One rule for controller and agent. Plain machines, no clock and no I/O:
 //!
+//! - [`Recent`] tells the samples of one end that were seen before.
 //! - [`Receiver`] judges the samples of one end: each sample counts once, whatever number of its values is bad; a level
 //!   is entered after [`Rule::samples`] consecutive samples at or beyond it and left after as many below it.
 //! - [`Episode`] joins the two ends of a connection: one bad end is enough (a healthy far end never masks it).
@@ -114,12 +115,45 @@ pub struct Measured {
 }
 
 /// Where a sample comes from, so that it is counted once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleId {
     /// Life of the agent.
     pub boot_id: u64,
     /// Number within that life.
     pub seq: u64,
+}
+
+/// The newest samples of one end, by their ids: a sample that is among them is a repetition.
+///
+/// The order of samples is that of the log they are read from. Ids are compared for equality and nothing else: were a sample
+/// counted only where its numbers are higher than the last ones, a single record with absurd numbers, forged or broken, would
+/// suppress every true one after it. So a record can at most be counted itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Recent {
+    ids: heapless::Vec<SampleId, { Recent::KEPT }>,
+    /// Where the next id goes once all places are taken.
+    oldest: u8,
+}
+
+impl Recent {
+    /// Samples that are remembered. A repetition is a batch that was sent again, so it follows its first appearance at
+    /// once; this is a minute and a half at a sample every 3 s.
+    pub const KEPT: usize = 32;
+
+    /// Remembers a sample; answers whether it was not seen before.
+    pub fn is_new(&mut self, id: SampleId) -> bool {
+        if self.ids.contains(&id) {
+            return false;
+        }
+        if self.ids.push(id).is_err() {
+            let at = usize::from(self.oldest) % Self::KEPT;
+            if let Some(place) = self.ids.get_mut(at) {
+                *place = id;
+            }
+            self.oldest = u8::try_from((at + 1) % Self::KEPT).unwrap_or(0);
+        }
+        true
+    }
 }
 
 /// Which transmitter the loop adjusts.
@@ -173,12 +207,10 @@ impl Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receiver {
     level: Level,
-    last: Option<SampleId>,
     /// Consecutive samples worse than `level`, and the least bad level among them.
     worse: Streak,
     /// Consecutive samples better than `level`, and the worst level among them.
     better: Streak,
-    duplicates: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +230,7 @@ impl Receiver {
     #[must_use]
     pub const fn new() -> Self {
         let none = Streak { count: 0, level: Level::Good };
-        Self { level: Level::Good, last: None, worse: none, better: none, duplicates: 0 }
+        Self { level: Level::Good, worse: none, better: none }
     }
 
     /// The level entered last.
@@ -207,22 +239,10 @@ impl Receiver {
         self.level
     }
 
-    /// Samples that were not counted because they had been counted before.
-    #[must_use]
-    pub const fn duplicates(&self) -> u64 {
-        self.duplicates
-    }
-
     /// Counts a sample; answers the level when it has just changed.
     ///
-    /// A sample that is not newer than the last counted one (same life of the agent, same or smaller number) changes
-    /// nothing, nor does one without a judged value.
-    pub fn observe(&mut self, rule: &Rule, id: SampleId, measured: &Measured) -> Option<Level> {
-        if self.last.is_some_and(|last| id <= last) {
-            self.duplicates = self.duplicates.saturating_add(1);
-            return None;
-        }
-        self.last = Some(id);
+    /// A sample without a judged value changes nothing. Repetitions are the caller's to leave out ([`Recent`]).
+    pub fn observe(&mut self, rule: &Rule, measured: &Measured) -> Option<Level> {
         let level = rule.thresholds.level(measured)?;
         let none = Streak { count: 0, level: Level::Good };
         let (worse, better) = (level > self.level, level < self.level);
@@ -332,19 +352,12 @@ impl Episode {
     }
 
     /// Counts a sample received at `end`, then answers what is due at `now`.
-    pub fn observe(
-        &mut self,
-        rule: &Rule,
-        now: Millis,
-        end: End,
-        id: SampleId,
-        measured: &Measured,
-    ) -> Option<Request> {
+    pub fn observe(&mut self, rule: &Rule, now: Millis, end: End, measured: &Measured) -> Option<Request> {
         let receiver = match end {
             End::Source => &mut self.source,
             End::Destination => &mut self.destination,
         };
-        receiver.observe(rule, id, measured);
+        receiver.observe(rule, measured);
         self.due(rule, now)
     }
 

@@ -14,25 +14,22 @@ fn ber(mantissa: u16, exponent: i8) -> Measured {
     Measured { osnr: None, ber: Ber::new(mantissa, exponent) }
 }
 
-/// A connection, a clock and a running sample number.
+/// A connection and a clock.
 struct Bench {
     episode: Episode,
     rule: Rule,
     now: Millis,
-    seq: u64,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { episode: Episode::new(), rule: rule(), now: Millis(5_000_000), seq: 0 }
+        Self { episode: Episode::new(), rule: rule(), now: Millis(5_000_000) }
     }
 
     /// A sample 3 s after the last one.
     fn sample(&mut self, end: End, measured: Measured) -> Option<Request> {
         self.now = self.now.plus(3_000);
-        self.seq += 1;
-        let id = SampleId { boot_id: 1, seq: self.seq };
-        self.episode.observe(&self.rule, self.now, end, id, &measured)
+        self.episode.observe(&self.rule, self.now, end, &measured)
     }
 }
 
@@ -113,18 +110,27 @@ fn s0_14_osnr_and_ber_in_one_sample_count_once() {
 }
 
 #[test]
-fn a_repeated_sample_is_not_counted() {
-    let mut bench = Bench::new();
-    bench.sample(End::Source, osnr(160));
-    let id = SampleId { boot_id: 1, seq: bench.seq };
-    for _ in 0..5 {
-        assert_eq!(bench.episode.observe(&bench.rule, bench.now, End::Source, id, &osnr(160)), None);
+fn a_repeated_sample_is_told_as_long_as_it_is_among_the_newest() {
+    let mut recent = Recent::default();
+    let id = |seq| SampleId { boot_id: 1, seq };
+    for seq in 0..Recent::KEPT as u64 {
+        assert!(recent.is_new(id(seq)));
+        assert!(!recent.is_new(id(seq)) && !recent.is_new(id(0)));
     }
-    assert_eq!(bench.episode.receiver(End::Source).duplicates(), 5);
-    assert_eq!(bench.episode.level(), Level::Good);
-    let reboot = SampleId { boot_id: 2, seq: 0 };
-    bench.episode.observe(&bench.rule, bench.now, End::Source, reboot, &osnr(160));
-    assert_eq!(bench.episode.receiver(End::Source).duplicates(), 5, "a new life starts its own numbers");
+    assert!(recent.is_new(SampleId { boot_id: 2, seq: 0 }), "a new life starts its own numbers");
+    assert!(recent.is_new(id(0)), "the oldest one is forgotten");
+    assert!(!recent.is_new(id(2)));
+}
+
+#[test]
+fn absurd_numbers_suppress_nothing() {
+    let mut recent = Recent::default();
+    for (boot_id, seq) in [(u64::MAX, u64::MAX), (u64::MAX, 0), (1, u64::MAX), (0, 0)] {
+        assert!(recent.is_new(SampleId { boot_id, seq }));
+    }
+    for seq in 1..100 {
+        assert!(recent.is_new(SampleId { boot_id: 1, seq }));
+    }
 }
 
 #[test]
@@ -197,15 +203,26 @@ fn s0_13_the_step_is_clamped_at_both_ends() {
 
 proptest! {
     #[test]
+    fn a_sample_is_a_repetition_exactly_where_it_is_among_the_newest(ids in proptest::collection::vec((0_u64..3, 0_u64..40), 0..300)) {
+        let mut recent = Recent::default();
+        let mut counted = std::vec::Vec::new();
+        for (boot_id, seq) in ids {
+            let id = SampleId { boot_id, seq };
+            let repeated = counted.iter().rev().take(Recent::KEPT).any(|known| *known == id);
+            prop_assert_eq!(recent.is_new(id), !repeated);
+            if !repeated { counted.push(id); }
+        }
+    }
+
+    #[test]
     fn steps_are_bounded_and_spaced(levels in proptest::collection::vec((0_i16..300, any::<bool>(), 0_u64..30_000), 1..300)) {
         let rule = rule();
         let mut episode = Episode::new();
         let (mut now, mut last, mut in_episode) = (Millis(0), None::<Millis>, 0_u8);
-        for (seq, (tenths, at_source, wait)) in levels.into_iter().enumerate() {
+        for (tenths, at_source, wait) in levels {
             now = now.plus(wait);
             let end = if at_source { End::Source } else { End::Destination };
-            let id = SampleId { boot_id: 1, seq: seq as u64 };
-            match episode.observe(&rule, now, end, id, &osnr(tenths)) {
+            match episode.observe(&rule, now, end, &osnr(tenths)) {
                 Some(Request::Step { attempt, source, destination }) => {
                     in_episode += 1;
                     prop_assert_eq!(attempt, in_episode);

@@ -3,9 +3,10 @@
 //! The rule itself is [`ipowdm_core::qot`]; this machine feeds it with the right samples and nothing else:
 //!
 //! * only while the connection is up and not being changed;
-//! * each sample once, by the agent's (life, number), and none from before the loop began;
-//! * none that is replayed from the log or was held back by its agent for too long. They still move the marks, so that
-//!   they cannot be counted later.
+//! * each sample once, by the agent's (life, number) as [`Recent`] compares it: in the order of the log, so that no number in
+//!   a sample can keep later ones out;
+//! * none that is replayed from the log or was held back by its agent for too long. They are remembered all the same, so
+//!   that a repetition of them is not counted either.
 //!
 //! Beside the rule it watches what a sample says about the module: loss of signal, and registers that are not as wanted.
 //! Both must be seen twice in a row: a sample may have been taken before a command and arrive after its answer.
@@ -17,7 +18,9 @@ use crate::connection::{Ends, Troubles, Wanted};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::modes::Mode;
 use ipowdm_core::msg::{TelemetryFields, TelemetrySample};
-use ipowdm_core::qot::{Adjust, End, Episode, Level, Measured, Request, Rule, SampleId, Thresholds, stepped};
+use ipowdm_core::qot::{
+    Adjust, End, Episode, Level, Measured, Recent, Request, Rule, SampleId, Thresholds, stepped,
+};
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Db, Power};
 use serde::{Deserialize, Serialize};
@@ -155,7 +158,7 @@ pub struct Context<'a> {
 pub struct SampleCounts {
     /// Judged.
     pub judged: u64,
-    /// Seen before, or from before the loop began.
+    /// Seen before.
     pub repeated: u64,
     /// Replayed, held back for too long, or at a time when nothing is judged.
     pub passed_over: u64,
@@ -166,8 +169,8 @@ pub struct SampleCounts {
 pub struct LoopState {
     /// The rule's state.
     pub episode: Episode,
-    /// Per end: the newest sample that must not be counted any more.
-    pub marks: Ends<Option<SampleId>>,
+    /// Per end: the newest samples, which must not be counted any more.
+    pub seen: Ends<Recent>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -245,8 +248,7 @@ impl QotLoop {
         self.counts
     }
 
-    /// Takes a sample of one end. `fallback` numbers a sample whose agent does not number it: any value that grows along
-    /// the log.
+    /// Takes a sample of one end. `fallback` numbers a sample whose agent does not number it: its place in the log.
     pub fn observe(
         &mut self,
         now: Millis,
@@ -259,12 +261,10 @@ impl QotLoop {
             (Some(boot_id), Some(seq)) => SampleId { boot_id, seq },
             _ => SampleId { boot_id: 0, seq: fallback },
         };
-        let mark = self.state.marks.get_mut(end);
-        if mark.is_some_and(|mark| id <= mark) {
+        if !self.state.seen.get_mut(end).is_new(id) {
             self.counts.repeated += 1;
             return Vec::new();
         }
-        *mark = Some(id);
         if !context.fresh || !context.judged || sample.age_ms.is_some_and(|age| age > context.max_age_ms) {
             self.counts.passed_over += 1;
             return Vec::new();
@@ -272,7 +272,7 @@ impl QotLoop {
         self.counts.judged += 1;
         let mut findings = self.watch(now, end, sample, context);
         let measured = Measured { osnr: sample.fields.osnr, ber: sample.fields.ber };
-        let request = self.state.episode.observe(context.rule, now, end, id, &measured);
+        let request = self.state.episode.observe(context.rule, now, end, &measured);
         let level = self.level();
         if context.level != level {
             findings.push(Finding::Level(level));

@@ -104,7 +104,7 @@ fn s0_13_the_third_sample_tells_the_level_and_asks_for_a_step_of_the_far_transmi
 }
 
 #[test]
-fn s0_13_a_stored_loop_keeps_its_cooldown_attempts_and_marks() {
+fn s0_13_a_stored_loop_keeps_its_cooldown_its_attempts_and_what_it_has_seen() {
     let mut bench = Bench::new();
     for _ in 0..3 {
         bench.next(osnr(170));
@@ -143,6 +143,21 @@ fn replayed_late_and_unjudged_samples_never_count() {
         bench.seq += 1;
         let late = TelemetrySample { age_ms: Some(10_001), ..sample(bench.seq, osnr(100)) };
         assert_eq!(bench.see(&late), []);
+    }
+}
+
+#[test]
+fn a_forged_sample_with_absurd_numbers_does_not_blind_the_loop() {
+    for (boot_id, seq) in [(u64::MAX, u64::MAX), (7, u64::MAX), (8, 0)] {
+        let mut bench = Bench::new();
+        assert_eq!(bench.next(osnr(300)), []);
+        let forged = sample(0, osnr(300)).numbered(boot_id, seq);
+        assert_eq!(bench.see(&forged), []);
+        assert_eq!(bench.see(&forged), []);
+        assert_eq!(bench.qot.counts().repeated, 1);
+        bench.next(osnr(170));
+        bench.next(osnr(170));
+        assert_eq!(bench.next(osnr(170)), [Finding::Level(Level::Degraded), step(1)]);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Messages of those who cannot know, and commands of somebody else.
 
 use super::*;
+use ipowdm_core::msg::{TelemetryFields, TelemetrySample};
+use ipowdm_core::qot::Level;
 
 #[tokio::test(start_paused = true)]
 async fn a_command_of_somebody_else_shows_up_as_a_foreign_change() {
@@ -104,4 +106,21 @@ async fn an_agent_where_the_tenant_has_no_ports_is_not_believed() {
     assert_eq!(controller.agents().len(), known);
     let at = router("pop1", "router1");
     assert_eq!(controller.agent(&at).unwrap().agent.agent_id, at.default_agent(), "it has not moved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_sample_with_the_highest_numbers_does_not_blind_the_quality_loop() {
+    let (bed, controller) = lit().await;
+    let fields = TelemetryFields { osnr: Some(Db::from_tenths(300)), ..TelemetryFields::default() };
+    let (agent, at) = (router("pop2", "router1").default_agent(), ipowdm_core::time::Timestamp(0));
+    let forged = TelemetrySample::new(id("POP1-POP2-1"), agent, "Ethernet48".parse().unwrap(), at, fields);
+    bed.agent("pop2").publish_sample(&forged.numbered(u64::MAX, u64::MAX)).await;
+    for _ in 0..3 {
+        bed.agent("pop2").osnr("Ethernet48", 100).await;
+    }
+    calm().await;
+    let qot = controller.qot(&id("POP1-POP2-1")).unwrap();
+    assert_eq!((qot.samples.judged, qot.samples.repeated), (4, 0));
+    assert_eq!(qot.level, Level::Critical);
+    assert_eq!(controller.metrics().steps, 1);
 }
