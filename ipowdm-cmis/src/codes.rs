@@ -1,5 +1,11 @@
 //! Encodings: states, results and durations as the registers carry them.
 
+mod f16;
+mod observable;
+
+pub use f16::F16;
+pub use observable::{Format, Measured, Observable, Statistic};
+
 use core::time::Duration;
 
 macro_rules! coded {
@@ -148,80 +154,6 @@ pub fn duration_code(duration: Duration) -> u8 {
 /// SFF-8024 media interface codes of a decoded application are named by [`ipowdm_core::modes`]; an unlit entry ends the
 /// list with this host interface code.
 pub const END_OF_APPLICATIONS: u8 = 0xFF;
-
-/// VDM observable types that this crate reads by name (OIF-CMIS-05.4 and C-CMIS).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Observable {
-    /// 4, laser temperature, 1/256 °C.
-    LaserTemperature,
-    /// 15, current pre-FEC BER of the media side, F16.
-    PreFecBerMedia,
-    /// 23, current frame error ratio of the media side, F16.
-    FrameErrorsMedia,
-    /// 134, chromatic dispersion, 1 ps/nm.
-    DispersionFine,
-    /// 135, chromatic dispersion, 20 ps/nm.
-    DispersionCoarse,
-    /// 136, differential group delay, 0.01 ps.
-    Dgd,
-    /// 138, polarisation dependent loss, 0.1 dB.
-    Pdl,
-    /// 139, OSNR, 0.1 dB.
-    Osnr,
-    /// 140, electrical SNR, 0.1 dB.
-    Esnr,
-    /// 141, carrier frequency offset, 1 MHz.
-    FrequencyOffset,
-    /// 143, transmit power, 0.01 dBm.
-    TxPower,
-    /// 144, total received power, 0.01 dBm.
-    RxTotalPower,
-    /// 145, received power of the signal, 0.01 dBm.
-    RxSignalPower,
-    /// 151, Q factor, 0.1 dB.
-    QFactor,
-}
-
-impl Observable {
-    /// Every named observable.
-    pub const ALL: &'static [Self] = &[
-        Self::LaserTemperature,
-        Self::PreFecBerMedia,
-        Self::FrameErrorsMedia,
-        Self::DispersionFine,
-        Self::DispersionCoarse,
-        Self::Dgd,
-        Self::Pdl,
-        Self::Osnr,
-        Self::Esnr,
-        Self::FrequencyOffset,
-        Self::TxPower,
-        Self::RxTotalPower,
-        Self::RxSignalPower,
-        Self::QFactor,
-    ];
-
-    /// The observable type code of the VDM descriptor.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::LaserTemperature => 4,
-            Self::PreFecBerMedia => 15,
-            Self::FrameErrorsMedia => 23,
-            Self::DispersionFine => 134,
-            Self::DispersionCoarse => 135,
-            Self::Dgd => 136,
-            Self::Pdl => 138,
-            Self::Osnr => 139,
-            Self::Esnr => 140,
-            Self::FrequencyOffset => 141,
-            Self::TxPower => 143,
-            Self::RxTotalPower => 144,
-            Self::RxSignalPower => 145,
-            Self::QFactor => 151,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -383,6 +383,8 @@ impl Core {
                 Observable::RxTotalPower => power(reception.total),
                 Observable::RxSignalPower => power(reception.signal),
                 Observable::QFactor => lit.map_or(0, |seen| tenths(seen.q_factor())),
+                // Not among the instances of `VDM`.
+                _ => 0,
             };
             let element = u16::try_from(index).unwrap_or(0);
             Writer(&mut self.cells).word(page24::VDM_SAMPLE, element, sample);

@@ -277,7 +277,7 @@ impl Identify {
             };
             let _ = self.info.vdm_instances.push(instance);
             let wanted = matches!(instance.lane, 0 | 15)
-                && Observable::ALL.iter().any(|known| known.code() == observable);
+                && Observable::SWEPT.iter().any(|known| known.code() == observable);
             if wanted {
                 let first = span.map_or(instance.byte, |(first, _)| first);
                 span = Some((first, instance.byte));

@@ -134,8 +134,8 @@ pub struct Sweep {
     paged: bool,
     spans: Vec<VdmSpan, 4>,
     /// Page and byte of each named observable's sample.
-    samples: [Option<(u8, u8)>; Observable::ALL.len()],
-    raw: [Reading<u16>; Observable::ALL.len()],
+    samples: [Option<(u8, u8)>; Observable::SWEPT.len()],
+    raw: [Reading<u16>; Observable::SWEPT.len()],
     report: SweepReport,
     rx_power_monitor: Reading<Power>,
     tx_power_monitor: Reading<Power>,
@@ -146,7 +146,7 @@ impl Sweep {
     #[must_use]
     pub fn new(info: &ModuleInfo, lane: u8, flags: Flags) -> Self {
         let samples = core::array::from_fn(|index| {
-            info.instance(Observable::ALL[index], lane).map(|i| (i.page, i.byte))
+            info.instance(Observable::SWEPT[index], lane).map(|i| (i.page, i.byte))
         });
         Self {
             phase: Phase::Identity,
@@ -157,7 +157,7 @@ impl Sweep {
             paged: !info.flat_memory,
             spans: info.vdm_spans.clone(),
             samples,
-            raw: [Reading::Unsupported; Observable::ALL.len()],
+            raw: [Reading::Unsupported; Observable::SWEPT.len()],
             report: SweepReport::default(),
             rx_power_monitor: Reading::Unsupported,
             tx_power_monitor: Reading::Unsupported,
@@ -287,7 +287,7 @@ impl Sweep {
     }
 
     fn observed(&self, observable: Observable) -> Reading<u16> {
-        let index = Observable::ALL.iter().position(|known| *known == observable);
+        let index = Observable::SWEPT.iter().position(|known| *known == observable);
         index.and_then(|index| self.raw.get(index).copied()).unwrap_or_default()
     }
 
