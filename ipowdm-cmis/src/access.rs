@@ -8,6 +8,8 @@ use crate::map::{Address, BankRule};
 
 /// Most bytes of one write to ordinary pages (OIF-CMIS-05.4, management interface).
 pub const MAX_WRITE: usize = 8;
+/// Most bytes of one write to the CDB pages 9Fh-AFh: a whole page. A module takes as many as 01h:164 says.
+pub const MAX_CDB_WRITE: usize = 128;
 /// Most bytes of one read: a whole half of the window.
 pub const MAX_READ: usize = 128;
 
@@ -60,12 +62,16 @@ pub struct Counters {
     pub page_accesses: u64,
     /// Accesses that were not acknowledged.
     pub busy: u64,
+    /// Everything that was asked of the layer below: data, page selections, verifications, refused accesses.
+    pub transactions: u64,
+    /// Time that these took, where the transport has a clock.
+    pub time: core::time::Duration,
 }
 
 /// A module's memory by bank, page and byte.
 ///
 /// An access lies wholly in the lower memory or wholly in one page. Reads are at most [`MAX_READ`] bytes, writes at most
-/// [`MAX_WRITE`].
+/// [`MAX_WRITE`], on CDB pages [`MAX_CDB_WRITE`].
 pub trait Eeprom {
     /// Reads `into.len()` bytes from `at` in one access.
     ///
@@ -86,6 +92,25 @@ pub trait Eeprom {
     ///
     /// A module that was reset or swapped since the last access shows page 00h again, without having refused anything.
     fn begin(&mut self) {}
+}
+
+#[cfg(feature = "std")]
+impl<E: Eeprom + ?Sized> Eeprom for std::boxed::Box<E> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
+        (**self).read(at, into)
+    }
+
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
+        (**self).write(at, bytes)
+    }
+
+    fn counters(&self) -> Counters {
+        (**self).counters()
+    }
+
+    fn begin(&mut self) {
+        (**self).begin();
+    }
 }
 
 impl<E: Eeprom + ?Sized> Eeprom for &mut E {
@@ -143,6 +168,15 @@ pub fn check(at: Address, len: usize, max: usize) -> Result<(), TransportError> 
     Ok(())
 }
 
+/// Checks that a write is legal: [`MAX_WRITE`] bytes, on the CDB pages [`MAX_CDB_WRITE`].
+///
+/// # Errors
+/// [`TransportError::BadAccess`].
+pub fn check_write(at: Address, len: usize) -> Result<(), TransportError> {
+    let cdb = !at.is_lower() && BankRule::of_page(at.page) == BankRule::CdbInstance;
+    check(at, len, if cdb { MAX_CDB_WRITE } else { MAX_WRITE })
+}
+
 /// The paging rules over a raw window (OIF-CMIS-05.4, memory access).
 ///
 /// - A page change within a bank writes byte 127; a bank change writes 126 and 127 in one access.
@@ -182,6 +216,8 @@ impl<W: Window> Paged<W> {
                 written_bytes: 0,
                 page_accesses: 0,
                 busy: 0,
+                transactions: 0,
+                time: core::time::Duration::ZERO,
             },
         }
     }
@@ -217,16 +253,30 @@ impl<W: Window> Paged<W> {
     }
 
     fn raw_read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), TransportError> {
+        #[cfg(feature = "std")]
+        let started = std::time::Instant::now();
         let result = self.window.read(byte, into);
+        #[cfg(feature = "std")]
+        self.note_time(started);
         self.note(result)
     }
 
     fn raw_write(&mut self, byte: u8, bytes: &[u8]) -> Result<(), TransportError> {
+        #[cfg(feature = "std")]
+        let started = std::time::Instant::now();
         let result = self.window.write(byte, bytes);
+        #[cfg(feature = "std")]
+        self.note_time(started);
         self.note(result)
     }
 
+    #[cfg(feature = "std")]
+    fn note_time(&mut self, started: std::time::Instant) {
+        self.counters.time += started.elapsed();
+    }
+
     fn note(&mut self, result: Result<(), TransportError>) -> Result<(), TransportError> {
+        self.counters.transactions += 1;
         if let Err(error) = result {
             self.in_doubt = true;
             match error {
@@ -315,7 +365,7 @@ impl<W: Window> Eeprom for Paged<W> {
     }
 
     fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
-        check(at, bytes.len(), MAX_WRITE)?;
+        check_write(at, bytes.len())?;
         self.select(at)?;
         self.raw_write(at.byte, bytes)?;
         self.counters.writes += 1;

@@ -1,7 +1,12 @@
 //! A module's memory as bytes: a dump to read, or a scratch module for tests.
 
-use crate::access::{Counters, Eeprom, MAX_READ, MAX_WRITE, TransportError, check};
+use crate::access::{Counters, Eeprom, MAX_READ, TransportError, check, check_write};
 use crate::map::{Address, BankRule};
+#[cfg(feature = "json")]
+mod json;
+
+#[cfg(feature = "json")]
+pub use json::{ImageError, MAX_IMAGE};
 use std::boxed::Box;
 use std::collections::BTreeMap;
 
@@ -26,6 +31,13 @@ impl Image {
         self.pages.insert((at.bank, page), Box::new(bytes));
     }
 
+    /// Whether a page is in.
+    #[must_use]
+    pub fn has_page(&self, bank: u8, page: u8) -> bool {
+        let at = Address { bank, page, byte: 128 }.in_bank(bank);
+        self.pages.contains_key(&(at.bank, page))
+    }
+
     fn half(&mut self, at: Address) -> Result<&mut [u8; 128], TransportError> {
         if at.is_lower() {
             return Ok(&mut self.lower);
@@ -42,16 +54,18 @@ impl Eeprom for Image {
         let first = usize::from(at.byte % 128);
         let half = self.half(at)?;
         into.copy_from_slice(&half[first..first + into.len()]);
+        self.counters.transactions += 1;
         self.counters.reads += 1;
         self.counters.read_bytes += into.len() as u64;
         Ok(())
     }
 
     fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
-        check(at, bytes.len(), MAX_WRITE)?;
+        check_write(at, bytes.len())?;
         let first = usize::from(at.byte % 128);
         let half = self.half(at)?;
         half[first..first + bytes.len()].copy_from_slice(bytes);
+        self.counters.transactions += 1;
         self.counters.writes += 1;
         self.counters.written_bytes += bytes.len() as u64;
         Ok(())

@@ -1,194 +1,160 @@
 //! The `eeprom` file of the Linux optoe driver.
 
-use crate::access::{Counters, Eeprom, MAX_READ, MAX_WRITE, TransportError, check};
+use super::linear::{Linear, LinearMemory};
+use crate::access::{Counters, Eeprom, TransportError};
 use crate::map::Address;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
 
+/// EPERM, for a write through a file that could be opened for reading only.
+const EPERM: i32 = 1;
+/// EIO, EAGAIN, EBUSY, EREMOTEIO: the module did not acknowledge in the driver's own retry time.
+const BUSY: [i32; 4] = [5, 11, 16, 121];
 /// ENXIO: the driver got no acknowledgement at all: nothing is plugged in.
 const ENXIO: i32 = 6;
-/// EAGAIN, EIO, EBUSY, EREMOTEIO: the module did not acknowledge in the driver's own retry time.
-const BUSY: [i32; 4] = [11, 5, 16, 121];
+/// ENODEV: the device is gone.
+const ENODEV: i32 = 19;
 /// ETIMEDOUT.
 const ETIMEDOUT: i32 = 110;
+/// The device class of CMIS modules in optoe's `dev_class` file.
+const CMIS_CLASS: &str = "3";
+
+/// Why an `eeprom` file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptoeError {
+    /// The file cannot be opened.
+    #[error("{}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The driver takes the module for one of another memory map, and would put pages elsewhere.
+    #[error(
+        "{}: the driver is set to device class {found}, CMIS is class {CMIS_CLASS}: write {CMIS_CLASS} to {}",
+        path.display(), path.with_file_name("dev_class").display()
+    )]
+    DeviceClass {
+        /// The file.
+        path: PathBuf,
+        /// The class that is set.
+        found: String,
+    },
+}
 
 /// A module behind an optoe `eeprom` file (`/sys/bus/i2c/devices/<bus>-0050/eeprom`, device class 3).
 ///
 /// The driver selects the page and puts page 00h back within one call, under its own lock, so that single accesses are
-/// safe beside SONiC's xcvrd; sequences of them are not one transaction. Because the page is put back, PageSelect cannot
-/// be read back to find a page that is not there: a read whose first bytes are page 00h's identity copy is taken for
-/// one, see [`Optoe::open`].
+/// safe beside SONiC's xcvrd; sequences of them are not one transaction. Pages that are not there and wrong page restores
+/// are found as [`Linear`] says. Pages and banks beyond the end of the file do not exist for the driver, and are
+/// unsupported.
 #[derive(Debug)]
-pub struct Optoe {
-    file: File,
-    /// The first bytes of page 00h, once they were read: identifier copy and vendor name.
-    identity: Option<[u8; IDENTITY]>,
-    checked: [u32; 8],
-    counters: Counters,
-}
+pub struct Optoe(Linear<EepromFile>);
 
-/// Identifier copy (1) and vendor name (16): too long to agree by chance with another page.
-const IDENTITY: usize = 17;
+/// The file itself.
+#[derive(Debug)]
+pub struct EepromFile {
+    file: File,
+    writable: bool,
+    /// Size of the file; 0 where it does not say.
+    size: u64,
+}
 
 impl Optoe {
-    /// Opens an `eeprom` file for reading and writing.
+    /// Opens an `eeprom` file, or the one in a device's folder; for reading only where writing is not permitted.
     ///
     /// # Errors
-    /// What opening the file answers.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: OpenOptions::new().read(true).write(true).open(path)?,
-            identity: None,
-            checked: [0; 8],
-            counters: Counters::default(),
-        })
-    }
-
-    /// Forgets what was learned about pages: another module may be in the port.
-    pub fn forget(&mut self) {
-        self.identity = None;
-        self.checked = [0; 8];
-    }
-
-    fn transfer(
-        &mut self,
-        at: Address,
-        access: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> Result<(), TransportError> {
-        let result = self
-            .file
-            .seek(SeekFrom::Start(u64::from(at.linear())))
-            .and_then(|_| access(&mut self.file))
-            .map_err(|error| transport_error(&error));
-        match result {
-            Err(TransportError::Busy) => self.counters.busy += 1,
-            Err(TransportError::Absent) => self.forget(),
-            _ => {}
+    /// [`OptoeError`].
+    pub fn open(path: &Path) -> Result<Self, OptoeError> {
+        let path = if path.is_dir() { path.join("eeprom") } else { path.to_path_buf() };
+        if let Ok(class) = fs::read_to_string(path.with_file_name("dev_class"))
+            && class.trim() != CMIS_CLASS
+        {
+            return Err(OptoeError::DeviceClass { path, found: class.trim().to_string() });
         }
-        result
-    }
-
-    /// Refuses a page that turns out to be page 00h, once for each page.
-    fn check_page(&mut self, at: Address) -> Result<(), TransportError> {
-        let (word, bit) = (usize::from(at.page >> 5), 1_u32 << (at.page & 31));
-        if at.is_lower() || at.page == 0 || (at.bank == 0 && self.checked[word] & bit != 0) {
-            return Ok(());
-        }
-        let identity = match self.identity {
-            Some(identity) => identity,
-            None => {
-                let mut identity = [0; IDENTITY];
-                self.counters.page_accesses += 1;
-                self.transfer(Address::page(0, 128), |file| file.read_exact(&mut identity))?;
-                self.identity = Some(identity);
-                identity
+        let open = |writable: bool| OpenOptions::new().read(true).write(writable).open(&path);
+        let opened = match open(true) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+            {
+                open(false).map(|file| (file, false))
             }
+            other => other.map(|file| (file, true)),
         };
-        let mut head = [0; IDENTITY];
-        self.counters.page_accesses += 1;
-        let start = Address { byte: 128, ..at };
-        self.transfer(start, |file| file.read_exact(&mut head))?;
-        // An image of zeros or ones says nothing about the page.
-        let tells = identity.iter().any(|byte| *byte != identity[0]);
-        if tells && head == identity {
-            return Err(TransportError::PageUnsupported { bank: at.bank, page: at.page });
-        }
-        if at.bank == 0 {
-            self.checked[word] |= bit;
-        }
-        Ok(())
+        let sized = opened.and_then(|(file, writable)| {
+            let size = file.metadata()?.len();
+            Ok(EepromFile { file, writable, size })
+        });
+        sized.map(|file| Self(Linear::new(file))).map_err(|source| OptoeError::Open { path, source })
+    }
+
+    /// Forgets what was learned about the module: another one may be in the port.
+    pub fn forget(&mut self) {
+        self.0.forget();
     }
 }
 
-fn transport_error(error: &io::Error) -> TransportError {
+impl EepromFile {
+    fn seek(&mut self, at: Address, len: usize) -> Result<(), TransportError> {
+        let start = u64::from(at.linear());
+        if self.size > 0 && start + len as u64 > self.size {
+            return Err(TransportError::PageUnsupported { bank: at.bank, page: at.page });
+        }
+        self.file.seek(SeekFrom::Start(start)).map(|_| ()).map_err(|error| transport_error(&error, at))
+    }
+}
+
+impl LinearMemory for EepromFile {
+    fn read_at(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
+        self.seek(at, into.len())?;
+        self.file.read_exact(into).map_err(|error| transport_error(&error, at))
+    }
+
+    fn write_at(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
+        if !self.writable {
+            return Err(TransportError::Io(EPERM));
+        }
+        self.seek(at, bytes.len())?;
+        self.file.write_all(bytes).map_err(|error| transport_error(&error, at))
+    }
+}
+
+/// What an error of the file means for the module.
+fn transport_error(error: &io::Error, at: Address) -> TransportError {
     match error.raw_os_error() {
-        Some(ENXIO) => TransportError::Absent,
+        Some(ENXIO | ENODEV) => TransportError::Absent,
         Some(ETIMEDOUT) => TransportError::TimedOut,
         Some(number) if BUSY.contains(&number) => TransportError::Busy,
         Some(number) => TransportError::Io(number),
         // The file ends before the page: the driver does not know it (no bank support, flat memory).
-        None if error.kind() == ErrorKind::UnexpectedEof => TransportError::Io(0),
+        None if error.kind() == ErrorKind::UnexpectedEof => {
+            TransportError::PageUnsupported { bank: at.bank, page: at.page }
+        }
         None => TransportError::Io(-1),
     }
 }
 
 impl Eeprom for Optoe {
     fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
-        check(at, into.len(), MAX_READ)?;
-        self.check_page(at)?;
-        self.transfer(at, |file| file.read_exact(into))?;
-        self.counters.reads += 1;
-        self.counters.read_bytes += into.len() as u64;
-        Ok(())
+        self.0.read(at, into)
     }
 
     fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
-        check(at, bytes.len(), MAX_WRITE)?;
-        self.check_page(at)?;
-        self.transfer(at, |file| file.write_all(bytes))?;
-        self.counters.writes += 1;
-        self.counters.written_bytes += bytes.len() as u64;
-        Ok(())
+        self.0.write(at, bytes)
     }
 
     fn counters(&self) -> Counters {
-        self.counters
+        self.0.counters()
+    }
+
+    fn begin(&mut self) {
+        self.0.begin();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::vec;
-
-    /// A file laid out as optoe lays out a module, pages 00h-01h real and 02h not there (shows page 00h).
-    fn image() -> tempfile::NamedTempFile {
-        let mut bytes = vec![0_u8; 128 * 18];
-        bytes[0] = 0x18;
-        bytes[128..145].copy_from_slice(b"\x18IPOWDM-EMU      ");
-        bytes[256..260].copy_from_slice(&[1, 2, 3, 4]);
-        let (low, high) = bytes.split_at_mut(128 + 2 * 128);
-        high[..128].copy_from_slice(&low[128..256]);
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(&bytes).unwrap();
-        file
-    }
-
-    #[test]
-    fn pages_are_read_and_written_at_their_linear_offsets() {
-        let file = image();
-        let mut module = Optoe::open(file.path()).unwrap();
-        let mut bytes = [0; 4];
-        module.read(Address::page(1, 128), &mut bytes).unwrap();
-        assert_eq!(bytes, [1, 2, 3, 4]);
-        module.write(Address::page(0x10, 130), &[0xAA]).unwrap();
-        let raw = std::fs::read(file.path()).unwrap();
-        assert_eq!(raw[0x10 * 128 + 130], 0xAA);
-        assert_eq!((module.counters().reads, module.counters().writes), (1, 1));
-    }
-
-    #[test]
-    fn a_page_that_shows_page_00h_is_refused_and_so_is_one_beyond_the_file() {
-        let file = image();
-        let mut module = Optoe::open(file.path()).unwrap();
-        let mut byte = [0];
-        assert_eq!(
-            module.read(Address::page(2, 200), &mut byte),
-            Err(TransportError::PageUnsupported { bank: 0, page: 2 })
-        );
-        assert_eq!(module.read(Address::page(0x40, 128), &mut byte), Err(TransportError::Io(0)));
-    }
-
-    #[test]
-    fn an_access_across_a_page_end_is_refused_without_touching_the_file() {
-        let file = image();
-        let mut module = Optoe::open(file.path()).unwrap();
-        let before = std::fs::read(file.path()).unwrap();
-        let across = module.write(Address::page(0x10, 252), &[0; 8]);
-        assert!(matches!(across, Err(TransportError::BadAccess { len: 8, .. })));
-        let long = module.write(Address::page(0x10, 128), &[0; 9]);
-        assert!(matches!(long, Err(TransportError::BadAccess { len: 9, .. })));
-        assert_eq!(std::fs::read(file.path()).unwrap(), before);
-    }
-}
+mod tests;
