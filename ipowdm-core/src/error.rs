@@ -36,6 +36,8 @@ codes! {
     TooLarge = "too_large",
     /// The action or message type is not known.
     UnknownAction = "unknown_action",
+    /// The message is of a version that this build does not know.
+    UnknownVersion = "unknown_version",
     /// The PoP is not known.
     UnknownPop = "unknown_pop",
     /// The router is not known.

@@ -1,4 +1,4 @@
-//! Records that are not commands: counted, and the last few kept for a person to look at.
+//! Records that are not what their topic is for: counted, and the last few kept for a person to look at.
 
 use ipowdm_core::msg::DecodeError;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ const KEPT: usize = 32;
 /// Bytes kept of each.
 const EXCERPT: usize = 256;
 
-/// A record that is not a command.
+/// A record that is no command, or no assignment where those are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The topic.
@@ -25,7 +25,7 @@ pub struct DeadLetter {
     pub size: usize,
 }
 
-/// The last records that were not commands.
+/// The last of these records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeadLetters {
     kept: VecDeque<DeadLetter>,
@@ -35,6 +35,8 @@ pub struct DeadLetters {
     pub too_large: u64,
     /// Of an unknown action or type.
     pub unknown: u64,
+    /// Of a message version that this build does not know.
+    pub unknown_version: u64,
     /// With a field that cannot be what it must be.
     pub invalid: u64,
 }
@@ -45,6 +47,7 @@ impl DeadLetters {
         let counter = match &error {
             DecodeError::TooLarge { .. } => &mut self.too_large,
             DecodeError::Unknown(_) => &mut self.unknown,
+            DecodeError::UnknownVersion(_) => &mut self.unknown_version,
             DecodeError::Field { .. } => &mut self.invalid,
             // The enum is open: a kind added later is malformed until it is told apart here.
             _ => &mut self.malformed,
@@ -72,6 +75,6 @@ impl DeadLetters {
     /// How many there were in all.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.malformed + self.too_large + self.unknown + self.invalid
+        self.malformed + self.too_large + self.unknown + self.unknown_version + self.invalid
     }
 }

@@ -1,8 +1,9 @@
 //! Judging what arrives on a config topic: which commands this agent carries out, refuses, answers again or ignores.
 //!
-//! A plain type: records in, rulings out. Checks in this order, the first that fails decides: decoding, target, endpoint
-//! is ours, repetition, virtual operator, fencing, epoch, lifetime, port assigned, grant. What depends on the state of a
-//! port or its module is judged later, by the port itself, because commands before it may still change that state.
+//! A plain type: records in, rulings out. Checks in this order, the first that fails decides: decoding (message version
+//! included), target, repetition, endpoint is ours, id not that of another command, virtual operator, fencing, epoch,
+//! lifetime, port assigned, grant. What depends on the state of a port or its module is judged later, by the port itself,
+//! because commands before it may still change that state.
 
 mod clock;
 mod dead_letter;
@@ -12,11 +13,11 @@ pub use clock::BrokerClock;
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use grant::{GrantError, check as check_grant};
 
-use crate::journal::{CommandKey, State};
+use crate::journal::{CommandKey, Digest, State};
 use ipowdm_core::bus::Record;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, Incarnation, PopId, PortId, PortRef, RouterId};
-use ipowdm_core::msg::{Action, Command, Endpoint, Outcome, PortGrant, Target, VopAssignment};
+use ipowdm_core::msg::{Action, Command, DecodeError, Endpoint, Outcome, PortGrant, Target, VopAssignment};
 use ipowdm_core::time::Millis;
 use std::collections::BTreeSet;
 
@@ -108,6 +109,8 @@ pub enum Ruling {
 pub struct Judgement {
     /// A new highest epoch of the virtual operator.
     pub epoch: Option<u64>,
+    /// What a command orders that was not known, to be written down before the rulings.
+    pub content: Option<(CommandKey, Digest)>,
     /// One for each endpoint of this agent; empty where the record is not for it.
     pub rulings: Vec<Ruling>,
 }
@@ -159,10 +162,16 @@ impl Intake {
         self.counts
     }
 
-    /// Records that were not commands.
+    /// Records that were not commands, or not assignments where those are.
     #[must_use]
     pub const fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// Takes in a record of another topic that is not what it should be. `place`: topic and partition.
+    pub fn set_aside(&mut self, place: (&str, u32), record: &Record, error: DecodeError) {
+        let value = record.value.as_deref().unwrap_or_default();
+        self.dead_letters.push((place.0, place.1, record.offset), value, error);
     }
 
     /// Judges a record of a config topic.
@@ -181,31 +190,66 @@ impl Intake {
         let foreign = command.vop.as_ref().is_some_and(|of| of != vop);
         let highest = known.epoch(vop);
         let epoch = command.epoch.filter(|epoch| !foreign && highest.is_none_or(|highest| *epoch > highest));
-        let concerns = self.concerns(&command, record.offset, origin, known);
-        if concerns.is_empty() {
+        let context = Context { origin, known, stamp_ms: record.timestamp_ms, now, highest };
+        let judgement = self.rulings(&command, record.offset, &context).unwrap_or_default();
+        if judgement.rulings.is_empty() {
             self.counts.ignored += 1;
         }
-        let context = Context { origin, known, stamp_ms: record.timestamp_ms, now, highest };
-        let rulings = concerns.into_iter().map(|concern| self.rule(concern, &context)).collect();
-        Judgement { epoch, rulings }
+        Judgement { epoch, ..judgement }
+    }
+
+    /// What becomes of a command at each endpoint of this agent; `None` where it is for others.
+    ///
+    /// A command that is known is answered as it was, whatever has changed since. One with the id of another is told
+    /// apart by its place in the topic, and refused.
+    fn rulings(&mut self, command: &Command, offset: i64, context: &Context<'_>) -> Option<Judgement> {
+        let named = self.is_named(&command.target)?;
+        let (vop, known) = (&context.origin.assignment.vop, context.known);
+        let digest = Digest::of(&command.action);
+        let place = place(offset, context.origin);
+        let fenced = command.command_id.clone().filter(|_| command.epoch.is_some()).map(CommandKey::Id);
+        let reused = fenced.as_ref().and_then(|key| known.known(vop, key)).is_some_and(|k| !k.is(digest));
+        let key = fenced.filter(|_| !reused).unwrap_or(place);
+        // At a place, other content means that the topic was made anew and nobody said so: it is another command.
+        if let Some(same) = known.known(vop, &key).filter(|known| known.is(digest)) {
+            let rulings = same.numbers().map(|number| self.again(number, known)).collect();
+            return Some(Judgement { rulings, ..Judgement::default() });
+        }
+        let command_id = match &command.command_id {
+            Some(id) => id.clone(),
+            None => place_id(&context.origin.assignment.incarnation, context.origin.partition, offset)?,
+        };
+        let concerns = self.concerns(command, (&key, &command_id), named, context);
+        let content = (!concerns.is_empty()).then_some((key, digest));
+        let rule = |concern| if reused { self.refuse_reused(concern) } else { self.rule(concern, context) };
+        let rulings = concerns.into_iter().map(rule).collect();
+        Some(Judgement { content, rulings, ..Judgement::default() })
+    }
+
+    /// Whether a target means this agent, and if so whether by its name.
+    fn is_named(&self, target: &Target) -> Option<bool> {
+        match target {
+            Target::All => Some(false),
+            Target::Pop(pop) => (*pop == self.identity.pop_id).then_some(false),
+            Target::Agent(agent) => (*agent == self.identity.agent_id).then_some(true),
+        }
     }
 
     /// The endpoints of this agent that a command is about.
-    fn concerns(&self, command: &Command, offset: i64, origin: Origin<'_>, known: &State) -> Vec<Concern> {
-        let named = match &command.target {
-            Target::All => false,
-            Target::Pop(pop) if *pop == self.identity.pop_id => false,
-            Target::Agent(agent) if *agent == self.identity.agent_id => true,
-            Target::Pop(_) | Target::Agent(_) => return Vec::new(),
-        };
-        let Some((key, command_id)) = identify(command, offset, origin) else { return Vec::new() };
+    fn concerns(
+        &self,
+        command: &Command,
+        (key, command_id): (&CommandKey, &CommandId),
+        named: bool,
+        context: &Context<'_>,
+    ) -> Vec<Concern> {
         let concern = |port: Option<PortId>, action: Action| Concern {
             key: key.clone(),
             command_id: command_id.clone(),
             port,
             command: Command { action, ..command.clone() },
         };
-        match self.endpoints(&command.action, &origin.assignment.vop, known) {
+        match self.endpoints(&command.action, &context.origin.assignment.vop, context.known) {
             None => vec![concern(None, command.action.clone())],
             // A command to this agent by name is answered even where there is nothing that it is about.
             Some(endpoints) if endpoints.is_empty() && named && command.action.endpoints().is_empty() => {
@@ -248,15 +292,19 @@ impl Intake {
         Some(ours.filter(|e| seen.insert(e.port.port_id.clone())).cloned().collect())
     }
 
+    /// A command that is known under this number.
+    fn again(&mut self, number: u64, known: &State) -> Ruling {
+        self.counts.repeated += 1;
+        if known.answer(number).is_some() { Ruling::Repeat(number) } else { Ruling::UnderWay(number) }
+    }
+
+    fn refuse_reused(&mut self, concern: Concern) -> Ruling {
+        self.counts.refused += 1;
+        let words = format!("{} is the id of another command, with other content", concern.command_id);
+        Ruling::Answer { concern, outcome: Outcome::Rejected, code: Some(Code::AlreadyExists), words }
+    }
+
     fn rule(&mut self, concern: Concern, context: &Context<'_>) -> Ruling {
-        let vop = &context.origin.assignment.vop;
-        if let Some(number) = context.known.number_of(vop, &concern.key, concern.port.as_ref()) {
-            self.counts.repeated += 1;
-            return match context.known.answer(number) {
-                Some(_) => Ruling::Repeat(number),
-                None => Ruling::UnderWay(number),
-            };
-        }
         match self.refusal(&concern, context) {
             Some((outcome, code, words)) => {
                 self.counts.refused += 1;
@@ -341,14 +389,12 @@ struct Context<'a> {
     highest: Option<u64>,
 }
 
-/// What tells a command from others, and the id its ack carries.
-fn identify(command: &Command, offset: i64, origin: Origin<'_>) -> Option<(CommandKey, CommandId)> {
-    let incarnation = origin.assignment.incarnation.clone();
-    let place = CommandKey::Place { incarnation, partition: origin.partition, offset };
-    match (&command.command_id, command.epoch) {
-        (Some(id), Some(_)) => Some((CommandKey::Id(id.clone()), id.clone())),
-        (Some(id), None) => Some((place, id.clone())),
-        (None, _) => Some((place, place_id(&origin.assignment.incarnation, origin.partition, offset)?)),
+/// What tells a command without an id of an issuer's from others.
+fn place(offset: i64, origin: Origin<'_>) -> CommandKey {
+    CommandKey::Place {
+        incarnation: origin.assignment.incarnation.clone(),
+        partition: origin.partition,
+        offset,
     }
 }
 

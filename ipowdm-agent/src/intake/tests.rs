@@ -80,6 +80,7 @@ impl Bench {
         };
         let number = self.journal.state().last_number() + 1;
         let Concern { key, command_id, port, command } = concern.clone();
+        let whole = command.action.clone();
         let entry = if answered {
             let record_key = "c".into();
             Entry::Answered(Answer { number, vop: vop(), key, port, record_key, ack: b"{}".to_vec() })
@@ -96,7 +97,11 @@ impl Bench {
                 command,
             })
         };
-        self.journal.append(vec![entry]).unwrap();
+        let (Entry::Accepted(Accepted { key, .. }) | Entry::Answered(Answer { key, .. })) = &entry else {
+            unreachable!()
+        };
+        let content = Entry::Content { vop: vop(), key: key.clone(), digest: Digest::of(&whole) };
+        self.journal.append(vec![content, entry]).unwrap();
         number
     }
 }
@@ -175,6 +180,77 @@ fn s0_07_a_repeated_command_is_answered_from_the_journal_and_one_under_way_is_aw
     bench.journal.append(vec![Entry::Epoch { vop: self::vop(), epoch: 9 }]).unwrap();
     assert_eq!(bench.fenced("c-1", 5), Ruling::Repeat(number));
     assert_eq!(bench.intake.counts().repeated, 3);
+}
+
+#[test]
+fn an_id_with_other_content_is_refused_and_its_record_read_again_is_refused_the_same() {
+    let mut bench = Bench::new(false);
+    let first = bench.fenced("c-1", 5);
+    let number = bench.keep(&first, true);
+    let other = fence(&GUIDE.replace("-2.0", "-3.0"), "c-1", 5);
+    let judgement = bench.feed(other.as_bytes());
+    let (key, _) = judgement.content.clone().unwrap();
+    assert!(matches!(key, CommandKey::Place { offset: 2, .. }), "told apart by its place: {key:?}");
+    let second = only(judgement);
+    assert_eq!(refused(&second), (Outcome::Rejected, Code::AlreadyExists));
+    let refusal = bench.keep(&second, true);
+    bench.offset = 1;
+    assert_eq!(only(bench.feed(other.as_bytes())), Ruling::Repeat(refusal));
+    assert_eq!(bench.fenced("c-1", 5), Ruling::Repeat(number), "the first is what it was");
+    // Another endpoint of ours under the same id is other content too, as is another action.
+    let elsewhere = fence(&GUIDE.replace("Ethernet48", "Ethernet56"), "c-1", 5);
+    assert_eq!(refused(&only(bench.feed(elsewhere.as_bytes()))), (Outcome::Rejected, Code::AlreadyExists));
+    let action = fence(&GUIDE.replace("setupConnection", "reconfigConnection"), "c-1", 5);
+    assert_eq!(refused(&only(bench.feed(action.as_bytes()))), (Outcome::Rejected, Code::AlreadyExists));
+    assert_eq!(bench.intake.counts().accepted, 1);
+}
+
+#[test]
+fn an_id_of_a_command_under_way_is_refused_with_other_content() {
+    let mut bench = Bench::new(false);
+    let first = bench.fenced("c-1", 5);
+    let number = bench.keep(&first, false);
+    let other = fence(&GUIDE.replace("193.1", "193.15"), "c-1", 5);
+    assert_eq!(refused(&only(bench.feed(other.as_bytes()))), (Outcome::Rejected, Code::AlreadyExists));
+    assert_eq!(bench.fenced("c-1", 5), Ruling::UnderWay(number));
+}
+
+#[test]
+fn other_content_at_a_known_place_is_another_command() {
+    // A fixed vOp's topic that was made anew keeps its incarnation.
+    let mut bench = Bench::new(true);
+    let first = only(bench.feed(GUIDE.as_bytes()));
+    bench.keep(&first, true);
+    bench.offset = 0;
+    let second = only(bench.feed(GUIDE.replace("-2.0", "-3.0").as_bytes()));
+    accepted(&second);
+    let number = bench.keep(&second, true);
+    bench.offset = 0;
+    assert_eq!(only(bench.feed(GUIDE.replace("-2.0", "-3.0").as_bytes())), Ruling::Repeat(number));
+}
+
+#[test]
+fn a_repeated_teardown_is_answered_again_although_its_connection_is_gone() {
+    let mut bench = Bench::new(false);
+    let serving =
+        PortState { sessions: vec![("POP1-POP2-1".parse().unwrap(), vop())], ..PortState::default() };
+    bench.journal.append(vec![Entry::Port(port("Ethernet48"), serving)]).unwrap();
+    let line = r#"{"action":"teardownConnection","command_id":"t-1","epoch":1,"parameters":{"connection_id":"POP1-POP2-1"}}"#;
+    let judgement = bench.feed(line.as_bytes());
+    let (key, digest) = judgement.content.clone().unwrap();
+    bench.journal.append(vec![Entry::Content { vop: vop(), key: key.clone(), digest }]).unwrap();
+    let concern = accepted(&only(judgement)).clone();
+    let answer = Answer {
+        number: 9,
+        vop: vop(),
+        key,
+        port: concern.port,
+        record_key: "c".into(),
+        ack: b"{}".to_vec(),
+    };
+    let dark = Entry::Port(port("Ethernet48"), PortState::default());
+    bench.journal.append(vec![Entry::Answered(answer), dark]).unwrap();
+    assert_eq!(only(bench.feed(line.as_bytes())), Ruling::Repeat(9));
 }
 
 #[test]
@@ -340,20 +416,27 @@ fn a_command_to_this_agent_by_name_is_answered_even_where_nothing_serves() {
 fn malformed_oversized_and_unknown_records_between_good_ones_are_counted_and_change_nothing() {
     let mut bench = Bench::new(true);
     let oversized = vec![b' '; ipowdm_core::msg::MAX_RECORD + 1];
-    for bad in
-        [b"{".as_slice(), &oversized, br#"{"action":"reboot"}"#, br#"{"action":"setupConnection"}"#, b""]
-    {
+    let later = GUIDE.replacen('{', r#"{"v":99,"#, 1);
+    for bad in [
+        b"{".as_slice(),
+        &oversized,
+        br#"{"action":"reboot"}"#,
+        br#"{"action":"setupConnection"}"#,
+        later.as_bytes(),
+        b"",
+    ] {
         assert_eq!(bench.feed(bad), Judgement::default());
         accepted(&only(bench.feed(GUIDE.as_bytes())));
     }
     let dead = bench.intake.dead_letters();
     assert_eq!((dead.malformed, dead.too_large, dead.unknown, dead.invalid), (2, 1, 1, 1));
-    assert_eq!(dead.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [1, 3, 5, 7, 9]);
+    assert_eq!(dead.unknown_version, 1);
+    assert_eq!(dead.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [1, 3, 5, 7, 9, 11]);
     for _ in 0..100 {
         bench.feed(b"[]");
     }
     assert_eq!(bench.intake.dead_letters().iter().count(), 32, "the ring is bounded");
-    assert_eq!(bench.intake.dead_letters().total(), 105);
+    assert_eq!(bench.intake.dead_letters().total(), 106);
 }
 
 proptest! {

@@ -1,3 +1,4 @@
+use super::Digest;
 use ipowdm_core::ids::{CommandId, ConnectionId, Incarnation, PortId, VopId};
 use ipowdm_core::units::{Frequency, Power};
 use serde::{Deserialize, Serialize};
@@ -140,4 +141,13 @@ pub enum Entry {
     Assignment(Option<Vec<u8>>),
     /// Numbers up to this one were given.
     Numbered(u64),
+    /// What the command of this key orders; before the entries of its endpoints. Since version 2.
+    Content {
+        /// The virtual operator.
+        vop: VopId,
+        /// What tells the command from others.
+        key: CommandKey,
+        /// What it orders.
+        digest: Digest,
+    },
 }

@@ -2,8 +2,9 @@
 
 use super::{Entry, Recovery, as_u64};
 
-/// The version of frames written by this build. It reads this one and the one before, once there is one.
-pub(super) const VERSION: u8 = 1;
+/// The version of frames written by this build. It reads this one and the one before, which differs in that it has no
+/// [`Entry::Content`].
+pub(super) const VERSION: u8 = 2;
 
 const HEADER: usize = 8;
 

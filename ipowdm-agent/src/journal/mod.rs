@@ -6,14 +6,16 @@
 //! Appending does not wait for the disk; [`Journal::syncer`] gives the wait, which whoever publishes an ack makes first.
 //! An agent that is killed between the two reads the record again and finds the module as it left it.
 
+mod digest;
 mod entry;
 mod frame;
 mod state;
 mod storage;
 
+pub use digest::Digest;
 pub use entry::{Accepted, Answer, CommandKey, Desired, Entry, Intent, PortState};
 pub use frame::{FrameError, MAX_FRAME};
-pub use state::{State, TopicPosition};
+pub use state::{Known, State, TopicPosition};
 pub use storage::{FileStorage, MemoryStorage, Storage, Syncer};
 
 use std::io;

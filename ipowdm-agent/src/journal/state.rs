@@ -1,4 +1,4 @@
-use super::{Accepted, Answer, CommandKey, Entry, PortState};
+use super::{Accepted, Answer, CommandKey, Digest, Entry, PortState};
 use ipowdm_core::ids::{ConnectionId, Incarnation, PortId, VopId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,7 +14,27 @@ pub struct TopicPosition {
     pub next: BTreeMap<u32, i64>,
 }
 
-type CommandAt = (VopId, CommandKey, Option<PortId>);
+/// A command that is being carried out or was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// What it orders; `None`: written by a build that did not keep it.
+    digest: Option<Digest>,
+    /// Its numbers, by endpoint.
+    numbers: BTreeMap<Option<PortId>, u64>,
+}
+
+impl Known {
+    /// Whether a command of the same key that orders this is the same command, as far as is known.
+    #[must_use]
+    pub fn is(&self, digest: Digest) -> bool {
+        self.digest.is_none_or(|own| own == digest)
+    }
+
+    /// The numbers that it has in this journal, one for each endpoint.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.numbers.values().copied()
+    }
+}
 
 /// What the entries of a journal add up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +48,7 @@ pub struct State {
     accepted: BTreeMap<u64, Accepted>,
     answers: BTreeMap<u64, Answer>,
     unsent: BTreeSet<u64>,
-    numbers: HashMap<CommandAt, u64>,
+    known: HashMap<(VopId, CommandKey), Known>,
     assignment: Option<Vec<u8>>,
 }
 
@@ -44,7 +64,7 @@ impl State {
             accepted: BTreeMap::new(),
             answers: BTreeMap::new(),
             unsent: BTreeSet::new(),
-            numbers: HashMap::new(),
+            known: HashMap::new(),
             assignment: None,
         }
     }
@@ -109,10 +129,10 @@ impl State {
         self.accepted.get(&number)
     }
 
-    /// The number under which a command is known here.
+    /// The command of this key, if it is being carried out or its answer is remembered.
     #[must_use]
-    pub fn number_of(&self, vop: &VopId, key: &CommandKey, port: Option<&PortId>) -> Option<u64> {
-        self.numbers.get(&(vop.clone(), key.clone(), port.cloned())).copied()
+    pub fn known(&self, vop: &VopId, key: &CommandKey) -> Option<&Known> {
+        self.known.get(&(vop.clone(), key.clone())).filter(|known| !known.numbers.is_empty())
     }
 
     /// The answer to the command of this number; `None` while it is being carried out.
@@ -171,12 +191,18 @@ impl State {
                 self.ports.insert(port, state);
             }
             Entry::Assignment(assignment) => self.assignment = assignment,
+            Entry::Content { vop, key, digest } => {
+                // Other content under this key: the one before is another command's.
+                let known = Known { digest: Some(digest), numbers: BTreeMap::new() };
+                self.known.insert((vop, key), known);
+            }
         }
     }
 
     fn name(&mut self, number: u64, vop: &VopId, key: &CommandKey, port: Option<&PortId>) {
         self.last_number = self.last_number.max(number);
-        self.numbers.insert((vop.clone(), key.clone(), port.cloned()), number);
+        let known = self.known.entry((vop.clone(), key.clone())).or_default();
+        known.numbers.insert(port.cloned(), number);
     }
 
     /// Drops the oldest answers that the bus has confirmed until no more than `history` are left.
@@ -184,7 +210,17 @@ impl State {
         while self.answers.len() > self.history.max(self.unsent.len()) {
             let oldest = self.answers.keys().find(|number| !self.unsent.contains(number)).copied();
             let Some(answer) = oldest.and_then(|number| self.answers.remove(&number)) else { return };
-            self.numbers.remove(&(answer.vop, answer.key, answer.port));
+            self.forget(&(answer.vop, answer.key), &answer.port, answer.number);
+        }
+    }
+
+    fn forget(&mut self, command: &(VopId, CommandKey), port: &Option<PortId>, number: u64) {
+        let Some(known) = self.known.get_mut(command) else { return };
+        if known.numbers.get(port) == Some(&number) {
+            known.numbers.remove(port);
+        }
+        if known.numbers.is_empty() {
+            self.known.remove(command);
         }
     }
 
@@ -202,6 +238,12 @@ impl State {
             }));
         }
         entries.extend(self.ports.iter().map(|(port, state)| Entry::Port(port.clone(), state.clone())));
+        entries.extend(self.known.iter().filter(|(_, known)| !known.numbers.is_empty()).filter_map(
+            |((vop, key), known)| {
+                let digest = known.digest?;
+                Some(Entry::Content { vop: vop.clone(), key: key.clone(), digest })
+            },
+        ));
         entries.extend(self.accepted.values().cloned().map(Entry::Accepted));
         for (number, answer) in &self.answers {
             entries.push(Entry::Answered(answer.clone()));

@@ -1,5 +1,6 @@
 use super::*;
 use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::msg::Action;
 use ipowdm_core::units::{Frequency, Power};
 use proptest::prelude::*;
 
@@ -29,6 +30,11 @@ fn answer(number: u64) -> Answer {
     Answer { number, vop, key, port, record_key: "c".into(), ack: vec![b'x'; 40] }
 }
 
+fn digest(number: u64) -> Digest {
+    let connection_id = format!("conn-{number}").parse().unwrap();
+    Digest::of(&Action::StopTelemetry { connection_id })
+}
+
 fn desired(number: u64) -> PortState {
     PortState {
         intent: Intent::Lit(Box::new(Desired {
@@ -53,6 +59,7 @@ fn steps(count: u64) -> Vec<Vec<Entry>> {
     for n in 1..=count {
         let next = i64::try_from(n).unwrap();
         steps.push(vec![
+            Entry::Content { vop: vop(), key: accepted(n).key, digest: digest(n) },
             Entry::Accepted(accepted(n)),
             Entry::Epoch { vop: vop(), epoch: n / 2 },
             position(u32::from(n.is_multiple_of(2)), next),
@@ -93,8 +100,7 @@ fn what_is_appended_is_found_again() {
     assert_eq!(state.unsent().map(|a| a.number).collect::<Vec<_>>(), [3, 6, 9, 12, 15, 18]);
     assert_eq!(state.accepted().count(), 0);
     let last = accepted(20);
-    assert_eq!(state.number_of(&vop(), &last.key, last.port.as_ref()), Some(20));
-    assert_eq!(state.number_of(&vop(), &last.key, None), None, "another endpoint is another command");
+    assert_eq!(state.known(&vop(), &last.key).unwrap().numbers().collect::<Vec<_>>(), [20]);
 }
 
 #[test]
@@ -155,14 +161,22 @@ fn a_journal_of_a_later_version_is_refused_not_cut() {
     bytes.extend_from_slice(&payload);
     let storage = MemoryStorage::with(bytes.clone());
     let error = Journal::open(Box::new(storage.clone()), 8).unwrap_err();
-    assert!(matches!(error, JournalError::Newer { found: 2, known: 1 }));
+    assert!(matches!(error, JournalError::Newer { found: 3, known: 2 }));
     assert_eq!(storage.bytes(), bytes);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
 }
 
 #[test]
 fn frames_are_golden() {
     // One step with every kind of entry. A change of these bytes is a new format version.
-    let step = vec![
+    let mut step = vec![
         Entry::Boot(3),
         position(1, 9),
         Entry::Epoch { vop: vop(), epoch: 7 },
@@ -179,17 +193,25 @@ fn frames_are_golden() {
         Entry::Assignment(None),
         Entry::Numbered(11),
     ];
-    let bytes: String = frame::write(&step).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-    let golden = concat!(
+    // Of the version before: everything but content.
+    let before = concat!(
         "b10000003e026fe6010c0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
         "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
         "32000163027b7d05ac02060945746865726e6574340204764f703206636f6e6e2d33e0f1895c018f030001010663",
         "6f6e6e2d3304764f7032060945746865726e657435010000060945746865726e6574360000000701027b7d070008",
         "0b",
     );
-    assert_eq!(bytes, golden);
-    let (read, size) = frame::read(&frame::write(&step).unwrap()).unwrap().unwrap();
-    assert_eq!((read, size), (step, golden.len() / 2));
+    assert_eq!(frame::read(&unhex(before)).unwrap().unwrap(), (step.clone(), before.len() / 2));
+    step.push(Entry::Content { vop: vop(), key: accepted(1).key, digest: digest(1) });
+    let golden = concat!(
+        "c200000079689a02020d0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
+        "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
+        "32000163027b7d05ac02060945746865726e6574340204764f703206636f6e6e2d33e0f1895c018f030001010663",
+        "6f6e6e2d3304764f7032060945746865726e657435010000060945746865726e6574360000000701027b7d070008",
+        "0b0904764f70320003632d3148ddc08eed0d",
+    );
+    assert_eq!(hex(&frame::write(&step).unwrap()), golden);
+    assert_eq!(frame::read(&unhex(golden)).unwrap().unwrap(), (step, golden.len() / 2));
 }
 
 #[test]
@@ -222,8 +244,35 @@ fn answers_are_bounded_and_an_unsent_one_is_never_dropped() {
     assert_eq!(state.unsent().map(|a| a.number).collect::<Vec<_>>(), [7]);
     let kept: Vec<u64> = (1..=100).filter(|n| state.answer(*n).is_some()).collect();
     assert_eq!(kept, [7, 94, 95, 96, 97, 98, 99, 100]);
-    let forgotten = accepted(50);
-    assert_eq!(state.number_of(&vop(), &forgotten.key, forgotten.port.as_ref()), None);
+    assert_eq!(state.known(&vop(), &accepted(50).key), None);
+    let known: Vec<u64> = (1..=100).filter(|n| state.known(&vop(), &accepted(*n).key).is_some()).collect();
+    assert_eq!(known, kept);
+}
+
+#[test]
+fn what_a_command_orders_is_remembered_as_long_as_its_answer_and_over_compaction() {
+    let storage = MemoryStorage::default();
+    let (mut journal, _) = open(&storage);
+    for n in 1..=20 {
+        let content = Entry::Content { vop: vop(), key: accepted(n).key, digest: digest(n) };
+        journal.append(vec![content, Entry::Accepted(accepted(n))]).unwrap();
+        journal.append(vec![Entry::Answered(answer(n)), Entry::Sent(n)]).unwrap();
+    }
+    journal.compact().unwrap();
+    for state in [journal.state(), open(&storage).0.state()] {
+        assert_eq!(state.known(&vop(), &accepted(12).key), None);
+        let known = state.known(&vop(), &accepted(13).key).unwrap();
+        assert!(known.is(digest(13)));
+        assert!(!known.is(digest(14)));
+        assert_eq!(known.numbers().collect::<Vec<_>>(), [13]);
+    }
+}
+
+#[test]
+fn a_command_whose_content_was_not_kept_is_taken_for_the_same() {
+    let mut journal = Journal::in_memory(8);
+    journal.append(vec![Entry::Accepted(accepted(1))]).unwrap();
+    assert!(journal.state().known(&vop(), &accepted(1).key).unwrap().is(digest(9)));
 }
 
 #[test]

@@ -52,6 +52,9 @@ impl AgentTask {
         if let Some(epoch) = judgement.epoch {
             entries.push(Entry::Epoch { vop: vop.clone(), epoch });
         }
+        if let Some((key, digest)) = judgement.content {
+            entries.push(Entry::Content { vop: vop.clone(), key, digest });
+        }
         let mut orders = Vec::new();
         for ruling in judgement.rulings {
             match ruling {

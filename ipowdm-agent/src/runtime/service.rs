@@ -15,7 +15,7 @@ use ipowdm_core::bus::{Bus, FetchRequest, Outgoing, Position, Record};
 use ipowdm_core::ids::{PortId, VopId};
 use ipowdm_core::msg::VopAssignment;
 use ipowdm_core::time::Millis;
-use ipowdm_core::topics::Role;
+use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +44,7 @@ impl AgentTask {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             if let Heard::Bad(error) = self.assignments.hear(&me, partition, key, value) {
                 tracing::error!(%error, "an assignment for this agent cannot be read and is passed over");
+                self.intake.set_aside((ASSIGNMENTS, partition), record, error);
             }
         }
         if !at_end {

@@ -1,4 +1,4 @@
-use super::{DecodeError, Tag, clipped, json_message, read, read_as};
+use super::{DecodeError, Tag, clipped, json_message, read_as};
 use crate::capability::PowerRange;
 use crate::grid::SpectrumWindow;
 use crate::ids::{AgentId, Incarnation, PopId, PortId, RouterId, VopId};
@@ -68,8 +68,7 @@ impl Assignment {
     /// # Errors
     /// [`DecodeError`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let tag: Tag = read(bytes)?;
-        match tag.kind.as_deref() {
+        match Tag::read(bytes)?.kind.as_deref() {
             Some("assignment") => read_as(bytes),
             other => Err(DecodeError::Unknown(clipped(other.unwrap_or_default()))),
         }

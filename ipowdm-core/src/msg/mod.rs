@@ -2,6 +2,8 @@
 //!
 //! Encoding is frozen: golden bytes in the tests. Decoding tolerates unknown fields and `null` for an absent number,
 //! accepts the dialects of existing controllers and agents, and answers anything else with a typed [`DecodeError`].
+//! Every number of a version is a major one: a message of a version beyond [`VERSION`] is refused whatever it looks like,
+//! because what its known fields mean there is not known here.
 //! A number that is not known is absent, never 0; every number written is finite.
 
 mod ack;
@@ -22,8 +24,10 @@ use crate::error::Code;
 use alloc::string::{String, ToString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-/// The version of the messages written by this build.
+/// The version of the messages written by this build, the highest that it reads. Messages without one are of version 0:
+/// the reference's.
 pub const VERSION: u16 = 1;
 
 /// Greatest size of a record that is looked at at all.
@@ -45,6 +49,9 @@ pub enum DecodeError {
     /// The message names no type or action, or one that this build does not know.
     #[error("unknown message type or action {0:?}")]
     Unknown(String),
+    /// The message is of a later version than [`VERSION`]; nothing else of it was looked at.
+    #[error("message version {0} is not known here, only versions up to {max}", max = VERSION)]
+    UnknownVersion(u64),
     /// A field is missing or cannot be what it must be.
     #[error("field {field}: {reason}")]
     Field {
@@ -67,6 +74,7 @@ impl DecodeError {
             Self::Malformed(_) => Code::Malformed,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::Unknown(_) => Code::UnknownAction,
+            Self::UnknownVersion(_) => Code::UnknownVersion,
             Self::Field { .. } => Code::InvalidField,
         }
     }
@@ -96,8 +104,7 @@ impl AgentMessage {
     /// # Errors
     /// [`DecodeError`]; a message of another type is [`DecodeError::Unknown`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let tag: Tag = read(bytes)?;
-        match tag.kind.as_deref() {
+        match Tag::read(bytes)?.kind.as_deref() {
             Some("commandAck") => Ok(Self::Ack(read_as(bytes)?)),
             Some("telemetrySample") => Ok(Self::Telemetry(read_as(bytes)?)),
             Some("agentHealth") => Ok(Self::Health(read_as(bytes)?)),
@@ -111,6 +118,27 @@ impl AgentMessage {
 struct Tag {
     #[serde(rename = "type")]
     kind: Option<String>,
+    v: Option<Value>,
+}
+
+impl Tag {
+    /// The tag of a message of a version that is known here.
+    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let tag: Self = read(bytes)?;
+        version(tag.v.as_ref())?;
+        Ok(tag)
+    }
+}
+
+/// The version that a message says it has; 0 where it says none.
+fn version(v: Option<&Value>) -> Result<u16, DecodeError> {
+    let number = match v {
+        None | Some(Value::Null) => return Ok(0),
+        Some(v) => {
+            v.as_u64().ok_or_else(|| DecodeError::field("v", "must be a whole number, not negative"))?
+        }
+    };
+    u16::try_from(number).ok().filter(|v| *v <= VERSION).ok_or(DecodeError::UnknownVersion(number))
 }
 
 /// Text from outside, cut to what a log line should carry.

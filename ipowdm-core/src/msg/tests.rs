@@ -347,6 +347,38 @@ fn health_capabilities_and_assignments_survive_their_encoding() {
     assert!(matches!(Assignment::from_json(&ack().to_json()), Err(DecodeError::Unknown(_))));
 }
 
+#[test]
+fn a_message_of_an_unknown_version_is_refused_before_anything_else_of_it_is_looked_at() {
+    let ack = text(ack().to_json());
+    let assignment =
+        r#"{"type":"assignment","v":1,"agent_id":"a","pop_id":"p","router_id":"r","revision":3,"vops":[]}"#;
+    let outcomes = |v: &str| {
+        let with = |json: &str| json.replace(r#""v":1"#, &std::format!(r#""v":{v}"#)).into_bytes();
+        let command = Command::from_json(&with(r#"{"v":1,"action":"discover"}"#)).map(|_| ());
+        let later = Command::from_json(&with(r#"{"v":1,"action":"newInThat","parameters":7}"#)).map(|_| ());
+        let message = AgentMessage::from_json(&with(&ack)).map(|_| ());
+        let assignment = Assignment::from_json(&with(assignment)).map(|_| ());
+        ([command, message, assignment], later)
+    };
+    for (v, number) in [("2", 2), ("99", 99), ("65536", 65_536), ("18446744073709551615", u64::MAX)] {
+        let unknown = Err(DecodeError::UnknownVersion(number));
+        assert_eq!(outcomes(v), ([unknown.clone(), unknown.clone(), unknown.clone()], unknown), "{v}");
+    }
+    assert_eq!(DecodeError::UnknownVersion(2).code(), Code::UnknownVersion);
+    for v in ["0", "1"] {
+        let (known, later) = outcomes(v);
+        assert_eq!(known, [Ok(()), Ok(()), Ok(())], "{v}");
+        assert!(later.is_err());
+    }
+    for v in ["-1", "1.5", "\"1\"", "true"] {
+        let (bad, _) = outcomes(v);
+        assert!(
+            bad.iter().all(|o| matches!(o, Err(DecodeError::Field { field, .. }) if field == "v")),
+            "{bad:?}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn no_record_panics(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {

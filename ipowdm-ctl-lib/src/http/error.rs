@@ -15,6 +15,7 @@ const STATUS: &[(Code, StatusCode)] = &[
     (Code::InvalidField, StatusCode::UNPROCESSABLE_ENTITY),
     (Code::TooLarge, StatusCode::PAYLOAD_TOO_LARGE),
     (Code::UnknownAction, StatusCode::UNPROCESSABLE_ENTITY),
+    (Code::UnknownVersion, StatusCode::UNPROCESSABLE_ENTITY),
     (Code::UnknownPop, StatusCode::NOT_FOUND),
     (Code::UnknownRouter, StatusCode::NOT_FOUND),
     (Code::UnknownPort, StatusCode::NOT_FOUND),

@@ -53,6 +53,44 @@ async fn s0_07_a_repeated_command_is_answered_with_the_same_ack_and_writes_nothi
 }
 
 #[tokio::test(start_paused = true)]
+async fn s0_07_an_id_with_other_content_is_refused_and_changes_nothing_also_after_a_restart() {
+    let mut bench = Bench::started().await;
+    let line = fenced(GUIDE, "c-1", 1);
+    let other = line.replace("-2.0", "-3.0");
+    let first = bench.command(&line).await;
+    let writes = bench.writes();
+    let refused = bench.command(&other).await;
+    assert_eq!(outcome(&refused), (Outcome::Rejected, Some(Code::AlreadyExists)));
+    assert_ne!(refused.ack_id, first.ack_id);
+    bench.kill().await;
+    bench.start().await;
+    assert_eq!(outcome(&bench.command(&other).await), (Outcome::Rejected, Some(Code::AlreadyExists)));
+    assert_eq!(bench.command(&line).await, first);
+    assert_eq!(bench.writes(), writes);
+    assert!(bench.is_lit(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_an_unknown_version_is_set_aside_and_changes_nothing() {
+    let mut bench = Bench::started().await;
+    bench.send(&with(GUIDE, r#""v":99"#)).await;
+    // An assignment that takes everything away, in a later version's words.
+    let newest = bench.records(ASSIGNMENTS).await.pop().unwrap().value.unwrap();
+    let later = String::from_utf8(newest.to_vec()).unwrap().replace(r#""v":1"#, r#""v":99"#);
+    let later = later.replace(r#""revision":1"#, r#""revision":9"#).replace("vOp2", "vOp9");
+    bench.publish(ASSIGNMENTS, "pop1-router1", later.as_bytes()).await;
+    bench.sleep(60_000).await;
+    assert_eq!((bench.writes(), bench.acks().await.len()), (0, 0));
+    let status = bench.status().await;
+    let aside = status.dead_letters.iter().map(|l| (l.topic.as_str(), l.error.code()));
+    let wanted = [(ASSIGNMENTS, Code::UnknownVersion), ("config_vOp2", Code::UnknownVersion)];
+    assert_eq!(aside.collect::<BTreeSet<_>>(), BTreeSet::from(wanted));
+    assert_eq!(status.dead_letters_total, 2);
+    assert_eq!(outcome(&bench.command(&with(GUIDE, r#""v":1"#)).await), (Outcome::Applied, None));
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s0_07_a_command_repeated_while_it_is_carried_out_has_one_ack() {
     let bench = Bench::started().await;
     let line = fenced(GUIDE, "c-1", 1);

@@ -3,7 +3,7 @@
 use super::{Action, AdminState, Command, Endpoint, Target};
 use crate::ids::{CommandId, ConnectionId, IdError, PortRef};
 use crate::msg::unique::Unique;
-use crate::msg::{DecodeError, clipped, read};
+use crate::msg::{DecodeError, clipped, read, version};
 use crate::units::{Frequency, Power};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -30,6 +30,7 @@ impl Command {
         let Value::Object(top) = value else {
             return Err(DecodeError::Malformed("the record is JSON but not an object".to_string()));
         };
+        let v = version(top.get("v"))?;
         let empty = Object::new();
         let parameters = match top.get("parameters") {
             None | Some(Value::Null) => &empty,
@@ -43,12 +44,7 @@ impl Command {
             target: source.target()?,
             epoch: source.unsigned("epoch")?,
             lifetime_ms: source.unsigned("lifetime_ms")?,
-            v: source
-                .unsigned("v")?
-                .map(u16::try_from)
-                .transpose()
-                .map_err(|e| DecodeError::field("v", e))?
-                .unwrap_or(0),
+            v,
             action: source.action()?,
         })
     }
