@@ -5,6 +5,7 @@
 //! OIF-CMIS-05.4 from [`Paged`].
 
 use crate::map::{Address, BankRule};
+use core::time::Duration;
 
 /// Most bytes of one write to ordinary pages (OIF-CMIS-05.4, management interface).
 pub const MAX_WRITE: usize = 8;
@@ -42,6 +43,14 @@ pub enum TransportError {
         /// Number of bytes.
         len: usize,
     },
+    /// The write covers volatile and non-volatile bytes, which a module need not take in one access.
+    #[error("{len} bytes at {at} are volatile and non-volatile ones, which cannot be written at once")]
+    MixedWrite {
+        /// First byte.
+        at: Address,
+        /// Number of bytes.
+        len: usize,
+    },
     /// Another error of the operating system, with its number.
     #[error("input/output error {0}")]
     Io(i32),
@@ -65,7 +74,7 @@ pub struct Counters {
     /// Everything that was asked of the layer below: data, page selections, verifications, refused accesses.
     pub transactions: u64,
     /// Time that these took, where the transport has a clock.
-    pub time: core::time::Duration,
+    pub time: Duration,
 }
 
 /// A module's memory by bank, page and byte.
@@ -88,9 +97,7 @@ pub trait Eeprom {
     /// What has been done so far.
     fn counters(&self) -> Counters;
 
-    /// A new procedure begins: what was assumed about the module's page selection is to be checked again.
-    ///
-    /// A module that was reset or swapped since the last access shows page 00h again, without having refused anything.
+    /// A new procedure begins: what was learned about the module is to be checked again, it may be another one.
     fn begin(&mut self) {}
 }
 
@@ -168,88 +175,118 @@ pub fn check(at: Address, len: usize, max: usize) -> Result<(), TransportError> 
     Ok(())
 }
 
-/// Checks that a write is legal: [`MAX_WRITE`] bytes, on the CDB pages [`MAX_CDB_WRITE`].
+/// Checks that a write is legal: [`MAX_WRITE`] bytes, on the CDB pages [`MAX_CDB_WRITE`], volatile or non-volatile ones.
 ///
 /// # Errors
-/// [`TransportError::BadAccess`].
+/// [`TransportError::BadAccess`], [`TransportError::MixedWrite`].
 pub fn check_write(at: Address, len: usize) -> Result<(), TransportError> {
     let cdb = !at.is_lower() && BankRule::of_page(at.page) == BankRule::CdbInstance;
-    check(at, len, if cdb { MAX_CDB_WRITE } else { MAX_WRITE })
+    check(at, len, if cdb { MAX_CDB_WRITE } else { MAX_WRITE })?;
+    let kept = is_non_volatile(at);
+    let mixed = (at.byte..=u8::MAX).take(len).any(|byte| is_non_volatile(Address { byte, ..at }) != kept);
+    if mixed { Err(TransportError::MixedWrite { at, len }) } else { Ok(()) }
+}
+
+/// Whether a byte keeps its value without power: the password change entry 00h:118-121 and the user's page 03h
+/// (OIF-CMIS-05.4, memory map). What modules store by themselves, CDB firmware blocks for one, is not written here.
+#[must_use]
+pub const fn is_non_volatile(at: Address) -> bool {
+    if at.is_lower() { at.byte >= 118 && at.byte <= 121 } else { at.page == 0x03 }
+}
+
+/// Most bytes of one write to a page of a module that advertises `extension` in 01h:164: 8, on the CDB pages
+/// 8 · (1 + extension), and never beyond the page (OIF-CMIS-05.4, CDB advertisement).
+#[must_use]
+pub fn write_limit(page: u8, extension: u8) -> usize {
+    match BankRule::of_page(page) {
+        BankRule::CdbInstance => (MAX_WRITE * (1 + usize::from(extension))).min(MAX_CDB_WRITE),
+        BankRule::Unbanked | BankRule::Lanes | BankRule::Custom => MAX_WRITE,
+    }
+}
+
+/// How long a module may be busy after an access (OIF-CMIS-05.4, management interface timing).
+///
+/// A host repeats what was not acknowledged until then. One limit stands apart: a module that was reset is silent for up to
+/// [`HoldOff::MGMT_INIT`], whatever was done last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldOff {
+    /// After a write of 126 or 127 (tBPC).
+    pub page_change: Duration,
+}
+
+impl HoldOff {
+    /// After a write to volatile bytes (tWRITE).
+    pub const WRITE: Duration = Duration::from_millis(10);
+    /// After a write to non-volatile bytes (tWRITE_NV).
+    pub const WRITE_NON_VOLATILE: Duration = Duration::from_millis(80);
+    /// After power-up or reset (tMgmtInit).
+    pub const MGMT_INIT: Duration = Duration::from_secs(2);
+
+    /// The limits of a module that advertises `exponent` in 01h:169.3-0: a page change takes 10/2^exponent ms.
+    #[must_use]
+    pub const fn advertised(exponent: u8) -> Self {
+        let halvings = if exponent > 15 { 15 } else { exponent };
+        Self { page_change: Duration::from_micros(10_000 >> halvings) }
+    }
+
+    /// The limit after a write of `len` bytes to `at`.
+    #[must_use]
+    pub fn after_write(&self, at: Address, len: usize) -> Duration {
+        let end = usize::from(at.byte) + len;
+        if is_non_volatile(at) {
+            Self::WRITE_NON_VOLATILE
+        } else if at.is_lower() && end > 126 {
+            self.page_change
+        } else {
+            Self::WRITE
+        }
+    }
+}
+
+impl Default for HoldOff {
+    /// Without an advertisement: 10 ms for everything volatile.
+    fn default() -> Self {
+        Self::advertised(0)
+    }
 }
 
 /// The paging rules over a raw window (OIF-CMIS-05.4, memory access).
 ///
-/// - A page change within a bank writes byte 127; a bank change writes 126 and 127 in one access.
-/// - After the first selection of a page, 127 is read back: a module sets it to 00h for a page it does not have.
-/// - After an access that was not acknowledged the mapping is in doubt, and is read before the next data access.
+/// - A page is selected by one write of 126 and 127 together, so that the bank is never a guess.
+/// - The mapping is read back before it is relied on, in each call: a module sets it to page 00h for a page that it does
+///   not have, and one that was reset or exchanged since the last call shows page 00h without having refused anything.
+///   A stale selection would read another page as the wanted one.
+/// - A selection that was lost is made again; one that is not taken right after it was written is a page that is not there.
 ///
-/// A call does one data access; when any part of it is not acknowledged the caller repeats the call, and what had been
-/// done already is not done again.
+/// A call does one data access; when any part of it is not acknowledged the caller repeats the call, and a selection that
+/// was written already is not written again.
 #[derive(Debug)]
 pub struct Paged<W> {
     window: W,
     limit: ReadLimit,
     /// Mapping last written or read.
     selected: Option<(u8, u8)>,
-    /// Mapping written for the first time and not read back yet.
-    selecting: Option<(u8, u8)>,
-    in_doubt: bool,
-    /// Pages of bank 0 that were read back once, one bit each.
-    known: [u32; 8],
+    /// The mapping was written and not read back yet.
+    fresh: bool,
     counters: Counters,
 }
 
 impl<W: Window> Paged<W> {
     /// Paging over `window`, with nothing known about its state.
-    pub const fn new(window: W) -> Self {
-        Self {
-            window,
-            limit: ReadLimit::Half,
-            selected: None,
-            selecting: None,
-            in_doubt: true,
-            known: [0; 8],
-            counters: Counters {
-                reads: 0,
-                read_bytes: 0,
-                writes: 0,
-                written_bytes: 0,
-                page_accesses: 0,
-                busy: 0,
-                transactions: 0,
-                time: core::time::Duration::ZERO,
-            },
-        }
+    pub fn new(window: W) -> Self {
+        Self { window, limit: ReadLimit::Half, selected: None, fresh: false, counters: Counters::default() }
     }
 
     /// Cuts reads at `limit`.
     #[must_use]
-    pub fn with_read_limit(mut self, limit: ReadLimit) -> Self {
+    pub const fn with_read_limit(mut self, limit: ReadLimit) -> Self {
         self.limit = limit;
         self
-    }
-
-    /// Forgets what was learned about pages: a new session, for instance after a module was inserted.
-    pub fn forget(&mut self) {
-        self.selected = None;
-        self.selecting = None;
-        self.in_doubt = true;
-        self.known = [0; 8];
     }
 
     /// The window below.
     pub const fn window(&self) -> &W {
         &self.window
-    }
-
-    fn is_known(&self, (bank, page): (u8, u8)) -> bool {
-        bank == 0 && self.known[usize::from(page >> 5)] & (1 << (page & 31)) != 0
-    }
-
-    fn note_known(&mut self, (bank, page): (u8, u8)) {
-        if bank == 0 {
-            self.known[usize::from(page >> 5)] |= 1 << (page & 31);
-        }
     }
 
     fn raw_read(&mut self, byte: u8, into: &mut [u8]) -> Result<(), TransportError> {
@@ -277,25 +314,16 @@ impl<W: Window> Paged<W> {
 
     fn note(&mut self, result: Result<(), TransportError>) -> Result<(), TransportError> {
         self.counters.transactions += 1;
-        if let Err(error) = result {
-            self.in_doubt = true;
-            match error {
-                TransportError::Busy => self.counters.busy += 1,
-                TransportError::Absent => self.forget(),
-                _ => {}
+        match result {
+            Ok(()) => {}
+            Err(TransportError::Busy) => self.counters.busy += 1,
+            // Whether the module took the access is not known.
+            Err(_) => {
+                self.selected = None;
+                self.fresh = false;
             }
         }
         result
-    }
-
-    fn read_mapping(&mut self) -> Result<(u8, u8), TransportError> {
-        let mut mapping = [0_u8; 2];
-        self.counters.page_accesses += 1;
-        self.raw_read(126, &mut mapping)?;
-        let actual = (mapping[0], mapping[1]);
-        self.in_doubt = false;
-        self.selected = Some(actual);
-        Ok(actual)
     }
 
     /// Makes the upper half show the page of `at`.
@@ -304,37 +332,31 @@ impl<W: Window> Paged<W> {
             return Ok(());
         }
         let wanted = (at.in_bank(at.bank).bank, at.page);
-        if self.in_doubt && self.selected.is_some() {
-            let actual = self.read_mapping()?;
-            if self.selecting.take() == Some(wanted)
-                && !same_mapping(actual, wanted)
-                && !self.is_known(wanted)
-            {
-                return Err(TransportError::PageUnsupported { bank: wanted.0, page: wanted.1 });
+        loop {
+            if !self.selected.is_some_and(|selected| same_mapping(selected, wanted)) {
+                self.counters.page_accesses += 1;
+                self.raw_write(126, &[wanted.0, wanted.1])?;
+                self.selected = Some(wanted);
+                self.fresh = true;
             }
+            let mut mapping = [0_u8; 2];
+            self.counters.page_accesses += 1;
+            self.raw_read(126, &mut mapping)?;
+            let actual = (mapping[0], mapping[1]);
+            self.selected = Some(actual);
+            let fresh = core::mem::take(&mut self.fresh);
             if same_mapping(actual, wanted) {
-                self.note_known(wanted);
+                return Ok(());
             }
+            if fresh {
+                return Err(match actual.1 {
+                    0 => TransportError::PageUnsupported { bank: wanted.0, page: wanted.1 },
+                    // Neither taken nor refused: somebody else selects pages, or the module is not done yet.
+                    _ => TransportError::Busy,
+                });
+            }
+            // The module has lost the selection of an earlier call; the next round makes it again.
         }
-        if self.selected.is_some_and(|selected| same_mapping(selected, wanted)) {
-            return Ok(());
-        }
-        let same_bank = self.selected.is_some_and(|(bank, _)| bank == wanted.0);
-        self.counters.page_accesses += 1;
-        if same_bank {
-            self.raw_write(127, &[wanted.1])?;
-        } else {
-            self.raw_write(126, &[wanted.0, wanted.1])?;
-        }
-        self.selected = Some(wanted);
-        self.in_doubt = false;
-        if self.is_known(wanted) {
-            return Ok(());
-        }
-        // A page that is new in this session: read back what the module made of it, at the latest on the next call.
-        self.selecting = Some(wanted);
-        self.in_doubt = true;
-        self.select(at)
     }
 }
 
@@ -375,10 +397,6 @@ impl<W: Window> Eeprom for Paged<W> {
 
     fn counters(&self) -> Counters {
         self.counters
-    }
-
-    fn begin(&mut self) {
-        self.in_doubt = true;
     }
 }
 

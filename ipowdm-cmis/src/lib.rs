@@ -8,7 +8,8 @@
 //!   [`Sweep`](procedure::Sweep) (telemetry); and the two runners [`run`](procedure::run) and
 //!   [`Pollable`](procedure::Pollable).
 //! - [`machine`]: module and data-path state machines as pure types.
-//! - `transport` (feature `std`): the optoe `eeprom` file.
+//! - `transport` (feature `std`): the optoe `eeprom` file, the line protocol on a Unix socket, images in memory and (feature
+//!   `json`) in files; [`ModuleSpec`](transport::ModuleSpec) opens them by name.
 //! - `emulator` and `line` (feature `emulator`): a register-true module and an optical line between two of them.
 //!
 //! The core needs neither std nor a heap. No content of a module makes it panic; bad input is a typed

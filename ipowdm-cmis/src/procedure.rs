@@ -12,6 +12,7 @@ mod configure;
 mod error;
 mod identify;
 mod lanes;
+mod modify;
 mod module_info;
 mod module_power;
 mod snapshot;
@@ -23,6 +24,7 @@ pub use configure::{ApplicationChoice, Change, Configure, Readback, Stage, Targe
 pub use error::{Awaited, ProcError, Setting};
 pub use identify::Identify;
 pub use lanes::Lanes;
+pub use modify::{Modified, Modify};
 pub use module_info::{Application, Durations, ModuleInfo, VdmInstance, VdmSpan};
 pub use module_power::{ModulePower, PowerMode};
 pub use sweep::{Flags, Reading, Sweep, SweepReport};

@@ -18,6 +18,10 @@ enum Bus {
 struct Scripted {
     log: Vec<Bus>,
     mapping: (u8, u8),
+    /// A page that is not there after all.
+    missing: Option<u8>,
+    /// What somebody else selects right after the next selection.
+    interference: Option<(u8, u8)>,
     /// Outcome of the next accesses; beyond its end everything works.
     script: VecDeque<Option<TransportError>>,
 }
@@ -55,8 +59,9 @@ impl Window for Scripted {
             (126, [bank, page]) => (*bank, *page),
             _ => return Ok(()),
         };
-        let there = PAGES.contains(&mapping.1) && (mapping.1 < 0x10 || mapping.0 < 2);
-        self.mapping = if there { mapping } else { (0, 0) };
+        let has = PAGES.contains(&mapping.1) && self.missing != Some(mapping.1);
+        let there = has && (mapping.1 < 0x10 || mapping.0 < 2);
+        self.mapping = self.interference.take().unwrap_or(if there { mapping } else { (0, 0) });
         Ok(())
     }
 }
@@ -75,21 +80,23 @@ fn read(paged: &mut Paged<Scripted>, bank: u8, page: u8) -> Result<u8, Transport
 }
 
 #[test]
-fn the_first_selection_of_a_page_is_read_back_and_the_second_is_not() {
+fn a_page_is_selected_once_and_read_back_whenever_it_is_relied_on() {
     let mut module = paged();
+    let select = |page| Bus::Write(126, vec![0, page]);
+    let verify = Bus::Read(126, 2);
+    let data = Bus::Read(200, 1);
     assert_eq!(read(&mut module, 0, 0x10), Ok(0x10));
-    let select = Bus::Write(126, vec![0, 0x10]);
-    assert_eq!(log(&mut module), [select, Bus::Read(126, 2), Bus::Read(200, 1)]);
+    assert_eq!(log(&mut module), [select(0x10), verify.clone(), data.clone()]);
     assert_eq!(read(&mut module, 0, 0x10), Ok(0x10));
-    assert_eq!(log(&mut module), [Bus::Read(200, 1)], "selected already");
+    assert_eq!(log(&mut module), [verify.clone(), data.clone()], "selected already");
     assert_eq!(read(&mut module, 0, 0x11), Ok(0x11));
-    assert_eq!(log(&mut module), [Bus::Write(127, vec![0x11]), Bus::Read(126, 2), Bus::Read(200, 1)]);
-    assert_eq!(read(&mut module, 0, 0x10), Ok(0x10));
-    assert_eq!(log(&mut module), [Bus::Write(127, vec![0x10]), Bus::Read(200, 1)], "known already");
+    assert_eq!(log(&mut module), [select(0x11), verify, data]);
+    assert_eq!(module.counters().transactions, 8);
+    assert_eq!(module.counters().page_accesses, 5);
 }
 
 #[test]
-fn a_bank_change_writes_both_bytes_in_one_access() {
+fn bank_and_page_are_written_in_one_access() {
     let mut module = paged();
     read(&mut module, 0, 0x10).unwrap();
     log(&mut module);
@@ -124,10 +131,11 @@ fn a_refused_access_is_taken_up_where_it_stopped_with_the_mapping_read_again() {
     read(&mut module, 0, 0x11).unwrap();
     log(&mut module);
     // The data access is refused: the next call reads the mapping, and the data.
-    module.window.script = VecDeque::from([Some(TransportError::Busy)]);
+    module.window.script = VecDeque::from([None, Some(TransportError::Busy)]);
     assert_eq!(read(&mut module, 0, 0x11), Err(TransportError::Busy));
     assert_eq!(read(&mut module, 0, 0x11), Ok(0x11));
-    assert_eq!(log(&mut module), [Bus::Read(200, 1), Bus::Read(126, 2), Bus::Read(200, 1)]);
+    let access = [Bus::Read(126, 2), Bus::Read(200, 1)];
+    assert_eq!(log(&mut module), [access.clone(), access].concat());
     assert_eq!(module.counters().busy, 1);
     // A refused selection did not take place; the mapping says so.
     module.window.script = VecDeque::from([Some(TransportError::Busy)]);
@@ -150,11 +158,34 @@ fn a_first_selection_whose_verification_is_refused_is_verified_later_and_not_wri
 }
 
 #[test]
-fn a_module_that_was_reset_unnoticed_is_found_when_a_procedure_begins() {
+fn a_module_reset_or_exchanged_unnoticed_is_not_read_or_written_on_a_stale_page() {
+    let mut module = paged();
+    for bank in [0, 1] {
+        read(&mut module, bank, 0x10).unwrap();
+        module.window.mapping = (0, 0);
+        assert_eq!(read(&mut module, bank, 0x10), Ok(bank << 7 | 0x10), "bank {bank}");
+        module.window.mapping = (0, 0);
+        module.write(Address { bank, page: 0x10, byte: 130 }, &[1]).unwrap();
+        assert_eq!(module.window.mapping, (bank, 0x10));
+    }
+}
+
+#[test]
+fn the_exchanged_module_may_have_fewer_pages() {
     let mut module = paged();
     read(&mut module, 0, 0x10).unwrap();
+    read(&mut module, 0, 0x11).unwrap();
     module.window.mapping = (0, 0);
-    module.begin();
+    module.window.missing = Some(0x10);
+    assert_eq!(read(&mut module, 0, 0x10), Err(TransportError::PageUnsupported { bank: 0, page: 0x10 }));
+    assert_eq!(read(&mut module, 0, 0x11), Ok(0x11));
+}
+
+#[test]
+fn a_selection_that_shows_a_third_page_is_tried_again() {
+    let mut module = paged();
+    module.window.interference = Some((0, 0x11));
+    assert_eq!(read(&mut module, 0, 0x10), Err(TransportError::Busy));
     assert_eq!(read(&mut module, 0, 0x10), Ok(0x10));
 }
 
@@ -178,6 +209,46 @@ fn an_illegal_access_reaches_no_bus() {
     assert!(module.write(Address::page(0x10, 128), &[0; 9]).is_err());
     assert!(module.write(Address::page(0x10, 252), &[0; 5]).is_err());
     assert!(log(&mut module).is_empty());
+}
+
+#[test]
+fn writes_to_cdb_pages_may_be_longer() {
+    let mut module = paged();
+    assert_eq!(check_write(Address::page(0x9F, 128), 128), Ok(()));
+    assert!(matches!(check_write(Address::page(0x9F, 129), 128), Err(TransportError::BadAccess { .. })));
+    assert_eq!(check_write(Address::page(0xAF, 128), 128), Ok(()));
+    assert!(matches!(check_write(Address::page(0xB0, 128), 9), Err(TransportError::BadAccess { .. })));
+    // A CDB page in the numbers of the lower memory is the lower memory.
+    let lower = Address { bank: 0, page: 0x9F, byte: 0 };
+    assert!(matches!(module.write(lower, &[0; 9]), Err(TransportError::BadAccess { .. })));
+    assert_eq!([write_limit(0x9F, 0), write_limit(0x9F, 3), write_limit(0xA0, 255)], [8, 32, 128]);
+    assert_eq!(write_limit(0x10, 255), 8);
+}
+
+#[test]
+fn volatile_and_non_volatile_bytes_are_not_mixed() {
+    for (byte, len) in [(117, 2), (121, 2), (116, 4), (118, 8)] {
+        let at = Address::lower(byte);
+        assert_eq!(check_write(at, len), Err(TransportError::MixedWrite { at, len }), "{at}");
+    }
+    // Longer than the non-volatile bytes: both ends are volatile.
+    let at = Address::lower(116);
+    assert_eq!(check_write(at, 7), Err(TransportError::MixedWrite { at, len: 7 }));
+    assert_eq!(check_write(Address::lower(118), 4), Ok(()));
+    assert_eq!(check_write(Address::lower(122), 4), Ok(()));
+    assert_eq!(check_write(Address::page(0x03, 128), 8), Ok(()));
+}
+
+#[test]
+fn the_hold_off_is_the_longest_of_what_was_written() {
+    let limits = HoldOff::advertised(2);
+    assert_eq!(limits.after_write(Address::lower(126), 2), Duration::from_micros(2_500));
+    assert_eq!(limits.after_write(Address::lower(127), 1), Duration::from_micros(2_500));
+    assert_eq!(limits.after_write(Address::lower(118), 4), HoldOff::WRITE_NON_VOLATILE);
+    assert_eq!(limits.after_write(Address::page(0x03, 200), 1), HoldOff::WRITE_NON_VOLATILE);
+    assert_eq!(limits.after_write(Address::page(0x10, 200), 1), HoldOff::WRITE);
+    assert_eq!(HoldOff::advertised(0).page_change, Duration::from_millis(10));
+    assert_eq!(HoldOff::advertised(255), HoldOff::advertised(15));
 }
 
 #[test]
@@ -208,7 +279,6 @@ proptest! {
         for ((bank, page), reset) in steps.into_iter().zip(resets) {
             if reset {
                 module.window.mapping = (0, 0);
-                module.begin();
             }
             let shown = if page < 0x10 { page } else { bank << 7 | page };
             if let Ok(byte) = read(&mut module, bank, page) {

@@ -227,7 +227,7 @@ impl ProcError {
                 TransportError::Busy | TransportError::TimedOut | TransportError::Io(_) => {
                     Code::ModuleUnreachable
                 }
-                TransportError::BadAccess { .. } => Code::Internal,
+                TransportError::BadAccess { .. } | TransportError::MixedWrite { .. } => Code::Internal,
             },
             Self::ModuleChanged => Code::IllegalState,
             Self::NotCmis { .. }

@@ -323,7 +323,7 @@ impl From<TransportError> for Refusal {
             TransportError::Absent => RefusalKind::Absent,
             TransportError::TimedOut => RefusalKind::TimedOut,
             TransportError::PageUnsupported { .. } => RefusalKind::Unsupported,
-            TransportError::BadAccess { .. } => RefusalKind::BadAccess,
+            TransportError::BadAccess { .. } | TransportError::MixedWrite { .. } => RefusalKind::BadAccess,
             TransportError::Io(number) => {
                 return Self::new(RefusalKind::Io, &std::format!("{number}"));
             }
