@@ -4,6 +4,12 @@
 //! included), target, repetition, endpoint is ours, id not that of another command, virtual operator, fencing, epoch,
 //! lifetime, port assigned, grant. What depends on the state of a port or its module is judged later, by the port itself,
 //! because commands before it may still change that state.
+//!
+//! **A command that was appended before the agent first started with its journal is not for it**: who commanded whom
+//! before that is not known here, an earlier agent may have carried it out or refused it, so it is neither carried out nor
+//! answered, and its issuer's deadline decides. The journal keeps that instant on the broker's clock
+//! ([`State::first_start`]), so commands sent while an agent with a journal is down are obeyed. In the topics of a fixed
+//! service the end of the log as it was first seen stands for the instant.
 
 mod clock;
 mod dead_letter;
@@ -60,6 +66,8 @@ pub struct Origin<'a> {
     pub partition: u32,
     /// What the topic's virtual operator may do here; also names the life of the topic.
     pub assignment: &'a VopAssignment,
+    /// Commands appended before this, in milliseconds of the broker's clock since the Unix epoch, are not for this agent.
+    pub not_before: Option<i64>,
 }
 
 /// A command as it concerns one endpoint of this agent, or the agent as a whole.
@@ -122,6 +130,8 @@ pub struct IntakeCounts {
     pub records: u64,
     /// Commands of others.
     pub ignored: u64,
+    /// Commands from before the agent first started.
+    pub from_before: u64,
     /// Commands accepted, by endpoint.
     pub accepted: u64,
     /// Commands answered without work, by endpoint.
@@ -190,6 +200,10 @@ impl Intake {
         let foreign = command.vop.as_ref().is_some_and(|of| of != vop);
         let highest = known.epoch(vop);
         let epoch = command.epoch.filter(|epoch| !foreign && highest.is_none_or(|highest| *epoch > highest));
+        if origin.not_before.is_some_and(|from| record.timestamp_ms < from) {
+            self.counts.from_before += 1;
+            return Judgement { epoch, ..Judgement::default() };
+        }
         let context = Context { origin, known, stamp_ms: record.timestamp_ms, now, highest };
         let judgement = self.rulings(&command, record.offset, &context).unwrap_or_default();
         if judgement.rulings.is_empty() {

@@ -22,6 +22,7 @@ struct Bench {
     intake: Intake,
     journal: Journal,
     assignment: VopAssignment,
+    not_before: Option<i64>,
     now: Millis,
     offset: i64,
 }
@@ -49,7 +50,8 @@ impl Bench {
         }
         let mut intake = Intake::new(identity, managed.into_iter().collect(), accept_unfenced);
         intake.clock.anchored(T, Millis(0));
-        Self { intake, journal: Journal::in_memory(16), assignment, now: Millis(0), offset: 0 }
+        let journal = Journal::in_memory(16);
+        Self { intake, journal, assignment, not_before: None, now: Millis(0), offset: 0 }
     }
 
     fn feed(&mut self, value: &[u8]) -> Judgement {
@@ -64,7 +66,12 @@ impl Bench {
             key: None,
             value: Some(value.to_vec().into()),
         };
-        let origin = Origin { topic: "config_vOp2", partition: 0, assignment: &self.assignment };
+        let origin = Origin {
+            topic: "config_vOp2",
+            partition: 0,
+            assignment: &self.assignment,
+            not_before: self.not_before,
+        };
         self.intake.judge(&record, origin, self.journal.state(), self.now)
     }
 
@@ -251,6 +258,19 @@ fn a_repeated_teardown_is_answered_again_although_its_connection_is_gone() {
     let dark = Entry::Port(port("Ethernet48"), PortState::default());
     bench.journal.append(vec![Entry::Answered(answer), dark]).unwrap();
     assert_eq!(only(bench.feed(line.as_bytes())), Ruling::Repeat(9));
+}
+
+#[test]
+fn a_command_from_before_the_first_start_is_passed_over_but_its_epoch_is_remembered() {
+    let mut bench = Bench::new(true);
+    bench.not_before = Some(T);
+    let line = fence(GUIDE, "c-1", 7);
+    let judgement = bench.feed_at(line.as_bytes(), T - 1);
+    assert_eq!(judgement, Judgement { epoch: Some(7), ..Judgement::default() });
+    assert_eq!(bench.feed_at(GUIDE.as_bytes(), T - 1), Judgement::default());
+    assert_eq!(bench.intake.counts().from_before, 2);
+    accepted(&only(bench.feed_at(line.as_bytes(), T)));
+    accepted(&only(bench.feed_at(GUIDE.as_bytes(), T)));
 }
 
 #[test]

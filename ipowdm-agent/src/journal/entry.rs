@@ -150,4 +150,7 @@ pub enum Entry {
         /// What it orders.
         digest: Digest,
     },
+    /// What the broker's clock showed when the agent first started with this journal, in milliseconds since the Unix
+    /// epoch. Since version 2.
+    FirstStart(i64),
 }

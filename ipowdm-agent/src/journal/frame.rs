@@ -3,7 +3,7 @@
 use super::{Entry, Recovery, as_u64};
 
 /// The version of frames written by this build. It reads this one and the one before, which differs in that it has no
-/// [`Entry::Content`].
+/// [`Entry::Content`] and no [`Entry::FirstStart`].
 pub(super) const VERSION: u8 = 2;
 
 const HEADER: usize = 8;

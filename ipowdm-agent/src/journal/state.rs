@@ -50,6 +50,7 @@ pub struct State {
     unsent: BTreeSet<u64>,
     known: HashMap<(VopId, CommandKey), Known>,
     assignment: Option<Vec<u8>>,
+    first_start: Option<i64>,
 }
 
 impl State {
@@ -66,6 +67,7 @@ impl State {
             unsent: BTreeSet::new(),
             known: HashMap::new(),
             assignment: None,
+            first_start: None,
         }
     }
 
@@ -152,6 +154,23 @@ impl State {
         self.assignment.as_deref()
     }
 
+    /// What the broker's clock showed when the agent first started with this journal; `None` where that was never
+    /// learned, or by a build that did not keep it.
+    #[must_use]
+    pub const fn first_start(&self) -> Option<i64> {
+        self.first_start
+    }
+
+    /// Whether nothing is remembered of anything that commands have done.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.first_start.is_none()
+            && self.epochs.is_empty()
+            && self.positions.is_empty()
+            && self.ports.is_empty()
+            && self.known.is_empty()
+    }
+
     /// Takes one entry in.
     pub(super) fn apply(&mut self, entry: Entry) {
         match entry {
@@ -196,6 +215,7 @@ impl State {
                 let known = Known { digest: Some(digest), numbers: BTreeMap::new() };
                 self.known.insert((vop, key), known);
             }
+            Entry::FirstStart(stamp_ms) => self.first_start = Some(stamp_ms),
         }
     }
 
@@ -228,6 +248,7 @@ impl State {
     pub(super) fn snapshot(&self) -> Vec<Vec<Entry>> {
         let mut entries = vec![Entry::Boot(self.boot), Entry::Numbered(self.last_number)];
         entries.push(Entry::Assignment(self.assignment.clone()));
+        entries.extend(self.first_start.map(Entry::FirstStart));
         entries.extend(self.epochs.iter().map(|(vop, &epoch)| Entry::Epoch { vop: vop.clone(), epoch }));
         for (topic, position) in &self.positions {
             entries.extend(position.next.iter().map(|(&partition, &next)| Entry::Position {

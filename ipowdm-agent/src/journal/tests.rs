@@ -55,7 +55,11 @@ fn position(partition: u32, next: i64) -> Entry {
 
 /// The steps of an agent's day: every kind of entry, positions in one step with their effect.
 fn steps(count: u64) -> Vec<Vec<Entry>> {
-    let mut steps = vec![vec![Entry::Boot(1)], vec![Entry::Assignment(Some(b"{}".to_vec()))]];
+    let mut steps = vec![
+        vec![Entry::Boot(1)],
+        vec![Entry::FirstStart(1_730_000_000_000)],
+        vec![Entry::Assignment(Some(b"{}".to_vec()))],
+    ];
     for n in 1..=count {
         let next = i64::try_from(n).unwrap();
         steps.push(vec![
@@ -203,12 +207,13 @@ fn frames_are_golden() {
     );
     assert_eq!(frame::read(&unhex(before)).unwrap().unwrap(), (step.clone(), before.len() / 2));
     step.push(Entry::Content { vop: vop(), key: accepted(1).key, digest: digest(1) });
+    step.push(Entry::FirstStart(1_730_000_000_000));
     let golden = concat!(
-        "c200000079689a02020d0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
+        "c9000000f8fa5d21020e0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
         "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
         "32000163027b7d05ac02060945746865726e6574340204764f703206636f6e6e2d33e0f1895c018f030001010663",
         "6f6e6e2d3304764f7032060945746865726e657435010000060945746865726e6574360000000701027b7d070008",
-        "0b0904764f70320003632d3148ddc08eed0d",
+        "0b0904764f70320003632d3148ddc08eed0d0a80d0c8c0d964",
     );
     assert_eq!(hex(&frame::write(&step).unwrap()), golden);
     assert_eq!(frame::read(&unhex(golden)).unwrap().unwrap(), (step, golden.len() / 2));

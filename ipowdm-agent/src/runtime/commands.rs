@@ -2,6 +2,7 @@
 
 use super::reports::{self, Answered};
 use super::task::{AgentTask, Discovery};
+use crate::assignment::STATIC_INCARNATION;
 use crate::intake::{Concern, Origin, Ruling, check_grant};
 use crate::journal::{Accepted, Answer, Entry};
 use crate::port::{Job, JobReport, PortMessage, QUEUE, Work};
@@ -45,7 +46,9 @@ impl AgentTask {
             partition,
             next: record.offset.saturating_add(1),
         };
-        let origin = Origin { topic, partition, assignment };
+        let by_position = assignment.incarnation.as_str() == STATIC_INCARNATION;
+        let not_before = self.ledger.state().first_start().filter(|_| !by_position);
+        let origin = Origin { topic, partition, assignment, not_before };
         let interval_ms = assignment.telemetry_interval_ms;
         let judgement = self.intake.judge(record, origin, self.ledger.state(), now);
         let mut entries = Vec::new();

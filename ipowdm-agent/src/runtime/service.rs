@@ -254,6 +254,7 @@ impl AgentTask {
     pub(super) fn on_heartbeat(&mut self, vop: &VopId, at: Millis, anchor: Anchor) {
         if let Anchor::At(stamp) = anchor {
             self.intake.clock.anchored(stamp, at);
+            self.note_first_start(stamp, at);
         }
         if anchor != Anchor::Unread {
             self.resume();
@@ -268,10 +269,21 @@ impl AgentTask {
         }
     }
 
+    /// What the broker's clock showed when an agent without a past started, from a heartbeat that it stamped so and that
+    /// was confirmed at `at`: too early by at most what the confirmation took, so nothing sent since the start is lost.
+    fn note_first_start(&mut self, stamp: i64, at: Millis) {
+        if self.blank && self.ledger.state().first_start().is_none() {
+            let since = i64::try_from(at.since(self.started)).unwrap_or(i64::MAX);
+            self.ledger.write(vec![Entry::FirstStart(stamp.saturating_sub(since))]);
+        }
+    }
+
     /// Finds out where to begin with a config topic, and follows it.
     fn locate(&mut self, vop: &VopId) {
         let Some(served) = self.assignments.in_force().get(vop) else { return };
         let incarnation = served.incarnation.clone();
+        // Who started without a past and cannot tell when on the broker's clock has the end of the log to go by.
+        let undated = self.blank && self.ledger.state().first_start().is_none();
         let Some(membership) = self.memberships.get_mut(vop) else { return };
         let topic = membership.config.clone();
         if let Some(stored) = self.ledger.state().position(&topic, &incarnation) {
@@ -280,7 +292,7 @@ impl AgentTask {
             // A partition without a stored position was added since, or nothing of it was ever acted on.
             self.reader
                 .follow(&topic, move |p| stored.get(&p).map_or(Start::Earliest, |&next| Start::At(next)));
-        } else if incarnation.as_str() == STATIC_INCARNATION {
+        } else if undated || incarnation.as_str() == STATIC_INCARNATION {
             // Nobody says when this topic's life began: what was sent before the agent first saw it is not for it.
             membership.phase = Phase::Locating;
             let bus = Arc::clone(&self.bus);

@@ -31,6 +31,7 @@ impl Agent {
     ) -> Result<impl Future<Output = ()> + Send + 'static, BuildError> {
         let Self { config, bus, modules, mut journal, recovery, clock, wall } = self;
         let boot = journal.state().boot() + 1;
+        let blank = journal.state().is_blank();
         journal.append(vec![Entry::Boot(boot)])?;
         let now = clock();
         let assignments = served(&config, &journal);
@@ -66,6 +67,7 @@ impl Agent {
             config,
             bus,
             boot,
+            blank,
             started: now,
             clock,
             wall,

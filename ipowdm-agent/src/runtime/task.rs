@@ -74,6 +74,8 @@ pub(super) struct AgentTask {
     pub(super) config: AgentConfig,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) boot: u64,
+    /// Whether the journal was blank at the start.
+    pub(super) blank: bool,
     pub(super) started: Millis,
     pub(super) clock: Clock,
     pub(super) wall: WallClock,

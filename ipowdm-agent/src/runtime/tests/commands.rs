@@ -175,6 +175,8 @@ async fn a_400zr_module_refuses_minus_two_dbm() {
 #[tokio::test(start_paused = true)]
 async fn a_command_older_than_its_lifetime_is_answered_expired() {
     let mut bench = Bench::new(&[Profile::OPENZRP]).await;
+    bench.start().await;
+    bench.stop().await;
     let brief = with(&fenced(GUIDE, "c-1", 1), r#""lifetime_ms":20000"#);
     bench.send(&brief).await;
     bench.sleep(60_000).await;

@@ -57,6 +57,64 @@ async fn commands_sent_while_the_agent_was_away_are_carried_out_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_without_a_past_obeys_nothing_that_was_sent_before_it_started() {
+    let mut bench = Bench::new(&[Profile::OPENZRP]).await;
+    // An earlier life's: young enough to be alive, and one that lives for ever.
+    bench.send(&with(&fenced(GUIDE, "c-1", 1), r#""lifetime_ms":30000"#)).await;
+    bench.send(GUIDE).await;
+    bench.sleep(5_000).await;
+    bench.start().await;
+    bench.sleep(30_000).await;
+    assert_eq!((bench.writes(), bench.acks().await.len()), (0, 0));
+    assert!(!bench.is_lit(0));
+    assert_eq!(bench.status().await.intake.from_before, 2);
+    // The guide's line, by hand, now.
+    assert_eq!(bench.command(GUIDE).await.outcome, Outcome::Applied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_as_soon_as_an_agent_without_a_past_has_started_is_obeyed() {
+    // Long before its first heartbeat, and before it knows whom it serves.
+    let mut bench = Bench::new(&[Profile::OPENZRP]).await;
+    bench.bus.set_available(false);
+    bench.agent = Some(bench.build().spawn().unwrap());
+    bench.sleep(10).await;
+    bench.bus.set_available(true);
+    bench.send(&with(&fenced(GUIDE, "c-1", 1), r#""lifetime_ms":30000"#)).await;
+    assert_eq!(bench.ack(1).await.outcome, Outcome::Applied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vop_that_was_activated_while_the_agent_was_down_is_obeyed_from_its_first_command() {
+    let mut bench = Bench::started().await;
+    // Nothing was ever read from a config topic: only the first start is remembered.
+    bench.kill().await;
+    for topic in ["config_vOp3", "monitoring_vOp3", "health_vOp3"] {
+        bench.create(topic).await;
+    }
+    let grants = bench.grants();
+    bench.assign(&[("vOp2", vec![grants[1].clone()]), ("vOp3", vec![grants[0].clone()])]).await;
+    bench.publish("config_vOp3", "k", fenced(GUIDE, "c-1", 1).as_bytes()).await;
+    bench.send(&fenced(&GUIDE.replace("Ethernet48", "Ethernet56"), "c-2", 1)).await;
+    bench.sleep(20_000).await;
+    bench.start().await;
+    assert_eq!(bench.ack(1).await.outcome, Outcome::Applied);
+    bench.sleep(60_000).await;
+    assert!(bench.is_lit(0) && bench.is_lit(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_without_a_past_whose_heartbeats_are_refused_begins_at_the_end_of_the_log() {
+    let mut bench = Bench::new(&[Profile::OPENZRP]).await;
+    bench.bus.delete_topic("health_vOp2").await.unwrap();
+    bench.send(GUIDE).await;
+    bench.start().await;
+    bench.sleep(60_000).await;
+    assert_eq!((bench.writes(), bench.acks().await.len()), (0, 0));
+    assert_eq!(bench.command(GUIDE).await.outcome, Outcome::Applied);
+}
+
+#[tokio::test(start_paused = true)]
 async fn killed_at_any_instant_of_a_setup_the_agent_finishes_it_and_acks_under_one_id() {
     for at in (0..60).map(|step| step * 397) {
         let mut bench = Bench::started().await;
