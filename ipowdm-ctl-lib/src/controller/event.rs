@@ -1,7 +1,7 @@
 //! What a controller tells whoever listens.
 
 use crate::connection::{Cause, Ends, Failure, OperationKind, State, Timing};
-use crate::registry::Presence;
+use crate::registry::{Conflict, Presence};
 use ipowdm_core::ids::{AgentId, ConnectionId};
 use ipowdm_core::qot::{End, Level};
 use ipowdm_core::time::Timestamp;
@@ -86,6 +86,8 @@ pub enum ControllerEvent {
         /// Which.
         connection_id: ConnectionId,
     },
+    /// Two agents describe one port, or one agent describes it twice.
+    Conflict(Box<Conflict>),
     /// The presence of an agent has changed.
     Agent {
         /// Whose.

@@ -92,7 +92,7 @@ impl Inner {
         };
         Self {
             publisher: Publisher::start(Arc::clone(&bus), config.queue),
-            registry: Mutex::new(Registry::new(config.patience)),
+            registry: Mutex::new(Registry::new(config.patience).with_ports(&vop.request.ports)),
             vop,
             config,
             linkdb,

@@ -15,14 +15,16 @@ use super::record::{PortOperation, Position};
 use crate::connection::{Event, State, Verdict};
 use crate::linkdb::LinkDbError;
 use crate::qot_loop::{Context, Finding};
-use crate::registry::{Change, Presence};
+use crate::registry::{Change, Conflict, Presence};
 use core::time::Duration;
 use ipowdm_core::bus::publisher::Class;
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, BusError, Record};
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{ConnectionId, PopId, PortRef, RouterId, RouterRef, VopId};
-use ipowdm_core::msg::{AckStatus, Action, AgentMessage, CommandAck, DecodeError, Outcome, TelemetrySample};
+use ipowdm_core::msg::{
+    AckStatus, Action, AgentMessage, CommandAck, DecodeError, Outcome, Target, TelemetrySample,
+};
 use ipowdm_core::qot::Request;
 use ipowdm_core::topics::Role;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +71,8 @@ pub(super) async fn run(inner: Arc<Inner>, positions: BTreeMap<u32, i64>) {
     reader.follow(&health, move |partition| {
         heard_from.get(&partition).map_or(Start::Latest, |at| Start::At(*at))
     });
-    ask_everybody(&inner);
+    // They report by themselves too, only later.
+    inner.ask_for_discovery(Target::All);
     let routers = inner.vop.request.ports.iter().map(PortRef::router).collect();
     let unread = BTreeSet::new();
     let mut intake = Intake { monitoring, health, routers, horizon, unread, inner: Arc::clone(&inner) };
@@ -107,15 +110,6 @@ async fn try_ends(bus: &dyn Bus, topic: &str) -> Result<BTreeMap<u32, i64>, BusE
         ends.insert(partition, bus.bounds(topic, partition).await?.next);
     }
     Ok(ends)
-}
-
-/// Asks all agents to report; they do so by themselves too, only later.
-fn ask_everybody(inner: &Inner) {
-    if let Ok(record) = question(inner, Action::Discover)
-        && let Err(full) = inner.publisher.send(&inner.vop.topic(Role::Config), record, Class::Droppable)
-    {
-        tracing::warn!(vop = %inner.vop.id(), error = %full, "discovery is not asked for");
-    }
 }
 
 impl Intake {
@@ -460,6 +454,17 @@ fn connection_of(ack: &CommandAck, life: LifeTag) -> Option<(ConnectionId, Input
 }
 
 impl Inner {
+    /// Asks agents to read their modules and to report. Lost questions are asked again ([`Registry::to_ask`]).
+    ///
+    /// [`Registry::to_ask`]: crate::registry::Registry::to_ask
+    pub(super) fn ask_for_discovery(&self, target: Target) {
+        if let Ok(record) = question(self, target, Action::Discover)
+            && let Err(full) = self.publisher.send(&self.vop.topic(Role::Config), record, Class::Droppable)
+        {
+            tracing::warn!(vop = %self.vop.id(), error = %full, "discovery is not asked for");
+        }
+    }
+
     /// Does what follows from changes of the registry.
     pub(super) async fn agents_changed(&self, changes: Vec<Change>) {
         let mut jobs = Vec::new();
@@ -490,6 +495,12 @@ impl Inner {
                     jobs.extend(jobs_for(ends, Event::ModuleSwapped));
                 }
                 Change::Capability { router, port } => self.learn(&port_of(router, port)).await,
+                Change::Conflict(conflict) => {
+                    let Conflict { port, holder, claimant } = &*conflict;
+                    tracing::warn!(vop = %self.vop.id(), %port, %holder, %claimant, "a port is described twice");
+                    self.metrics.conflict();
+                    self.tell(ControllerEvent::Conflict(conflict));
+                }
                 Change::Joined(_) | Change::Restarted(_) | Change::Forgotten(_) | Change::Epoch { .. } => {}
             }
         }

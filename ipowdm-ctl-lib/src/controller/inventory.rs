@@ -92,7 +92,7 @@ impl ControllerHandle {
 
     /// A question to all agents, as a record.
     fn question(&self, action: Action) -> Result<Outgoing, ControllerError> {
-        question(&self.inner, action)
+        question(&self.inner, Target::All, action)
     }
 
     // --- interfaces ---------------------------------------------------------------------------------------------------
@@ -113,10 +113,12 @@ impl ControllerHandle {
             let reported = agent.as_ref().and_then(|agent| agent.interfaces.get(&port.port_id)).cloned();
             let connection = self.inner.live().ends_of_port(port).into_iter().next().map(|(id, _)| id);
             let operation = self.inner.port_operation(port).map(|known| port_operation_view(&known.borrow()));
+            let claimants = self.inner.registry().claimants(port).cloned().collect();
             InterfaceView {
                 port: port.clone(),
                 reported: reported.unwrap_or_default(),
                 connection_id: connection,
+                claimants,
                 operation,
             }
         };
@@ -308,8 +310,16 @@ impl ControllerHandle {
     }
 }
 
-/// A question to all agents of the virtual operator, as a record of its config topic.
-pub(super) fn question(inner: &super::inner::Inner, action: Action) -> Result<Outgoing, ControllerError> {
+/// A question to agents of the virtual operator, as a record of its config topic.
+pub(super) fn question(
+    inner: &super::inner::Inner,
+    target: Target,
+    action: Action,
+) -> Result<Outgoing, ControllerError> {
+    let key = match &target {
+        Target::Agent(agent) => agent.to_string(),
+        Target::All | Target::Pop(_) => inner.vop.id().to_string(),
+    };
     let name = action.name();
     let (generation, number) = (inner.generation, inner.next_discovery());
     let id = question_id(name, inner.sender.life, inner.epoch(), generation, number)
@@ -317,12 +327,12 @@ pub(super) fn question(inner: &super::inner::Inner, action: Action) -> Result<Ou
     let command = Command {
         command_id: Some(id),
         vop: Some(inner.vop.id().clone()),
-        target: Target::All,
+        target,
         epoch: Some(inner.epoch()),
         lifetime_ms: Some(inner.config.times.control_ms),
         v: VERSION,
         action,
     };
     inner.metrics.command(name);
-    Ok(Outgoing::new(inner.vop.id().as_str(), command.to_json()))
+    Ok(Outgoing::new(key, command.to_json()))
 }

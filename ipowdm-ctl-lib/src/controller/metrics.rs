@@ -86,6 +86,8 @@ pub struct MetricsView {
     pub unknown_messages: u64,
     /// Records that could not be read.
     pub dead_letters: u64,
+    /// Descriptions of a port that differ from what another agent, or the same message, says of it.
+    pub conflicts: u64,
     /// Positions that were not in the log any more.
     pub resyncs: u64,
     /// Steps of the quality loop.
@@ -180,6 +182,10 @@ impl Metrics {
 
     pub(super) fn unknown_message(&self) {
         self.lock().view.unknown_messages += 1;
+    }
+
+    pub(super) fn conflict(&self) {
+        self.lock().view.conflicts += 1;
     }
 
     pub(super) fn resync(&self) {

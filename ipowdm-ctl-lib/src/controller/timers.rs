@@ -9,6 +9,7 @@ use crate::connection::Event;
 use crate::store::Key;
 use core::time::Duration;
 use ipowdm_core::error::Code;
+use ipowdm_core::msg::Target;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
@@ -77,6 +78,10 @@ impl Inner {
         };
         if !changes.is_empty() {
             self.agents_changed(changes).await;
+        }
+        let due = self.registry().to_ask(self.at());
+        for agent in due {
+            self.ask_for_discovery(Target::Agent(agent));
         }
     }
 

@@ -180,6 +180,8 @@ pub struct InterfaceView {
     pub reported: Interface,
     /// The connection on it.
     pub connection_id: Option<ConnectionId>,
+    /// Agents that describe the port too, and are not believed.
+    pub claimants: Vec<AgentId>,
     /// The last command to its transmitter.
     pub operation: Option<OperationView>,
 }

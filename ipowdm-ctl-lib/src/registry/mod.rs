@@ -12,16 +12,32 @@
 //! ```
 //!
 //! UNKNOWN is not DOWN: nothing is concluded about the light.
+//!
+//! # Who speaks for a port
+//! One agent leads a router: the one that holds its assignment (whose id is [`RouterRef::default_agent`]) from when it is
+//! first heard; before that, and where agents were given ids of their own, the one of the best presence and the lowest id.
+//! What others say of the router's ports is kept to be shown, changes nothing, and is told as a [`Change::Conflict`]. So is
+//! a message that describes one port twice: its first description counts.
+//!
+//! # Who is asked
+//! An agent that has started anew, or has not described all the ports it should, is asked for a discovery, at growing
+//! intervals and a bounded number of times ([`Registry::to_ask`]).
 
+mod conflict;
+mod inquiry;
 #[cfg(test)]
 mod tests;
 
+pub use conflict::Conflict;
+use conflict::Stand;
+use inquiry::Inquiry;
+
 use ipowdm_core::capability::ModuleCapability;
-use ipowdm_core::ids::{AgentId, PortId, RouterRef};
+use ipowdm_core::ids::{AgentId, PortId, PortRef, RouterRef};
 use ipowdm_core::msg::{AgentHealth, Capabilities, HealthStatus, InterfaceCapability, InterfaceHealth};
 use ipowdm_core::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most agents that are remembered.
 pub const MAX_AGENTS: usize = 10_000;
@@ -70,6 +86,8 @@ pub struct Interface {
     pub health: Option<InterfaceHealth>,
     /// From the last capability message.
     pub capability: Option<InterfaceCapability>,
+    /// Whether another agent speaks for this port.
+    pub conflicting: bool,
 }
 
 impl Interface {
@@ -107,6 +125,15 @@ pub struct Agent {
     pub interfaces: BTreeMap<PortId, Interface>,
     heard: Millis,
     expected: bool,
+    inquiry: Inquiry,
+}
+
+impl Agent {
+    /// Orders the agents that say they are at one router; the least leads.
+    fn rank(&self) -> (bool, Presence, &AgentId) {
+        let holder = self.agent_id == self.router.default_agent() && self.last_seen.is_some();
+        (!holder, self.presence, &self.agent_id)
+    }
 }
 
 /// What has changed.
@@ -132,14 +159,14 @@ pub enum Change {
         /// The epoch.
         epoch: u64,
     },
-    /// A module was taken out.
+    /// A module was taken out, or is missing where nothing was known.
     ModuleRemoved {
         /// Where: the router.
         router: RouterRef,
         /// And the port.
         port: PortId,
     },
-    /// A module is in a port that was empty.
+    /// A module is in a port that was empty, or of which nothing was known.
     ModulePresent {
         /// Where: the router.
         router: RouterRef,
@@ -153,6 +180,8 @@ pub enum Change {
         /// And the port.
         port: PortId,
     },
+    /// Two descriptions of one port.
+    Conflict(Box<Conflict>),
     /// What a module can do is known, or known to be different.
     Capability {
         /// Where: the router.
@@ -168,6 +197,8 @@ pub enum Change {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     agents: BTreeMap<AgentId, Agent>,
+    /// The ports that are to be described.
+    ports: BTreeMap<RouterRef, BTreeSet<PortId>>,
     patience: Patience,
     dropped: u64,
 }
@@ -176,7 +207,16 @@ impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn new(patience: Patience) -> Self {
-        Self { agents: BTreeMap::new(), patience, dropped: 0 }
+        Self { agents: BTreeMap::new(), ports: BTreeMap::new(), patience, dropped: 0 }
+    }
+
+    /// The ports that agents are to describe, and are asked about.
+    #[must_use]
+    pub fn with_ports(mut self, ports: &[PortRef]) -> Self {
+        for port in ports {
+            self.ports.entry(port.router()).or_default().insert(port.port_id.clone());
+        }
+        self
     }
 
     /// All agents by id.
@@ -190,10 +230,21 @@ impl Registry {
         self.agents.get(id)
     }
 
-    /// The agent of a router: the one heard last, where several claim it.
+    /// The agent that leads a router; see the [module](self) for which it is where several say they are there.
     #[must_use]
     pub fn at(&self, router: &RouterRef) -> Option<&Agent> {
-        self.agents.values().filter(|agent| agent.router == *router).max_by_key(|agent| agent.heard)
+        self.agents.values().filter(|agent| agent.router == *router).min_by_key(|agent| agent.rank())
+    }
+
+    /// Agents that describe a port without leading its router, and have been heard lately.
+    pub fn claimants(&self, port: &PortRef) -> impl Iterator<Item = &AgentId> {
+        let router = port.router();
+        let leader = self.at(&router).map(|agent| &agent.agent_id);
+        let claims = move |agent: &&Agent| {
+            let describes = agent.router == router && agent.interfaces.contains_key(&port.port_id);
+            describes && agent.presence != Presence::Unknown && Some(&agent.agent_id) != leader
+        };
+        self.agents.values().filter(claims).map(|agent| &agent.agent_id)
     }
 
     /// Agents and ports that were not taken in for lack of room.
@@ -238,6 +289,7 @@ impl Registry {
                 interfaces: BTreeMap::new(),
                 heard,
                 expected: false,
+                inquiry: Inquiry::default(),
             };
             self.agents.insert(id.clone(), agent);
         }
@@ -261,6 +313,7 @@ impl Registry {
         let first = agent.last_seen.replace(wall).is_none();
         let from = core::mem::replace(&mut agent.presence, Presence::Online);
         if first {
+            agent.inquiry = Inquiry::begun(now);
             changes.push(Change::Joined(id.clone()));
         }
         if from != Presence::Online {
@@ -272,7 +325,7 @@ impl Registry {
     pub fn health(&mut self, now: Millis, wall: Timestamp, health: &AgentHealth) -> Vec<Change> {
         let mut changes = Vec::new();
         let router = RouterRef { pop_id: health.pop_id.clone(), router_id: health.router_id.clone() };
-        self.heard(now, wall, &health.agent_id, &router, &mut changes);
+        let stand = self.stand(now, wall, &health.agent_id, &router, &mut changes);
         let Some(agent) = self.agents.get_mut(&health.agent_id) else { return changes };
         agent.status = Some(health.status);
         agent.uptime = if health.uptime.is_finite() { health.uptime } else { 0.0 };
@@ -282,6 +335,7 @@ impl Registry {
         if let Some(boot) = health.boot_id
             && agent.boot_id.replace(boot).is_some_and(|before| before != boot)
         {
+            agent.inquiry = Inquiry::begun(now);
             changes.push(Change::Restarted(agent.agent_id.clone()));
         }
         if let Some(epoch) = health.epoch {
@@ -289,13 +343,23 @@ impl Registry {
             changes.push(Change::Epoch { agent: agent.agent_id.clone(), epoch });
         }
         let mut dropped = 0;
+        let mut described = BTreeMap::new();
         for reported in &health.interfaces {
+            if let Some(first) = described.insert(&reported.port_id, reported) {
+                described.insert(&reported.port_id, first);
+                changes.extend((first != reported).then(|| stand.twice(&agent.agent_id, &reported.port_id)));
+                continue;
+            }
             let Some(port) = port_of(&mut agent.interfaces, &reported.port_id) else {
                 dropped += 1;
                 continue;
             };
-            let before = port.health.replace(reported.clone());
-            changes.extend(module_change(before.as_ref(), reported, &router));
+            // What it told while another agent led has changed nothing.
+            let before = port.health.replace(reported.clone()).filter(|_| !port.conflicting);
+            match stand.conflict(&health.agent_id, &reported.port_id, port) {
+                Some(conflict) => changes.extend(conflict),
+                None => changes.extend(module_change(before.as_ref(), reported, &router)),
+            }
         }
         self.dropped = self.dropped.saturating_add(dropped);
         changes
@@ -305,21 +369,68 @@ impl Registry {
     pub fn capabilities(&mut self, now: Millis, wall: Timestamp, message: &Capabilities) -> Vec<Change> {
         let mut changes = Vec::new();
         let router = RouterRef { pop_id: message.pop_id.clone(), router_id: message.router_id.clone() };
-        self.heard(now, wall, &message.agent_id, &router, &mut changes);
+        let stand = self.stand(now, wall, &message.agent_id, &router, &mut changes);
         let Some(agent) = self.agents.get_mut(&message.agent_id) else { return changes };
+        agent.inquiry.answered();
         let mut dropped = 0;
+        let mut described = BTreeMap::new();
         for reported in &message.interfaces {
+            if let Some(first) = described.insert(&reported.port_id, reported) {
+                described.insert(&reported.port_id, first);
+                changes.extend((first != reported).then(|| stand.twice(&agent.agent_id, &reported.port_id)));
+                continue;
+            }
             let Some(port) = port_of(&mut agent.interfaces, &reported.port_id) else {
                 dropped += 1;
                 continue;
             };
-            if port.capability.as_ref() != Some(reported) {
-                port.capability = Some(reported.clone());
+            let known = port.capability.as_ref() == Some(reported) && !port.conflicting;
+            port.capability = Some(reported.clone());
+            if let Some(conflict) = stand.conflict(&message.agent_id, &reported.port_id, port) {
+                changes.extend(conflict);
+            } else if !known {
                 changes.push(Change::Capability { router: router.clone(), port: reported.port_id.clone() });
             }
         }
         self.dropped = self.dropped.saturating_add(dropped);
         changes
+    }
+
+    /// Notes that an agent was heard, and how it stands towards others at its router.
+    fn stand(
+        &mut self,
+        now: Millis,
+        wall: Timestamp,
+        id: &AgentId,
+        router: &RouterRef,
+        changes: &mut Vec<Change>,
+    ) -> Stand {
+        self.heard(now, wall, id, router, changes);
+        let leader = self.at(router).map_or_else(|| id.clone(), |agent| agent.agent_id.clone());
+        Stand { router: router.clone(), leader }
+    }
+
+    /// The agents that are to be asked for a discovery now, each at the time of asking counted as asked.
+    pub fn to_ask(&mut self, now: Millis) -> Vec<AgentId> {
+        let leads = |id: &AgentId, router| self.at(router).is_some_and(|agent| agent.agent_id == *id);
+        let online = self.agents.values().filter(|agent| agent.presence == Presence::Online);
+        let leaders = online.filter(|agent| leads(&agent.agent_id, &agent.router));
+        let due: Vec<AgentId> = leaders
+            .filter(|agent| agent.inquiry.is_due(now, self.is_described(agent)))
+            .map(|agent| agent.agent_id.clone())
+            .collect();
+        for id in &due {
+            if let Some(agent) = self.agents.get_mut(id) {
+                agent.inquiry.asked(now);
+            }
+        }
+        due
+    }
+
+    /// Whether an agent has described all the ports that it should.
+    fn is_described(&self, agent: &Agent) -> bool {
+        let answered = |port| agent.interfaces.get(port).is_some_and(|known| known.capability.is_some());
+        self.ports.get(&agent.router).is_none_or(|ports| ports.iter().all(answered))
     }
 
     /// Time has passed. `owns` says whether an agent has a connection.
@@ -361,15 +472,14 @@ fn module_change(
     router: &RouterRef,
 ) -> Option<Change> {
     let (router, port) = (router.clone(), after.port_id.clone());
-    let was_there = before.is_some_and(|before| before.present);
-    if !after.present {
-        // The first heartbeat counts: a module may have gone while nobody listened.
-        return (was_there || before.is_none()).then_some(Change::ModuleRemoved { router, port });
+    // The first heartbeat counts: a module may have gone, or come back, while nobody listened.
+    if before.is_none_or(|before| before.present != after.present) {
+        return Some(match after.present {
+            true => Change::ModulePresent { router, port },
+            false => Change::ModuleRemoved { router, port },
+        });
     }
-    let before = before?;
-    if !was_there {
-        return Some(Change::ModulePresent { router, port });
-    }
+    let before = before.filter(|_| after.present)?;
     let other = matches!((&before.serial, &after.serial), (Some(old), Some(new)) if old != new);
     other.then_some(Change::ModuleSwapped { router, port })
 }

@@ -61,6 +61,8 @@ struct Site {
     journal: BTreeMap<CommandId, Vec<(Option<ConnectionId>, CommandAck)>>,
     /// Whether it says anything at all.
     heartbeats: bool,
+    /// Whether it describes its modules only where it is asked to.
+    terse: bool,
 }
 
 /// The agent; it ends when dropped.
@@ -100,6 +102,7 @@ impl FakeAgent {
             ports: ports.into_iter().map(fake).collect(),
             journal: BTreeMap::new(),
             heartbeats: true,
+            terse: false,
         }));
         let task = tokio::spawn(run(bus.clone(), Arc::clone(&site)));
         Self { site, bus: bus.clone(), task }
@@ -129,9 +132,19 @@ impl FakeAgent {
         self.site.lock().unwrap().heartbeats = !silent;
     }
 
+    /// Another life of the agent, which has forgotten nothing and describes its modules only where it is asked to.
+    pub(crate) async fn restart_terse(&self) {
+        {
+            let mut site = self.site.lock().unwrap();
+            site.boot_id += 1;
+            site.terse = true;
+        }
+        self.report().await;
+    }
+
     /// Heartbeat and capabilities now.
     pub(crate) async fn report(&self) {
-        report(&self.bus, &self.site).await;
+        report(&self.bus, &self.site, false).await;
     }
 
     /// A sample of the connection on a port.
@@ -175,7 +188,7 @@ async fn run(bus: MemoryBus, site: Arc<Mutex<Site>>) {
     let config = topics::name(Role::Config, &vop, None);
     let mut reader = Reader::new(Arc::new(bus.clone()));
     reader.follow(&config, |_| Start::Earliest);
-    report(&bus, &site).await;
+    report(&bus, &site, false).await;
     let mut beat = tokio::time::interval(Duration::from_secs(30));
     loop {
         tokio::select! {
@@ -190,7 +203,7 @@ async fn run(bus: MemoryBus, site: Arc<Mutex<Site>>) {
             _ = beat.tick() => {
                 let beats = site.lock().unwrap().heartbeats;
                 if beats {
-                    report(&bus, &site).await;
+                    report(&bus, &site, false).await;
                 }
             }
         }
@@ -205,7 +218,7 @@ async fn obey(bus: &MemoryBus, site: &Arc<Mutex<Site>>, command: &Command) {
     let vop = site.lock().unwrap().vop.clone();
     let topic = topics::name(Role::Monitoring, &vop, None);
     match &command.action {
-        Action::Discover | Action::HealthCheck | Action::GetCapabilities => report(bus, site).await,
+        Action::Discover | Action::HealthCheck | Action::GetCapabilities => report(bus, site, true).await,
         Action::InterfaceControl { port, .. } => {
             if site.lock().unwrap().ports[&port.port_id].behaviour == Behaviour::Dead {
                 return;
@@ -385,10 +398,14 @@ impl Site {
     }
 }
 
-async fn report(bus: &MemoryBus, site: &Arc<Mutex<Site>>) {
+async fn report(bus: &MemoryBus, site: &Arc<Mutex<Site>>, asked: bool) {
     let (vop, (agent, messages)) = {
         let site = site.lock().unwrap();
-        (site.vop.clone(), site.messages())
+        let (agent, mut messages) = site.messages();
+        if site.terse && !asked {
+            messages.truncate(1);
+        }
+        (site.vop.clone(), (agent, messages))
     };
     let topic = topics::name(Role::Health, &vop, None);
     let records = messages.into_iter().map(|message| Outgoing::new(agent.as_str(), message)).collect();

@@ -124,3 +124,49 @@ async fn a_forged_sample_with_the_highest_numbers_does_not_blind_the_quality_loo
     assert_eq!(qot.level, Level::Critical);
     assert_eq!(controller.metrics().steps, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_agent_that_describes_a_port_is_told_shown_and_not_believed() {
+    let (bed, controller) = lit().await;
+    let mut events = controller.events();
+    let said = |kind: &str, ports: serde_json::Value| {
+        serde_json::json!({
+            "type": kind, "v": 1, "agent_id": "evil", "pop_id": "pop1", "router_id": "router1",
+            "virtual_operator": "vOp2", "status": "healthy", "timestamp": 1.0, "uptime": 1.0,
+            "interfaces": ports, "issues": [],
+        })
+        .to_string()
+    };
+    let gone = said(
+        "agentHealth",
+        serde_json::json!([
+            {"port_id": "Ethernet48", "present": false, "operational": false}
+        ]),
+    );
+    let nothing = said("capabilities", serde_json::json!([{"port_id": "Ethernet48"}]));
+    for message in [&gone, &nothing, &gone] {
+        bed.publish("health_vOp2", "evil", message.as_bytes()).await;
+        calm().await;
+    }
+    assert_eq!(state(&controller), State::Active, "no module was taken out");
+    let at = router("pop1", "router1");
+    assert_eq!(controller.agent(&at).unwrap().agent.agent_id, at.default_agent());
+    let interfaces = controller.interfaces(&at).unwrap();
+    assert_eq!(interfaces[0].reported.module(), Some(&openzr()));
+    assert_eq!(interfaces[0].claimants, ["evil".parse().unwrap()]);
+    assert!(interfaces[1].claimants.is_empty());
+    let stored = bed.linkdb.port(&port("pop1/router1/Ethernet48")).await.unwrap();
+    assert!(stored.port.capability.is_some(), "LinkDB has learned nothing from it");
+    assert_eq!(controller.metrics().conflicts, 1, "once");
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let ControllerEvent::Conflict(conflict) = event {
+            told.push([
+                conflict.port.to_string(),
+                conflict.holder.to_string(),
+                conflict.claimant.to_string(),
+            ]);
+        }
+    }
+    assert_eq!(told, [["pop1/router1/Ethernet48", "pop1-router1", "evil"]]);
+}

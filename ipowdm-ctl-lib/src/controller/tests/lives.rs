@@ -3,7 +3,7 @@
 use super::*;
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::ids::CommandId;
-use ipowdm_core::msg::{AdminState, Command};
+use ipowdm_core::msg::{AdminState, Command, Target};
 use std::collections::BTreeSet;
 
 #[tokio::test(start_paused = true)]
@@ -58,4 +58,29 @@ async fn a_store_made_anew_gives_no_command_an_id_that_agents_may_remember() {
     assert!(before.len() >= 4, "a question, two setups, a switched port: {before:?}");
     assert_eq!(before.len(), after.len());
     assert!(before.is_disjoint(&after), "{:?}", before.intersection(&after));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_starts_anew_is_asked_for_a_discovery_until_it_answers() {
+    let (bed, _controller) = Testbed::new().await.with_vop2().await;
+    tokio::time::sleep(MINUTE).await;
+    let asked = async || {
+        let records = bed.records("config_vOp2").await;
+        let commands =
+            records.iter().map(|record| Command::from_json(record.value.as_ref().unwrap()).unwrap());
+        let asked = commands.filter(|command| command.action == Action::Discover);
+        asked.map(|command| command.target).collect::<Vec<_>>()
+    };
+    assert_eq!(asked().await, [Target::All], "at the controller's start; all have answered");
+    bed.agent("pop2").change("Ethernet48", |port| port.module = Some(plain_zr()));
+    bed.agent("pop2").restart_terse().await;
+    let at = port("pop2/router1/Ethernet48");
+    eventually("the new module is known", || async {
+        bed.linkdb.port(&at).await.unwrap().port.capability == Some(plain_zr())
+    })
+    .await;
+    tokio::time::sleep(MINUTE * 10).await;
+    let agent = at.router().default_agent();
+    let all = asked().await;
+    assert!(all.len() == 2 && all.contains(&Target::Agent(agent)), "once: {all:?}");
 }

@@ -43,6 +43,12 @@ pub(in crate::http) struct InterfaceJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     tx_power_range: Option<[f64; 2]>,
     connection_id: Option<ConnectionId>,
+    /// Whether another agent speaks for this port: what is said here changes nothing.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    conflicting: bool,
+    /// Agents that describe this port too, and are not believed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    claimants: Vec<AgentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<OperationJson>,
 }
@@ -51,6 +57,7 @@ impl InterfaceJson {
     fn new(port: PortId, reported: Interface, connection_id: Option<ConnectionId>) -> Self {
         let window = reported.module().and_then(|module| module.tunable_window());
         let power = reported.module().and_then(|module| module.tx_power);
+        let conflicting = reported.conflicting;
         let described = reported.capability;
         let (vendor, part_number) = described.map_or((None, None), |known| (known.vendor, known.part_number));
         let health = reported.health;
@@ -71,6 +78,8 @@ impl InterfaceJson {
             vendor: says.and_then(|says| says.vendor.clone()).or(vendor),
             part_number: says.and_then(|says| says.part_number.clone()).or(part_number),
             connection_id,
+            conflicting,
+            claimants: Vec::new(),
             operation: None,
         }
     }
@@ -79,6 +88,7 @@ impl InterfaceJson {
 impl From<InterfaceView> for InterfaceJson {
     fn from(view: InterfaceView) -> Self {
         let mut json = Self::new(view.port.port_id, view.reported, view.connection_id);
+        json.claimants = view.claimants;
         json.operation = view.operation.map(OperationJson::from);
         json
     }
