@@ -16,13 +16,17 @@ mod clock;
 mod core;
 mod handle;
 mod laser;
+mod linear;
 mod profile;
 mod receiver;
 mod registers;
+#[cfg(unix)]
+pub mod socket;
 
 pub use clock::{ModuleClock, VirtualClock};
 pub(crate) use handle::Shared;
 pub use handle::{EmulatedModule, EmulatedWindow};
+pub use linear::{LinearModule, POLLING};
 pub use profile::{ApplicationRow, Dwell, PowerOn, Profile};
 pub use receiver::{Emission, ReceivedLight};
 pub(crate) use receiver::{ReceivedSignal, db_to_linear, linear_to_db};

@@ -16,9 +16,10 @@ impl VirtualClock {
         Self::default()
     }
 
-    /// Moves the clock on.
+    /// Moves the clock on, saturating.
     pub fn advance(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        let _ =
+            self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(millis)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The agent of one switch, as a program.
 
+mod emulate;
 mod look;
 mod run;
 
@@ -42,6 +43,8 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// Show an emulated module on a socket, until interrupted.
+    Emulate(emulate::Options),
 }
 
 #[derive(Args)]
@@ -64,8 +67,10 @@ impl Source {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let (Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source }) =
-        &cli.command;
+    let source = match &cli.command {
+        Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source } => source,
+        Command::Emulate(options) => return ended(emulate::emulate(options)),
+    };
     let resolved = match source.resolve() {
         Ok(resolved) => resolved,
         Err(error) => {
@@ -85,7 +90,12 @@ fn main() -> ExitCode {
         Command::Run { .. } => run::run(resolved).map(|()| true),
         Command::Discover { json, .. } => look::discover(&resolved, json),
         Command::Health { .. } => look::health(&resolved),
+        Command::Emulate(_) => Ok(true),
     };
+    ended(done)
+}
+
+fn ended(done: Result<bool, Box<dyn std::error::Error>>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
