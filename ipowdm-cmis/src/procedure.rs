@@ -9,26 +9,43 @@
 //! entry with the module's own advertised limit.
 
 mod configure;
+mod diagnostics;
 mod error;
 mod identify;
 mod lanes;
+mod laser_choice;
+mod loopback;
 mod modify;
 mod module_info;
 mod module_power;
+mod prbs;
 mod snapshot;
 mod sweep;
 mod transmitter;
 mod wait;
 
-pub use configure::{ApplicationChoice, Change, Configure, Readback, Stage, Target};
-pub use error::{Awaited, ProcError, Setting};
+pub use configure::{
+    ApplicationChoice, Change, Configure, ControlSet, Options, Readback, Stage, StepTime, Target, Tuning,
+    WaitStep,
+};
+pub use diagnostics::{
+    DiagnosticCapabilities, FecPosition, LoopbackPoint, Measurement, Pattern, PatternUnit, Side,
+};
+pub use error::{
+    Awaited, Feature, LaneSet, LaneStatuses, LegalApplications, ProcError, Setting, TuningFlags,
+};
 pub use identify::Identify;
-pub use lanes::Lanes;
+pub use lanes::{BANK_LANES, Lanes, Scope};
+pub use laser_choice::LaserChannel;
+pub use loopback::{Loopbacks, LoopbacksSet, SetLoopbacks};
 pub use modify::{Modified, Modify};
-pub use module_info::{Application, Durations, ModuleInfo, VdmInstance, VdmSpan};
+pub use module_info::{
+    Application, CdbSupport, Controls, Durations, FineTuning, ModuleInfo, VdmInstance, VdmSpan,
+};
 pub use module_power::{ModulePower, PowerMode};
+pub use prbs::{ErrorCount, Measure, Measured, PatternSet, PatternSetting, SetPattern};
 pub use sweep::{Flags, Reading, Sweep, SweepReport};
-pub use transmitter::{SetTxPower, TxControl, TxGoal, TxPowerSet, TxStatus};
+pub use transmitter::{SetTxPower, TxControl, TxGoal, TxLanes, TxPowerSet, TxStatus};
 
 use crate::access::{Eeprom, MAX_READ, MAX_WRITE, TransportError};
 use crate::map::Address;

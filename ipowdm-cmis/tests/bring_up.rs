@@ -9,8 +9,8 @@ use ipowdm_cmis::codes::{ConfigStatus, DataPathState, ModuleState};
 use ipowdm_cmis::emulator::{Dwell, PowerOn, Profile};
 use ipowdm_cmis::map::Address;
 use ipowdm_cmis::procedure::{
-    ApplicationChoice, Awaited, Change, Configure, Flags, Identify, ModulePower, PowerMode, ProcError,
-    SetTxPower, Stage, Sweep, Target, TxControl, TxGoal, run,
+    ApplicationChoice, Awaited, Change, Configure, Flags, Identify, LaneStatuses, ModulePower, PowerMode,
+    ProcError, SetTxPower, Stage, Sweep, Target, TxControl, TxGoal, run,
 };
 use ipowdm_cmis::time::{Clock, Millis};
 use ipowdm_core::error::Code;
@@ -148,7 +148,8 @@ fn what_the_module_cannot_do_is_refused_with_the_legal_values() {
         if legal.low == mhz(191_300_000) && legal.high == mhz(196_100_000)));
     assert_eq!(refuse(target(193_400_000, 1, 0x46)).code(), Code::PowerOutOfRange);
     let unknown = refuse(target(193_400_000, -200, 0x6C));
-    assert_eq!(unknown, ProcError::NoApplication { advertised: 6 });
+    assert!(matches!(unknown, ProcError::NoApplication { legal } if legal.len() == 6));
+    assert!(unknown.to_string().contains("AppSel 2 (host 11h, media 3Eh)"), "{unknown}");
     let mut by_number = target(193_400_000, -200, 0x46);
     by_number.application = ApplicationChoice::AppSel(7);
     assert_eq!(refuse(by_number).code(), Code::Unsupported);
@@ -232,7 +233,8 @@ fn a_rejected_configuration_is_a_typed_error_and_stays_dark() {
     let mut bench = Bench::new(Profile::OPENZRP);
     bench.module.reject_applies(1);
     let refused = bench.configure(target(193_400_000, -1000, 0x46)).unwrap_err();
-    assert_eq!(refused, ProcError::Rejected { lane: 1, status: ConfigStatus::Rejected });
+    let lanes = LaneStatuses([ConfigStatus::Rejected; 8]);
+    assert_eq!(refused, ProcError::Rejected { lane: 1, status: ConfigStatus::Rejected, lanes });
     assert!(bench.module.emission().is_none());
     // The stale status of the rejected command is not taken for the answer to the next.
     bench.configure(target(193_400_000, -1000, 0x46)).unwrap();

@@ -1,5 +1,7 @@
 //! What a procedure can fail with.
 
+use super::diagnostics::{FecPosition, LoopbackPoint, Measurement, Pattern, PatternUnit, Side};
+use super::module_info::Application;
 use crate::access::TransportError;
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
 use crate::map::Address;
@@ -55,6 +57,51 @@ impl fmt::Display for Awaited {
     }
 }
 
+/// Something that a module may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// Staged control set 1.
+    StagedSet1,
+    /// ApplyDPInit or ApplyImmediate on a data path that is not Deactivated.
+    LiveReconfiguration,
+    /// Diagnostics pages.
+    Diagnostics,
+    /// A loopback of this kind.
+    Loopback(LoopbackPoint),
+    /// Loopbacks of single lanes.
+    LoopbackPerLane(Side),
+    /// Host side and media side loopbacks at the same time.
+    SimultaneousLoopbacks,
+    /// A pattern generator or checker of this kind with this pattern.
+    Pattern(PatternUnit, Pattern),
+    /// Where a pattern is put in or checked, relative to FEC.
+    PatternLocation(PatternUnit, FecPosition),
+    /// A diagnostics measurement.
+    Measurement(Measurement),
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StagedSet1 => f.write_str("staged control set 1 (01h:162.5)"),
+            Self::LiveReconfiguration => {
+                f.write_str("this trigger on a live data path (SteppedConfigOnly, 00h:2.6, 2.1-0)")
+            }
+            Self::Diagnostics => f.write_str("diagnostics pages (01h:142.5)"),
+            Self::Loopback(point) => write!(f, "{point} loopback (13h:128)"),
+            Self::LoopbackPerLane(side) => {
+                write!(f, "loopback of single {side} lanes; 00h and FFh are legal (13h:128)")
+            }
+            Self::SimultaneousLoopbacks => {
+                f.write_str("host and media side loopbacks at the same time (13h:128.6)")
+            }
+            Self::Pattern(unit, pattern) => write!(f, "{pattern} in the {unit} (13h:132-139)"),
+            Self::PatternLocation(unit, position) => write!(f, "the {unit} {position} (13h:131)"),
+            Self::Measurement(measurement) => write!(f, "{measurement} (13h:130)"),
+        }
+    }
+}
+
 /// A setting that is compared when it is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
@@ -72,6 +119,16 @@ pub enum Setting {
     ModuleState,
     /// The data-path state.
     DataPathState,
+    /// A configuration that is not in effect yet, 11h:235.
+    InitPending,
+    /// A loopback, 13h:180-183.
+    Loopback,
+    /// A pattern generator or checker, 13h:144-175.
+    Pattern,
+    /// Signal integrity settings of the active control set, 11h:214-234.
+    SignalIntegrity,
+    /// The diagnostics selector, which somebody else keeps changing, 14h:128.
+    Selector,
 }
 
 impl fmt::Display for Setting {
@@ -84,7 +141,126 @@ impl fmt::Display for Setting {
             Self::DataPathDeinit => "DPDeinit (10h:128)",
             Self::ModuleState => "module state (00h:3)",
             Self::DataPathState => "data path state (11h:128)",
+            Self::InitPending => "DPInitPending (11h:235)",
+            Self::Loopback => "loopback (13h:180)",
+            Self::Pattern => "pattern control (13h:144)",
+            Self::Selector => "diagnostics selector (14h:128)",
+            Self::SignalIntegrity => "signal integrity settings (11h:214)",
         })
+    }
+}
+
+/// Lanes of a bank, lane 1 in bit 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneSet(pub u8);
+
+impl fmt::Display for LaneSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("none");
+        }
+        let mut first = true;
+        for lane in (0..8).filter(|lane| self.0 & (1 << lane) != 0) {
+            write!(f, "{}{}", if first { "" } else { ", " }, lane + 1)?;
+            first = false;
+        }
+        Ok(())
+    }
+}
+
+/// The ConfigStatus of the eight lanes of a bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneStatuses(pub [ConfigStatus; 8]);
+
+impl fmt::Display for LaneStatuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (lane, status) in self.0.iter().enumerate() {
+            if lane > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{} {status}", lane + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// The applications that a module advertises, as far as an error names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegalApplications {
+    /// Host and media interface code by AppSel code, from 1.
+    codes: [(u8, u8); 15],
+    len: u8,
+}
+
+impl LegalApplications {
+    pub(super) fn of(applications: &[Application]) -> Self {
+        let mut codes = [(0, 0); 15];
+        for (slot, application) in codes.iter_mut().zip(applications) {
+            *slot = (application.info.host_code, application.info.media_code);
+        }
+        Self { codes, len: u8::try_from(applications.len().min(15)).unwrap_or(15) }
+    }
+
+    /// How many there are; their AppSel codes are 1 to this.
+    #[must_use]
+    pub const fn len(&self) -> u8 {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl fmt::Display for LegalApplications {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, (host, media)) in self.codes.iter().take(usize::from(self.len)).enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "AppSel {} (host {host:02X}h, media {media:02X}h)", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// Flags by which a laser refuses a setting, 12h:231.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TuningFlags(pub u8);
+
+impl TuningFlags {
+    /// The flags that mean a refusal: bits 5-2.
+    pub const REFUSALS: u8 = 0x3C;
+
+    /// Whether the setting was refused.
+    #[must_use]
+    pub const fn refuses(self) -> bool {
+        self.0 & Self::REFUSALS != 0
+    }
+}
+
+impl fmt::Display for TuningFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(u8, &str); 6] = [
+            (0x20, "target power out of range"),
+            (0x10, "fine tuning offset out of range"),
+            (0x08, "not accepted, tuning was in progress"),
+            (0x04, "invalid channel number"),
+            (0x02, "wavelength unlocked"),
+            (0x01, "tuning complete"),
+        ];
+        let mut first = true;
+        for (_, name) in NAMES.iter().filter(|(bit, _)| self.0 & bit != 0) {
+            f.write_str(if first { "" } else { ", " })?;
+            f.write_str(name)?;
+            first = false;
+        }
+        if first { f.write_str("no flag") } else { Ok(()) }
     }
 }
 
@@ -159,11 +335,53 @@ pub enum ProcError {
     /// The module does not let the host set the power (04h:196.7 = 0).
     #[error("the module's output power is not programmable (04h:196.7)")]
     PowerNotProgrammable,
+    /// The frequency lies between channels, and beside the nearest one by what fine tuning does not reach.
+    #[error(
+        "{frequency} needs fine tuning by {offset} MHz; the module does {low} to {high} MHz in steps of {resolution} MHz"
+    )]
+    FineTuningOutOfRange {
+        /// The refused frequency.
+        frequency: Frequency,
+        /// The offset from the nearest channel, in MHz.
+        offset: i32,
+        /// Least offset in MHz, 04h:192.
+        low: i16,
+        /// Greatest offset in MHz, 04h:194.
+        high: i16,
+        /// Offsets are multiples of this, in MHz, 04h:190.
+        resolution: u16,
+    },
     /// No advertised application fits.
-    #[error("no advertised application fits the request; the module advertises {advertised}")]
+    #[error("no advertised application fits the request; legal are {legal}")]
     NoApplication {
-        /// Number of advertised applications.
-        advertised: u8,
+        /// What the module advertises.
+        legal: LegalApplications,
+    },
+    /// The lane does not exist, or no instance of the application may begin there.
+    #[error(
+        "host lane {lane} is no first lane of this application; legal first lanes are {legal} in each of {banks} banks"
+    )]
+    WrongLane {
+        /// The refused lane, from 1.
+        lane: u8,
+        /// Legal first lanes within a bank, lane 1 in bit 0.
+        legal: LaneSet,
+        /// Number of banks.
+        banks: u8,
+    },
+    /// The module has fewer banks.
+    #[error("bank {bank} is not one of the module's {banks} banks (0 to {})", banks.saturating_sub(1))]
+    WrongBank {
+        /// The refused bank.
+        bank: u8,
+        /// Number of banks.
+        banks: u8,
+    },
+    /// The module does not have what is needed, and says so.
+    #[error("the module does not support {feature}")]
+    NotSupported {
+        /// What it does not have, with the register that says so.
+        feature: Feature,
     },
     /// The module state does not allow the operation.
     #[error("the module is in state {state}")]
@@ -186,24 +404,28 @@ pub enum ProcError {
         limit: Duration,
     },
     /// The module rejected the configuration of a lane.
-    #[error("lane {lane}: configuration {status}")]
+    #[error("lane {lane}: configuration {status} (11h:202; all lanes: {lanes})")]
     Rejected {
-        /// The lane, 1-8.
+        /// The first rejected lane, 1-8 within its bank.
         lane: u8,
         /// Its ConfigStatus.
         status: ConfigStatus,
+        /// The ConfigStatus of every lane of the bank.
+        lanes: LaneStatuses,
     },
     /// The module ignored the apply trigger as often as it was given.
-    #[error("the module ignored ApplyDPInit {attempts} times")]
+    #[error("the module ignored the apply trigger (10h:143) {attempts} times")]
     ApplyIgnored {
         /// How often it was triggered.
         attempts: u8,
     },
     /// The module raised a tuning flag (12h:231).
-    #[error("the module refused the laser setting, flags {flags:02X}h (12h:231)")]
+    #[error("the laser of media lane {lane} refused the setting: {flags} (12h:231)")]
     TuningRefused {
-        /// b5 power out of range, b4 fine tuning out of range, b3 not accepted, b2 invalid channel.
-        flags: u8,
+        /// The media lane, 1-8 within its bank.
+        lane: u8,
+        /// The flags.
+        flags: TuningFlags,
     },
     /// What was read back is not what was written.
     #[error("{setting} was read back different from what was written")]
@@ -235,9 +457,12 @@ impl ProcError {
             | Self::RevisionTooOld { .. }
             | Self::NotTunable
             | Self::PowerNotProgrammable
+            | Self::WrongLane { .. }
+            | Self::WrongBank { .. }
+            | Self::NotSupported { .. }
             | Self::NoApplication { .. } => Code::Unsupported,
             Self::FrequencyOutOfRange { .. } => Code::FrequencyOutOfRange,
-            Self::FrequencyOffGrid { .. } => Code::FrequencyOffGrid,
+            Self::FrequencyOffGrid { .. } | Self::FineTuningOutOfRange { .. } => Code::FrequencyOffGrid,
             Self::PowerOutOfRange { .. } => Code::PowerOutOfRange,
             Self::WrongState { .. } => Code::IllegalState,
             Self::Fault { .. } => Code::ModuleFault,

@@ -1,10 +1,13 @@
 //! Identification: what the module is, what it advertises, what it can do.
 
-use super::module_info::{Application, Durations, ModuleInfo, VdmInstance, VdmSpan, text};
+use super::module_info::{
+    Application, CdbSupport, Durations, FineTuning, ModuleInfo, VdmInstance, VdmSpan, text,
+};
 use super::{Op, ProcError, Procedure, Reply, data, read};
 use crate::codes::{ModuleState, Observable, duration_limit};
 use crate::map::{Address, Block, Field, lower, page00, page01, page2f, page04, page20};
 use crate::time::Millis;
+use core::time::Duration;
 use ipowdm_core::capability::{ApplicationInfo, GridRange, PowerRange};
 use ipowdm_core::grid::Grid;
 use ipowdm_core::units::Power;
@@ -138,6 +141,11 @@ impl Identify {
         self.info.cmis_revision = (revision >> 4, revision & 0x0F);
         self.info.flat_memory = block.flag(lower::MEMORY_MODEL_FLAT).unwrap_or(false);
         self.info.module_state = ModuleState::from_code(block.byte(lower::MODULE_STATE).unwrap_or(0));
+        self.info.controls.stepped_config_only = block.flag(lower::STEPPED_CONFIG_ONLY).unwrap_or(false);
+        let from_5_0 = self.info.cmis_revision.0 >= 5;
+        self.info.controls.init_pending = from_5_0;
+        self.info.controls.auto_commissioning =
+            if from_5_0 { block.byte(lower::AUTO_COMMISSIONING).unwrap_or(0) } else { 0 };
         Ok(())
     }
 
@@ -227,6 +235,8 @@ impl Identify {
             tx_on: duration(page01::MAX_DURATION_DP_TX_TURN_ON),
             tx_off: duration(page01::MAX_DURATION_DP_TX_TURN_OFF),
         });
+        self.take_controls(block);
+        self.info.cdb = cdb_support(block);
         for index in 8..15 {
             self.take_application(block, index, 8);
         }
@@ -237,6 +247,17 @@ impl Identify {
         }
     }
 
+    fn take_controls(&mut self, block: Block<'_>) {
+        let flag = |field| block.flag(field).unwrap_or(false);
+        let controls = &mut self.info.controls;
+        controls.staged_set1 = flag(page01::STAGED_SET1_SUPPORTED);
+        controls.output_disable_tx = flag(page01::OUTPUT_DISABLE_TX_SUPPORTED);
+        controls.tx_disable_is_module_wide = flag(page01::TX_DISABLE_IS_MODULE_WIDE);
+        controls.forced_squelch_tx = flag(page01::FORCED_SQUELCH_TX_SUPPORTED);
+        controls.bank_broadcast = flag(page01::BANK_BROADCAST_SUPPORTED);
+        controls.diagnostics = flag(page01::DIAGNOSTIC_PAGES_SUPPORTED);
+    }
+
     fn take_laser(&mut self, block: Block<'_>) {
         for (grid, supported, low, high) in GRIDS {
             let limits = (block.signed(low), block.signed(high));
@@ -245,6 +266,14 @@ impl Identify {
             {
                 let _ = self.info.capability.grids.push(GridRange { grid, low_channel, high_channel });
             }
+        }
+        let offsets =
+            (block.signed(page04::FINE_TUNING_LOW_OFFSET), block.signed(page04::FINE_TUNING_HIGH_OFFSET));
+        if let (Some(true), (Some(low), Some(high))) = (block.flag(page04::FINE_TUNING_SUPPORTED), offsets)
+            && low <= high
+        {
+            let resolution = block.word_at(page04::FINE_TUNING_RESOLUTION, 0).unwrap_or(1).max(1);
+            self.info.fine_tuning = Some(FineTuning { resolution, low, high });
         }
         let programmable = block.flag(page04::PROG_OUTPUT_POWER_PER_LANE_SUPPORTED).unwrap_or(false);
         let range =
@@ -318,6 +347,39 @@ impl Procedure for Identify {
         let (at, len) = Self::place(next);
         read(at, len)
     }
+}
+
+/// The command data block's advertisement, 01h:163-166; `None` where no instance is advertised.
+fn cdb_support(block: Block<'_>) -> Option<CdbSupport> {
+    let byte = |field| block.byte(field).unwrap_or(0);
+    let flag = |field| block.flag(field).unwrap_or(false);
+    let instances = byte(page01::CDB_INSTANCES_SUPPORTED).min(2);
+    if instances == 0 {
+        return None;
+    }
+    let payload_pages = match byte(page01::CDB_MAX_PAGES_EPL) {
+        few @ 0..=3 => few,
+        4 => 4,
+        5 => 8,
+        6 => 12,
+        7 => 16,
+        _ => 0,
+    };
+    // The short busy time is at most 80 ms whatever its code; the extended one counts 160 ms steps.
+    let busy_limit = if flag(page01::CDB_MAX_BUSY_SPEC_METHOD) {
+        Duration::from_millis(160) * u32::from(byte(page01::CDB_EXT_MAX_BUSY_TIME).max(1))
+    } else {
+        Duration::from_millis(80)
+    };
+    Some(CdbSupport {
+        instances,
+        background: flag(page01::CDB_BACKGROUND_MODE_SUPPORTED),
+        auto_paging: flag(page01::CDB_AUTO_PAGING_SUPPORTED),
+        payload_pages,
+        access_len: 8 * (1 + u16::from(byte(page01::CDB_READ_WRITE_LENGTH_EXTENSION))),
+        trigger_in_sequence: flag(page01::CDB_COMMAND_TRIGGER_METHOD),
+        busy_limit,
+    })
 }
 
 /// Grids with their capability registers (page 04h).

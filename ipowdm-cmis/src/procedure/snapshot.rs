@@ -1,4 +1,4 @@
-//! The registers that decide what has to be done, read in seven accesses; no clear-on-read flag among them.
+//! The registers that decide what has to be done, read in eight accesses; no clear-on-read flag among them.
 
 use super::{Op, ProcError, Reply, data, read};
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
@@ -28,6 +28,8 @@ pub(super) struct Snapshot {
     pub(super) current_frequency: [u32; 8],
     pub(super) target_power: [i16; 8],
     pub(super) tuning_status: [u8; 8],
+    /// DPInitPending of each host lane.
+    pub(super) init_pending: u8,
 }
 
 impl Snapshot {
@@ -50,14 +52,21 @@ impl Snapshot {
             current_frequency: [0; 8],
             target_power: [0; 8],
             tuning_status: [0; 8],
+            init_pending: 0,
         }
     }
 
-    /// The frequency that grid and channel of a laser name; `None` where they name none.
+    /// The frequency that grid, channel and fine tuning of a laser name; `None` where they name none.
     pub(super) fn set_frequency(&self, laser: u8) -> Option<Frequency> {
         let lane = usize::from(laser.min(7));
         let grid = Grid::from_code(self.grid_byte[lane] >> 4)?;
-        grid.frequency(self.channel[lane]).ok()
+        grid.frequency(self.channel[lane]).ok()?.offset(i64::from(self.fine_tuning(laser)))
+    }
+
+    /// The fine tuning in effect, in MHz; 0 where it is not enabled.
+    pub(super) fn fine_tuning(&self, laser: u8) -> i16 {
+        let lane = usize::from(laser.min(7));
+        if self.grid_byte[lane] & 1 != 0 { self.fine_offset[lane] } else { 0 }
     }
 
     pub(super) fn target(&self, laser: u8) -> Power {
@@ -104,6 +113,7 @@ impl Snapshot {
                         block.word_at(page11::OPTICAL_POWER_TX, lane).unwrap_or(0);
                 }
             }
+            6 => self.init_pending = block.byte(page11::DP_INIT_PENDING_LANE).unwrap_or(0),
             _ => self.take_laser(block),
         }
     }
@@ -155,27 +165,30 @@ pub(super) fn active_set(block: Block<'_>) -> [u8; 8] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reader {
     part: u8,
+    bank: u8,
     snapshot: Snapshot,
 }
 
 /// Places of the parts. The span 11h:154-213 holds monitors, ConfigStatus and the active set; 12h:128-229 grid to status.
-const PARTS: [(Address, u8); 7] = [
+const PARTS: [(Address, u8); 8] = [
     super::module_info::SERIAL,
     (Address::lower(3), 1),
     (Address::lower(26), 16),
     (Address::page(0x10, 128), 5),
     (Address::page(0x11, 128), 4),
     (Address::page(0x11, 154), 60),
+    (Address::page(0x11, 235), 1),
     (Address::page(0x12, 128), 102),
 ];
 
 impl Reader {
-    pub(super) const fn new() -> Self {
-        Self { part: 0, snapshot: Snapshot::empty() }
+    pub(super) const fn new(bank: u8) -> Self {
+        Self { part: 0, bank, snapshot: Snapshot::empty() }
     }
 
     fn place(self) -> (Address, u8) {
-        PARTS[usize::from(self.part).min(PARTS.len() - 1)]
+        let (at, len) = PARTS[usize::from(self.part).min(PARTS.len() - 1)];
+        (at.in_bank(self.bank), len)
     }
 
     /// The operation of the current part.

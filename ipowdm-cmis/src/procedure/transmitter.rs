@@ -1,10 +1,13 @@
 //! Transmitter on and off, teardown, and the target power alone.
 
-use super::configure::check_power;
+use super::laser_choice::check_power;
 use super::module_info::{Durations, ModuleInfo, SERIAL, same_module};
 use super::snapshot::dp_states;
 use super::wait::Watch;
-use super::{Awaited, Op, ProcError, Procedure, Reply, Setting, data, read, write, written};
+use super::{
+    Awaited, BANK_LANES, Lanes, Op, ProcError, Procedure, Reply, Setting, TuningFlags, data, read, write,
+    written,
+};
 use crate::codes::DataPathState;
 use crate::map::{Address, Block, page10, page11, page12};
 use crate::time::Millis;
@@ -28,11 +31,11 @@ pub enum TxGoal {
 pub struct TxStatus {
     /// Whether anything was written.
     pub changed: bool,
-    /// OutputDisableTx, lane 1 in bit 0.
+    /// OutputDisableTx of the bank, its first lane in bit 0.
     pub output_disabled: u8,
-    /// DPDeinit, lane 1 in bit 0.
+    /// DPDeinit of the bank, its first lane in bit 0.
     pub deinit: u8,
-    /// Data-path state of each host lane.
+    /// Data-path state of each host lane of the bank.
     pub dp_states: [DataPathState; 8],
     /// OutputStatusTx (11h:133): lanes with a valid signal at the media output.
     pub output_valid: u8,
@@ -43,6 +46,26 @@ impl TxStatus {
     #[must_use]
     pub fn lit(&self) -> bool {
         self.dp_states.contains(&DataPathState::Activated)
+    }
+}
+
+/// The lanes of a bank that a transmitter command is about, the bank's first lane in bit 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TxLanes {
+    /// Host lanes, whose data paths are taken down or waited for.
+    pub host: u8,
+    /// Media lanes, whose outputs are switched.
+    pub media: u8,
+}
+
+impl TxLanes {
+    /// All lanes of a bank.
+    pub const ALL: Self = Self { host: 0xFF, media: 0xFF };
+}
+
+impl From<Lanes> for TxLanes {
+    fn from(lanes: Lanes) -> Self {
+        Self { host: lanes.host, media: lanes.media }
     }
 }
 
@@ -65,6 +88,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct TxControl {
     goal: TxGoal,
+    bank: u8,
+    lanes: TxLanes,
     durations: Durations,
     phase: Phase,
     changed: bool,
@@ -80,13 +105,24 @@ const CONTROL: (Address, u8) = (Address::page(0x10, 128), 5);
 const STATUS: (Address, u8) = (Address::page(0x11, 128), 6);
 
 impl TxControl {
-    /// The procedure for the module that `info` describes.
+    /// The procedure for all lanes of bank 0 of the module that `info` describes.
     ///
     /// # Errors
     /// [`ProcError::FlatMemory`] or [`ProcError::RevisionTooOld`].
     pub fn new(info: &ModuleInfo, goal: TxGoal) -> Result<Self, ProcError> {
+        Self::of_lanes(info, goal, 0, TxLanes::ALL)
+    }
+
+    /// The procedure for some lanes of a bank; the others stay as they are.
+    ///
+    /// # Errors
+    /// As [`TxControl::new`], and [`ProcError::WrongBank`].
+    pub fn of_lanes(info: &ModuleInfo, goal: TxGoal, bank: u8, lanes: TxLanes) -> Result<Self, ProcError> {
+        info.check_bank(bank)?;
         Ok(Self {
             goal,
+            bank,
+            lanes,
             durations: info.controllable()?,
             phase: Phase::Control,
             changed: false,
@@ -105,12 +141,12 @@ impl TxControl {
     ) -> Result<Op<Result<TxStatus, ProcError>>, ProcError> {
         match self.phase {
             Phase::Control => {
-                let block = Block::new(CONTROL.0, data(reply, CONTROL.0)?);
+                let block = Block::new(CONTROL.0, data(reply, self.here(CONTROL.0))?);
                 self.output = block.byte(page10::OUTPUT_DISABLE_TX).unwrap_or(0);
                 self.deinit = block.byte(page10::DP_DEINIT_LANE).unwrap_or(0);
                 let wanted = match self.goal {
-                    TxGoal::Deactivate | TxGoal::Disable => 0xFF,
-                    TxGoal::Enable => 0,
+                    TxGoal::Deactivate | TxGoal::Disable => self.output | self.lanes.media,
+                    TxGoal::Enable => self.output & !self.lanes.media,
                 };
                 if self.output == wanted {
                     return Ok(self.after_output(now));
@@ -118,31 +154,35 @@ impl TxControl {
                 self.output = wanted;
                 self.changed = true;
                 self.phase = Phase::WriteOutput;
-                Ok(write(page10::OUTPUT_DISABLE_TX.address(0), &[wanted]))
+                Ok(write(self.here(page10::OUTPUT_DISABLE_TX.address(0)), &[wanted]))
             }
             Phase::WriteOutput => {
-                written(reply, page10::OUTPUT_DISABLE_TX.address(0))?;
+                written(reply, self.here(page10::OUTPUT_DISABLE_TX.address(0)))?;
                 Ok(self.after_output(now))
             }
             Phase::WriteDeinit => {
-                written(reply, page10::DP_DEINIT_LANE.address(0))?;
+                written(reply, self.here(page10::DP_DEINIT_LANE.address(0)))?;
                 Ok(self.begin_wait(now))
             }
             Phase::Asleep => {
                 self.phase = Phase::Status;
-                Ok(read(STATUS.0, STATUS.1))
+                Ok(read(self.here(STATUS.0), STATUS.1))
             }
             Phase::Status => self.look(now, reply),
             Phase::Verify => self.verify(reply),
         }
     }
 
+    const fn here(&self, at: Address) -> Address {
+        at.in_bank(self.bank)
+    }
+
     fn after_output(&mut self, now: Millis) -> Op<Result<TxStatus, ProcError>> {
-        if self.goal == TxGoal::Deactivate && self.deinit != 0xFF {
-            self.deinit = 0xFF;
+        if self.goal == TxGoal::Deactivate && self.deinit & self.lanes.host != self.lanes.host {
+            self.deinit |= self.lanes.host;
             self.changed = true;
             self.phase = Phase::WriteDeinit;
-            return write(page10::DP_DEINIT_LANE.address(0), &[0xFF]);
+            return write(self.here(page10::DP_DEINIT_LANE.address(0)), &[self.deinit]);
         }
         self.begin_wait(now)
     }
@@ -155,7 +195,7 @@ impl TxControl {
             TxGoal::Deactivate => self.durations.tx_off.max(self.durations.dp_deinit),
         };
         self.watch = Watch::start(now, limit);
-        read(STATUS.0, STATUS.1)
+        read(self.here(STATUS.0), STATUS.1)
     }
 
     /// Whether a lane is where the goal leaves it.
@@ -174,15 +214,16 @@ impl TxControl {
     }
 
     fn look(&mut self, now: Millis, reply: &Reply<'_>) -> Result<Op<Result<TxStatus, ProcError>>, ProcError> {
-        let block = Block::new(STATUS.0, data(reply, STATUS.0)?);
+        let block = Block::new(STATUS.0, data(reply, self.here(STATUS.0))?);
         self.states = dp_states(block);
         self.output_valid = block.byte(page11::OUTPUT_STATUS_TX).unwrap_or(0);
         let behind = (0..8_u8)
+            .filter(|lane| self.lanes.host & (1 << lane) != 0)
             .map(|lane| (lane + 1, self.states[usize::from(lane)]))
             .find(|(lane, state)| !self.settled(*state, self.deinit & (1 << (lane - 1)) != 0));
         let Some((lane, seen)) = behind else {
             self.phase = Phase::Verify;
-            return Ok(read(CONTROL.0, CONTROL.1));
+            return Ok(read(self.here(CONTROL.0), CONTROL.1));
         };
         let limit = match seen {
             DataPathState::Init => self.durations.dp_init,
@@ -208,18 +249,20 @@ impl TxControl {
     }
 
     fn verify(&self, reply: &Reply<'_>) -> Result<Op<Result<TxStatus, ProcError>>, ProcError> {
-        let block = Block::new(CONTROL.0, data(reply, CONTROL.0)?);
+        let block = Block::new(CONTROL.0, data(reply, self.here(CONTROL.0))?);
         let output_disabled = block.byte(page10::OUTPUT_DISABLE_TX).unwrap_or(0);
         let deinit = block.byte(page10::DP_DEINIT_LANE).unwrap_or(0);
-        // A module may keep the bits of lanes that it does not have at 0; lane 1 it has.
+        // A module may keep the bits of lanes that it does not have at 0; the first lane it has.
+        let first = |lanes: u8| lanes & lanes.wrapping_neg();
+        let TxLanes { host, media } = self.lanes;
         let output_right = match self.goal {
-            TxGoal::Enable => output_disabled == 0,
-            TxGoal::Disable | TxGoal::Deactivate => output_disabled & 1 != 0,
+            TxGoal::Enable => output_disabled & media == 0,
+            TxGoal::Disable | TxGoal::Deactivate => output_disabled & first(media) == first(media),
         };
         if !output_right {
             return Err(ProcError::Mismatch { setting: Setting::TxOutput });
         }
-        if self.goal == TxGoal::Deactivate && deinit & 1 == 0 {
+        if self.goal == TxGoal::Deactivate && deinit & first(host) != first(host) {
             return Err(ProcError::Mismatch { setting: Setting::DataPathDeinit });
         }
         Ok(Op::Done(Ok(TxStatus {
@@ -237,7 +280,7 @@ impl Procedure for TxControl {
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
         if reply == Reply::Start {
-            return read(CONTROL.0, CONTROL.1);
+            return read(self.here(CONTROL.0), CONTROL.1);
         }
         match self.advance(now, &reply) {
             Ok(op) => op,
@@ -277,6 +320,8 @@ enum PowerPhase {
 pub struct SetTxPower {
     serial: String<16>,
     power: Power,
+    bank: u8,
+    /// Within the bank.
     laser: u8,
     phase: PowerPhase,
     before: Power,
@@ -289,16 +334,19 @@ pub struct SetTxPower {
 const POWER_REFUSALS: u8 = 0x28;
 
 impl SetTxPower {
-    /// Sets `power` on `laser` (media lane, 0-based).
+    /// Sets `power` on `laser` (media lane, 0-based over all banks: 8 is the first of bank 1).
     ///
     /// # Errors
-    /// [`ProcError::PowerOutOfRange`] or [`ProcError::PowerNotProgrammable`]; the module has not been accessed.
+    /// [`ProcError::PowerOutOfRange`], [`ProcError::PowerNotProgrammable`] or [`ProcError::WrongBank`]; the module has
+    /// not been accessed.
     pub fn new(info: &ModuleInfo, power: Power, laser: u8) -> Result<Self, ProcError> {
         check_power(&info.capability, power)?;
+        info.check_bank(laser / BANK_LANES)?;
         let durations = info.controllable()?;
         Ok(Self {
             power,
-            laser: laser.min(7),
+            bank: laser / BANK_LANES,
+            laser: laser % BANK_LANES,
             phase: PowerPhase::Identity,
             serial: info.serial_number.clone(),
             before: power,
@@ -310,15 +358,15 @@ impl SetTxPower {
     }
 
     fn target(&self) -> Address {
-        page12::TARGET_OUTPUT_POWER_TX.address(u16::from(self.laser))
+        page12::TARGET_OUTPUT_POWER_TX.address(u16::from(self.laser)).in_bank(self.bank)
     }
 
     fn status(&self) -> Address {
-        page12::TUNING_IN_PROGRESS_TX.address(u16::from(self.laser))
+        page12::TUNING_IN_PROGRESS_TX.address(u16::from(self.laser)).in_bank(self.bank)
     }
 
     fn flags(&self) -> Address {
-        page12::TUNING_COMPLETE_FLAG_TX.address(u16::from(self.laser))
+        page12::TUNING_COMPLETE_FLAG_TX.address(u16::from(self.laser)).in_bank(self.bank)
     }
 
     fn read_power(&self, reply: &Reply<'_>) -> Result<Power, ProcError> {
@@ -370,7 +418,8 @@ impl SetTxPower {
                 let status = bytes.first().copied().unwrap_or(0);
                 self.flags |= bytes.last().copied().unwrap_or(0);
                 if self.flags & POWER_REFUSALS != 0 {
-                    return Err(ProcError::TuningRefused { flags: self.flags });
+                    let flags = TuningFlags(self.flags);
+                    return Err(ProcError::TuningRefused { lane: self.laser + 1, flags });
                 }
                 if status & 0x02 == 0 {
                     self.phase = PowerPhase::Verify;

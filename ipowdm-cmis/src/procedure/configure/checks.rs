@@ -1,92 +1,69 @@
 //! What is checked before the module is accessed, and how a survey is judged.
 
-use super::{ApplicationChoice, Target};
+use super::ApplicationChoice;
 use crate::codes::{DataPathState, ModuleState};
-use crate::procedure::lanes::Lanes;
-use crate::procedure::module_info::{Application, ModuleInfo};
+use crate::procedure::lanes::{BANK_LANES, Lanes, Scope};
+use crate::procedure::module_info::Application;
 use crate::procedure::snapshot::Snapshot;
-use crate::procedure::{ProcError, Setting};
+use crate::procedure::{LegalApplications, ProcError, Setting};
 use heapless::Vec;
-use ipowdm_core::capability::ModuleCapability;
-use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, Grid, GridError, LASER_TOLERANCE_MHZ};
+use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
 use ipowdm_core::units::{Frequency, Power};
 
-/// Grid and channel of a target that the module can do.
-pub(super) fn check(info: &ModuleInfo, target: Target) -> Result<(Grid, i16), ProcError> {
-    if !info.tunable || info.capability.grids.is_empty() {
-        return Err(ProcError::NotTunable);
-    }
-    check_power(&info.capability, target.tx_power)?;
-    info.capability
-        .channel_for(target.frequency)
-        .ok_or_else(|| frequency_error(&info.capability, target.frequency))
-}
-
-/// Refuses a power outside the module's range.
-pub(in crate::procedure) fn check_power(
-    capability: &ModuleCapability,
-    power: Power,
-) -> Result<(), ProcError> {
-    let range = capability.tx_power.ok_or(ProcError::PowerNotProgrammable)?;
-    if range.holds(power) {
-        Ok(())
-    } else {
-        Err(ProcError::PowerOutOfRange { power, min: range.min, max: range.max })
-    }
-}
-
-/// Why no grid holds a frequency: beyond all channels, or between two.
-fn frequency_error(capability: &ModuleCapability, frequency: Frequency) -> ProcError {
-    let Some(legal) = capability.tunable_window() else {
-        return ProcError::NotTunable;
-    };
-    let outside = ProcError::FrequencyOutOfRange { frequency, legal };
-    if frequency < legal.low || frequency > legal.high {
-        return outside;
-    }
-    let mut nearest: Option<(Frequency, Frequency)> = None;
-    for range in &capability.grids {
-        let Err(GridError::OffGrid { below, above, .. }) = range.grid.channel(frequency) else {
-            continue;
-        };
-        if !range.holds(below) || !range.holds(above) {
-            continue;
-        }
-        let (so_far_below, so_far_above) = nearest.unwrap_or((below, above));
-        nearest = Some((so_far_below.max(below), so_far_above.min(above)));
-    }
-    nearest.map_or(outside, |(below, above)| ProcError::FrequencyOffGrid { frequency, below, above })
-}
-
-/// The lanes of a choice; `None` for [`ApplicationChoice::Keep`], which only the survey can decide.
-pub(super) fn lanes_of_choice(
+/// The application of a choice; `None` for [`ApplicationChoice::Keep`], which only the survey can decide.
+pub(super) fn chosen(
     applications: &Vec<Application, 15>,
     choice: ApplicationChoice,
-) -> Result<Option<Lanes>, ProcError> {
+) -> Result<Option<&Application>, ProcError> {
     let chosen = match choice {
         ApplicationChoice::Keep => return Ok(None),
         ApplicationChoice::AppSel(code) => applications.iter().find(|a| a.info.app_sel == code),
         ApplicationChoice::MediaCode(code) => applications.iter().find(|a| a.info.media_code == code),
     };
-    chosen.and_then(Lanes::of).map(Some).ok_or_else(|| no_application(applications))
+    chosen.filter(|a| Lanes::of(a).is_some()).map(Some).ok_or_else(|| no_application(applications))
 }
 
-/// The lanes of the application that is provisioned, or of the first advertised one.
+/// The lanes of the application that is provisioned, or of the first advertised one that fits.
 pub(super) fn lanes_to_keep(
     applications: &Vec<Application, 15>,
     active: &[u8; 8],
+    scope: Scope,
+    banks: u8,
 ) -> Result<Lanes, ProcError> {
-    let provisioned = active.iter().map(|config| config >> 4).find(|app_sel| *app_sel != 0);
+    let first = match scope {
+        Scope::Bank(_) => 0,
+        Scope::FromLane(lane) => usize::from(lane.saturating_sub(1) % BANK_LANES),
+    };
+    let of_scope = |application: &Application| scope.lanes(application, banks).ok();
+    let provisioned = active.iter().skip(first).map(|config| config >> 4).find(|app_sel| *app_sel != 0);
     let by_code = |code: u8| applications.iter().find(|a| a.info.app_sel == code);
     provisioned
         .and_then(by_code)
-        .and_then(Lanes::of)
-        .or_else(|| applications.iter().find_map(Lanes::of))
+        .and_then(of_scope)
+        .or_else(|| applications.iter().find_map(of_scope))
         .ok_or_else(|| no_application(applications))
 }
 
-fn no_application(applications: &Vec<Application, 15>) -> ProcError {
-    ProcError::NoApplication { advertised: u8::try_from(applications.len()).unwrap_or(u8::MAX) }
+fn no_application(applications: &[Application]) -> ProcError {
+    ProcError::NoApplication { legal: LegalApplications::of(applications) }
+}
+
+/// Lanes of the active control set with an application.
+pub(super) fn occupied(active: &[u8; 8]) -> u8 {
+    lanes_where(|lane| active[lane] >> 4 != 0)
+}
+
+/// Lanes of all data paths of the active control set that share a lane with `lanes`.
+pub(super) fn overlapping(active: &[u8; 8], lanes: u8) -> u8 {
+    let own = |lane: usize| lanes & (1 << lane) != 0 && active[lane] >> 4 != 0;
+    lanes_where(|lane| {
+        active[lane] >> 4 != 0
+            && (0..8).any(|other| own(other) && active[other] & 0xFE == active[lane] & 0xFE)
+    })
+}
+
+fn lanes_where(holds: impl Fn(usize) -> bool) -> u8 {
+    (0..8).filter(|lane| holds(*lane)).fold(0, |mask, lane| mask | (1 << lane))
 }
 
 /// How far a surveyed module is from its target.
@@ -101,8 +78,7 @@ pub(super) struct Distance {
 }
 
 /// Judges a survey.
-pub(super) fn distance(snapshot: &Snapshot, lanes: &Lanes, target: Target) -> Distance {
-    let laser = lanes.laser();
+pub(super) fn distance(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> Distance {
     let coming_up = each_lane(snapshot, lanes, |state| {
         !matches!(state, DataPathState::Deactivated | DataPathState::Deinit | DataPathState::Unknown(_))
     });
@@ -111,32 +87,51 @@ pub(super) fn distance(snapshot: &Snapshot, lanes: &Lanes, target: Target) -> Di
         matches!(snapshot.dp_states[lane], DataPathState::Deactivated | DataPathState::Unknown(0))
     });
     let provisioned = snapshot.module_state == ModuleState::Ready
-        && others_idle
+        && (others_idle || !wanted.whole_bank)
         && application_is(snapshot, lanes)
-        && frequency_is(snapshot, laser, target.frequency)
+        && each_laser(lanes, |laser| frequency_is(snapshot, laser, wanted))
         && snapshot.deinit & lanes.host == 0
+        && !is_pending(snapshot, lanes, wanted)
         && coming_up;
     let lit = snapshot.tx_disable & lanes.media == 0
         && snapshot.squelch_force & lanes.media == 0
         && each_lane(snapshot, lanes, |state| state == DataPathState::Activated)
-        && locked(snapshot, laser, target.frequency);
-    Distance { provisioned, lit, power: snapshot.target(laser) == target.tx_power }
+        && each_laser(lanes, |laser| locked(snapshot, laser, wanted.frequency));
+    let power = each_laser(lanes, |laser| snapshot.target(laser) == wanted.tx_power);
+    Distance { provisioned, lit, power }
+}
+
+/// What the registers are compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) frequency: Frequency,
+    pub(super) fine: i16,
+    pub(super) tx_power: Power,
+    /// Whether lanes outside are to be idle.
+    pub(super) whole_bank: bool,
+    /// Whether DPInitPending means something on this module.
+    pub(super) init_pending: bool,
 }
 
 /// The first setting that is not as it should be after everything was done.
-pub(super) fn first_mismatch(snapshot: &Snapshot, lanes: &Lanes, target: Target) -> Option<Setting> {
-    let laser = lanes.laser();
+pub(super) fn first_mismatch(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> Option<Setting> {
     let activated = each_lane(snapshot, lanes, |state| state == DataPathState::Activated);
     let checks = [
         (Setting::ModuleState, snapshot.module_state == ModuleState::Ready),
         (Setting::Application, application_is(snapshot, lanes)),
-        (Setting::Frequency, frequency_is(snapshot, laser, target.frequency)),
-        (Setting::TxPower, snapshot.target(laser) == target.tx_power),
+        (Setting::Frequency, each_laser(lanes, |laser| frequency_is(snapshot, laser, wanted))),
+        (Setting::TxPower, each_laser(lanes, |laser| snapshot.target(laser) == wanted.tx_power)),
         (Setting::DataPathDeinit, snapshot.deinit & lanes.host == 0),
         (Setting::TxOutput, (snapshot.tx_disable | snapshot.squelch_force) & lanes.media == 0),
         (Setting::DataPathState, activated),
+        (Setting::InitPending, !is_pending(snapshot, lanes, wanted)),
     ];
     checks.into_iter().find(|(_, right)| !right).map(|(setting, _)| setting)
+}
+
+/// Whether a configuration was accepted for a lane that is not in effect: the data path has to be initialised again.
+const fn is_pending(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> bool {
+    wanted.init_pending && snapshot.init_pending & lanes.host != 0
 }
 
 fn application_is(snapshot: &Snapshot, lanes: &Lanes) -> bool {
@@ -148,18 +143,22 @@ fn application_is(snapshot: &Snapshot, lanes: &Lanes) -> bool {
         .all(|(wanted, active)| *wanted == 0 || wanted & 0xFE == active & 0xFE)
 }
 
-fn frequency_is(snapshot: &Snapshot, laser: u8, frequency: Frequency) -> bool {
-    let fine_tuned =
-        snapshot.grid_byte[usize::from(laser)] & 1 != 0 && snapshot.fine_offset[usize::from(laser)] != 0;
-    !fine_tuned
-        && snapshot.set_frequency(laser).is_some_and(|set| set.distance(frequency) <= CHANNEL_ROUNDING_MHZ)
+fn frequency_is(snapshot: &Snapshot, laser: u8, wanted: &Wanted) -> bool {
+    (snapshot.fine_tuning(laser) == 0 || wanted.fine != 0)
+        && snapshot
+            .set_frequency(laser)
+            .is_some_and(|set| set.distance(wanted.frequency) <= CHANNEL_ROUNDING_MHZ)
 }
 
-fn locked(snapshot: &Snapshot, laser: u8, frequency: Frequency) -> bool {
+pub(super) fn locked(snapshot: &Snapshot, laser: u8, frequency: Frequency) -> bool {
     snapshot.tuning_status[usize::from(laser)] & 0x03 == 0
         && snapshot.frequency(laser).is_some_and(|at| at.distance(frequency) <= LASER_TOLERANCE_MHZ)
 }
 
 fn each_lane(snapshot: &Snapshot, lanes: &Lanes, holds: impl Fn(DataPathState) -> bool) -> bool {
     (0..8).filter(|lane| lanes.host & (1 << lane) != 0).all(|lane| holds(snapshot.dp_states[lane]))
+}
+
+fn each_laser(lanes: &Lanes, holds: impl Fn(u8) -> bool) -> bool {
+    (0..8_u8).filter(|laser| lanes.media & (1 << laser) != 0).all(holds)
 }

@@ -1,42 +1,36 @@
-//! The phases of [`Configure`], one by one.
+//! The phases of [`Configure`] that decide and write.
 
-use super::checks;
-use super::{Change, Configure, Phase, Readback};
-use crate::codes::{ConfigStatus, DataPathState, ModuleState};
-use crate::map::{Address, Block, lower, page10, page12};
+use super::checks::{self, Wanted};
+use super::{Change, Configure, Phase, Readback, Scope, StepTime, WaitStep};
+use crate::codes::ModuleState;
+use crate::map::{Address, Field, lower, page10, page12};
 use crate::procedure::lanes::Lanes;
 use crate::procedure::module_info::same_module;
-use crate::procedure::snapshot::{Reader, Snapshot, active_set, config_status, dp_states};
+use crate::procedure::snapshot::{Reader, Snapshot};
 use crate::procedure::wait::Watch;
-use crate::procedure::{Awaited, Op, ProcError, Reply, data, read, write, written};
+use crate::procedure::{Op, ProcError, Reply, data, read, write, written};
 use crate::time::Millis;
 use core::time::Duration;
-use ipowdm_core::grid::LASER_TOLERANCE_MHZ;
-use ipowdm_core::units::Frequency;
 
-type Step = Result<Op<Result<Readback, ProcError>>, ProcError>;
+pub(super) type Step = Result<Op<Result<Readback, ProcError>>, ProcError>;
 
 /// LowPwrAllowRequestHW and LowPwrRequestSW (00h:26 bits 6, 4): both clear asks for high power whatever the pin says.
 const LOW_POWER_BITS: u8 = 0x50;
-/// Flags that refuse a laser setting: power out of range, fine tuning out of range, not accepted, invalid channel.
-const REFUSALS: u8 = 0x3C;
-/// Triggers given before the module is taken to ignore them.
-const MOST_TRIGGERS: u8 = 3;
-/// Time after the trigger in which an old ConfigStatus is not believed.
-const STATUS_GRACE: Duration = Duration::from_millis(500);
+/// BankBroadcastEnable, 00h:26.7.
+const BROADCAST: u8 = 0x80;
 /// Least time allowed to the end of ConfigInProgress: the specification gives no limit of its own.
 const CONFIG_LIMIT: Duration = Duration::from_secs(10);
 /// Least time allowed to tuning and lock: these have no advertised limit of their own.
 const TUNING_LIMIT: Duration = Duration::from_secs(10);
 
-const MODULE_STATE: Address = Address::lower(3);
+pub(super) const MODULE_STATE: Address = Address::lower(3);
 const GLOBAL_CONTROL: Address = Address::lower(26);
-const DP_STATES: (Address, u8) = (Address::page(0x11, 128), 4);
-const CONFIG: (Address, u8) = (Address::page(0x11, 202), 12);
+pub(super) const DP_STATES: (Address, u8) = (Address::page(0x11, 128), 4);
+pub(super) const CONFIG: (Address, u8) = (Address::page(0x11, 202), 12);
 /// Current frequency to tuning status; no clear-on-read flag.
-const LASER: (Address, u8) = (Address::page(0x12, 168), 62);
+pub(super) const LASER: (Address, u8) = (Address::page(0x12, 168), 62);
 /// Tuning status and flags of all lanes; clears the flags.
-const TUNING: (Address, u8) = (Address::page(0x12, 222), 17);
+pub(super) const TUNING: (Address, u8) = (Address::page(0x12, 222), 17);
 const FLAGS: (Address, u8) = (Address::page(0x12, 231), 8);
 
 impl Configure {
@@ -65,9 +59,10 @@ impl Configure {
             Phase::AwaitLock => self.await_lock(now, reply),
             Phase::AwaitConfig => self.await_config(now, reply),
             Phase::ClearFlags => {
-                data(reply, FLAGS.0)?;
-                let next = if self.change == Change::Reprovisioned { Phase::Channel } else { Phase::Power };
-                self.enter(now, next)
+                data(reply, self.here(FLAGS.0))?;
+                let first = self.first_laser();
+                let reprovisioned = self.change == Change::Reprovisioned;
+                self.enter(now, if reprovisioned { Phase::Channel(first) } else { Phase::Power(first) })
             }
             Phase::Autopsy => self.autopsy(reply),
             Phase::FaultCause => {
@@ -75,6 +70,13 @@ impl Configure {
                 let cause = data(reply, at).ok().and_then(|bytes| bytes.first().copied());
                 Err(cause.map_or(self.failure, |cause| ProcError::Fault { cause }))
             }
+            // Whether these writes arrive or not, the finding is the failure before them.
+            Phase::Extinguish if self.change == Change::Reprovisioned => {
+                self.phase = Phase::ExtinguishPath;
+                let down = self.deinit | self.lanes.map_or(0, |lanes| lanes.host);
+                Ok(write(self.here(page10::DP_DEINIT_LANE.address(0)), &[down]))
+            }
+            Phase::Extinguish | Phase::ExtinguishPath => Ok(Op::Done(Err(self.failure))),
             writing => {
                 written(reply, self.write_address(writing))?;
                 let next = self.after_write(writing);
@@ -83,8 +85,23 @@ impl Configure {
         }
     }
 
-    fn lanes(&self) -> Result<Lanes, ProcError> {
+    /// The address in the bank that is configured.
+    pub(super) const fn here(&self, at: Address) -> Address {
+        at.in_bank(self.options.scope.bank())
+    }
+
+    pub(super) fn lanes(&self) -> Result<Lanes, ProcError> {
         self.lanes.ok_or(ProcError::OutOfStep)
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            frequency: self.target.frequency,
+            fine: self.channel.fine,
+            tx_power: self.target.tx_power,
+            whole_bank: matches!(self.options.scope, Scope::Bank(_)),
+            init_pending: self.controls.init_pending,
+        }
     }
 
     fn decide(&mut self, now: Millis, snapshot: Snapshot) -> Step {
@@ -92,48 +109,46 @@ impl Configure {
             return Err(ProcError::Fault { cause: snapshot.fault_cause });
         }
         same_module(&self.serial, &snapshot.serial)?;
+        let scope = self.options.scope;
         let lanes = match self.lanes {
             Some(lanes) => lanes,
-            None => checks::lanes_to_keep(&self.applications, &snapshot.active)?,
+            None => checks::lanes_to_keep(&self.applications, &snapshot.active, scope, self.banks)?,
         };
         self.lanes = Some(lanes);
         self.before = snapshot;
         self.global_control = snapshot.global_control;
         self.deinit = snapshot.deinit;
-        self.down = lanes.host | occupied(&snapshot.active);
+        let others = match scope {
+            Scope::FromLane(_) if !self.powers_up() => checks::overlapping(&snapshot.active, lanes.host),
+            _ => checks::occupied(&snapshot.active),
+        };
+        self.down = lanes.host | others;
         self.tx_disable = snapshot.tx_disable;
         self.squelch_force = snapshot.squelch_force;
-        self.grid_byte = snapshot.grid_byte[usize::from(lanes.laser())];
-        let distance = checks::distance(&snapshot, &lanes, self.target);
+        let distance = checks::distance(&snapshot, &lanes, &self.wanted());
         if distance.provisioned && distance.lit && distance.power {
             return Ok(Op::Done(Ok(self.readback(&snapshot, &lanes))));
         }
         if distance.provisioned {
             self.change = if distance.lit { Change::PowerOnly } else { Change::OutputOnly };
-            let first = if distance.power { Phase::AwaitInitialized } else { Phase::ClearFlags };
-            return self.enter(now, first);
+            self.entry = if distance.power { Phase::AwaitInitialized } else { Phase::ClearFlags };
+        } else {
+            self.change = Change::Reprovisioned;
         }
-        self.change = Change::Reprovisioned;
-        self.enter(now, Phase::DisableTx)
+        self.enter(now, Phase::BroadcastOff)
+    }
+
+    /// Whether the module has to be brought to high power.
+    fn powers_up(&self) -> bool {
+        self.before.module_state != ModuleState::Ready || self.global_control & LOW_POWER_BITS != 0
     }
 
     /// Begins a phase, or the next one where this one has nothing to do.
-    fn enter(&mut self, now: Millis, phase: Phase) -> Step {
+    pub(super) fn enter(&mut self, now: Millis, phase: Phase) -> Step {
         let lanes = self.lanes()?;
+        self.note_time(now);
         let mut phase = phase;
-        loop {
-            let skip = match phase {
-                Phase::DisableTx => self.tx_disable & lanes.media == lanes.media,
-                Phase::Deinit => self.deinit & self.down == self.down,
-                Phase::PowerUp => self.before.module_state == ModuleState::Ready && self.high_power_asked(),
-                Phase::Power => self.before.target(lanes.laser()) == self.target.tx_power,
-                Phase::Unsquelch => self.squelch_force & lanes.media == 0,
-                Phase::EnableTx => self.tx_disable & lanes.media == 0,
-                _ => false,
-            };
-            if !skip {
-                break;
-            }
+        while self.has_nothing_to_do(phase, &lanes) {
             phase = self.after_write(phase);
         }
         self.phase = phase;
@@ -141,8 +156,47 @@ impl Configure {
         Ok(self.look())
     }
 
-    fn high_power_asked(&self) -> bool {
-        self.global_control & LOW_POWER_BITS == 0
+    fn has_nothing_to_do(&self, phase: Phase, lanes: &Lanes) -> bool {
+        match phase {
+            Phase::BroadcastOff => self.banks < 2 || self.global_control & BROADCAST == 0,
+            Phase::DisableTx => self.tx_disable & lanes.media == lanes.media,
+            Phase::Deinit => self.deinit & self.down == self.down,
+            Phase::OtherBank(bank) => {
+                bank >= self.banks || bank == self.options.scope.bank() || !self.powers_up()
+            }
+            Phase::PowerUp => !self.powers_up(),
+            Phase::Fine(_) => self.channel.fine == 0,
+            Phase::Power(laser) => self.before.target(laser) == self.target.tx_power,
+            Phase::Unsquelch => self.squelch_force & lanes.media == 0,
+            Phase::EnableTx => self.tx_disable & lanes.media == 0,
+            _ => false,
+        }
+    }
+
+    /// The advertised maximum of a wait, where CMIS has one.
+    const fn advertised(&self, phase: Phase) -> Option<(WaitStep, Option<Duration>)> {
+        let durations = &self.durations;
+        Some(match phase {
+            Phase::AwaitReady => (WaitStep::ModuleReady, Some(durations.power_up)),
+            Phase::AwaitDeactivated => {
+                (WaitStep::Deactivated, Some(durations.tx_off.saturating_add(durations.dp_deinit)))
+            }
+            Phase::AwaitTuning => (WaitStep::Tuned, None),
+            Phase::AwaitConfig => (WaitStep::Configured, None),
+            Phase::AwaitInitialized => (WaitStep::Initialized, Some(durations.dp_init)),
+            Phase::AwaitActivated => (WaitStep::Activated, Some(durations.tx_on)),
+            Phase::AwaitLock => (WaitStep::Locked, None),
+            _ => return None,
+        })
+    }
+
+    /// Notes how long the wait of the current phase took.
+    pub(super) fn note_time(&mut self, now: Millis) {
+        if let Some((step, advertised)) = self.advertised(self.phase) {
+            let took = now.elapsed_since(self.waiting_since);
+            // A repeated wait beyond the list's room is not worth more than its first times.
+            let _ = self.times.push(StepTime { step, advertised, took });
+        }
     }
 
     /// Sets what a phase works with.
@@ -157,17 +211,30 @@ impl Configure {
             _ => Duration::ZERO,
         };
         self.watch = Watch::start(now, limit);
+        self.waiting_since = now;
         match self.phase {
+            Phase::BroadcastOff => self.global_control &= !BROADCAST,
             Phase::DisableTx => self.tx_disable |= lanes.media,
-            Phase::EnableTx => self.tx_disable &= !lanes.media,
-            Phase::Unsquelch => self.squelch_force &= !lanes.media,
+            Phase::EnableTx => {
+                self.may_shine = true;
+                self.tx_disable &= !lanes.media;
+            }
+            Phase::Unsquelch => {
+                self.may_shine = true;
+                self.squelch_force &= !lanes.media;
+            }
             Phase::Deinit => self.deinit |= self.down,
-            Phase::Init => self.deinit &= !lanes.host,
+            Phase::Init => {
+                self.may_shine = true;
+                self.deinit &= !lanes.host;
+            }
             Phase::PowerUp => self.global_control &= !LOW_POWER_BITS,
-            // Fine tuning off; the relative-thresholds bit is somebody else's.
-            Phase::Grid => self.grid_byte = (self.grid.code() << 4) | (self.grid_byte & 0x02),
             Phase::Stage => {
-                let others = if self.apply.decommission { occupied(&self.before.active) } else { 0 };
+                let others = if self.apply.decommission {
+                    self.down & checks::occupied(&self.before.active)
+                } else {
+                    0
+                };
                 self.apply.mask = lanes.host | others;
                 self.apply.wanted = lanes.dp_config;
             }
@@ -176,35 +243,58 @@ impl Configure {
                 self.apply.triggered = now;
                 self.apply.seen_in_progress = false;
             }
-            Phase::AwaitTuning => self.flags = 0,
-            Phase::Verify => self.reader = Reader::new(),
+            Phase::AwaitTuning => self.flags = [0; 8],
+            Phase::Verify => self.reader = Reader::new(self.options.scope.bank()),
             _ => {}
         }
     }
 
-    fn write_address(&self, phase: Phase) -> Address {
-        let laser = u16::from(self.lanes.map_or(0, |lanes| lanes.laser()));
-        match phase {
-            Phase::DisableTx | Phase::EnableTx => page10::OUTPUT_DISABLE_TX.address(0),
-            Phase::Unsquelch => page10::OUTPUT_SQUELCH_FORCE_TX.address(0),
-            Phase::Deinit | Phase::Init => page10::DP_DEINIT_LANE.address(0),
-            Phase::PowerUp => GLOBAL_CONTROL,
-            Phase::Grid => page12::GRID_SPACING_TX.address(laser),
-            Phase::Channel => page12::CHANNEL_NUMBER_TX.address(laser),
-            Phase::Power => page12::TARGET_OUTPUT_POWER_TX.address(laser),
-            Phase::Stage => page10::SCS0_DP_CONFIG_LANE_APP_SEL_CODE.address(0),
-            _ => page10::SCS_APPLY_DP_INIT_LANE.address(0),
-        }
+    pub(super) fn first_laser(&self) -> u8 {
+        self.lanes.map_or(0, |lanes| lanes.laser())
     }
 
-    const fn after_write(&self, phase: Phase) -> Phase {
+    /// The next laser after this one, if there is one.
+    fn next_laser(&self, laser: u8) -> Option<u8> {
+        let media = self.lanes.map_or(0, |lanes| lanes.media);
+        (laser + 1..8).find(|next| media & (1 << next) != 0)
+    }
+
+    pub(super) fn write_address(&self, phase: Phase) -> Address {
+        let laser = |field: Field, laser: u8| field.address(u16::from(laser));
+        let set = self.options.control_set.index();
+        let at = match phase {
+            Phase::BroadcastOff | Phase::PowerUp => GLOBAL_CONTROL,
+            Phase::DisableTx | Phase::EnableTx | Phase::Extinguish => page10::OUTPUT_DISABLE_TX.address(0),
+            Phase::Unsquelch => page10::OUTPUT_SQUELCH_FORCE_TX.address(0),
+            Phase::Deinit | Phase::Init | Phase::ExtinguishPath => page10::DP_DEINIT_LANE.address(0),
+            Phase::OtherBank(bank) => return page10::DP_DEINIT_LANE.address(0).in_bank(bank),
+            Phase::Grid(lane) => laser(page12::GRID_SPACING_TX, lane),
+            Phase::Channel(lane) => laser(page12::CHANNEL_NUMBER_TX, lane),
+            Phase::Fine(lane) => laser(page12::FINE_TUNING_OFFSET_TX, lane),
+            Phase::Power(lane) => laser(page12::TARGET_OUTPUT_POWER_TX, lane),
+            Phase::Stage if set == 0 => page10::SCS0_DP_CONFIG_LANE_APP_SEL_CODE.address(0),
+            Phase::Stage => page10::SCS1_DP_CONFIG_LANE_APP_SEL_CODE.address(0),
+            _ => page10::SCS_APPLY_DP_INIT_LANE.address(set),
+        };
+        self.here(at)
+    }
+
+    fn after_write(&self, phase: Phase) -> Phase {
         match phase {
+            Phase::BroadcastOff => self.entry,
             Phase::DisableTx => Phase::Deinit,
-            Phase::Deinit => Phase::PowerUp,
+            Phase::Deinit => Phase::OtherBank(0),
+            Phase::OtherBank(bank) if bank + 1 < self.banks => Phase::OtherBank(bank + 1),
+            Phase::OtherBank(_) => Phase::PowerUp,
             Phase::PowerUp => Phase::AwaitReady,
-            Phase::Grid => Phase::ClearFlags,
-            Phase::Channel => Phase::Power,
-            Phase::Power => Phase::AwaitTuning,
+            Phase::Grid(laser) => self.next_laser(laser).map_or(Phase::ClearFlags, Phase::Grid),
+            Phase::Channel(laser) => Phase::Fine(laser),
+            Phase::Fine(laser) => Phase::Power(laser),
+            Phase::Power(laser) => match self.next_laser(laser) {
+                Some(next) if self.change == Change::Reprovisioned => Phase::Channel(next),
+                Some(next) => Phase::Power(next),
+                None => Phase::AwaitTuning,
+            },
             Phase::Stage => Phase::Apply,
             Phase::Apply => Phase::AwaitConfig,
             Phase::Init => Phase::AwaitInitialized,
@@ -214,208 +304,51 @@ impl Configure {
         }
     }
 
+    /// The grid byte of a laser: grid, fine tuning; the relative-thresholds bit is somebody else's.
+    fn grid_byte(&self, laser: u8) -> u8 {
+        let kept = self.before.grid_byte[usize::from(laser.min(7))] & 0x02;
+        (self.channel.grid.code() << 4) | kept | u8::from(self.channel.fine != 0)
+    }
+
     /// The operation of the current phase.
-    fn look(&self) -> Op<Result<Readback, ProcError>> {
+    pub(super) fn look(&self) -> Op<Result<Readback, ProcError>> {
         let at = self.write_address(self.phase);
         match self.phase {
             Phase::Survey | Phase::Verify => self.reader.op(),
             Phase::AwaitReady | Phase::Autopsy => read(MODULE_STATE, 1),
             Phase::FaultCause => read(lower::MODULE_FAULT_CAUSE.address(0), 1),
             Phase::AwaitDeactivated | Phase::AwaitInitialized | Phase::AwaitActivated => {
-                read(DP_STATES.0, DP_STATES.1)
+                read(self.here(DP_STATES.0), DP_STATES.1)
             }
-            Phase::AwaitTuning => read(TUNING.0, TUNING.1),
-            Phase::AwaitLock => read(LASER.0, LASER.1),
-            Phase::AwaitConfig => read(CONFIG.0, CONFIG.1),
-            Phase::ClearFlags => read(FLAGS.0, FLAGS.1),
-            Phase::DisableTx | Phase::EnableTx => write(at, &[self.tx_disable]),
+            Phase::AwaitTuning => read(self.here(TUNING.0), TUNING.1),
+            Phase::AwaitLock => read(self.here(LASER.0), LASER.1),
+            Phase::AwaitConfig => read(self.here(CONFIG.0), CONFIG.1),
+            Phase::ClearFlags => read(self.here(FLAGS.0), FLAGS.1),
+            Phase::DisableTx | Phase::EnableTx | Phase::Extinguish => write(at, &[self.tx_disable]),
             Phase::Unsquelch => write(at, &[self.squelch_force]),
-            Phase::Deinit | Phase::Init => write(at, &[self.deinit]),
-            Phase::PowerUp => write(at, &[self.global_control]),
-            Phase::Grid => write(at, &[self.grid_byte]),
-            Phase::Channel => write(at, &self.channel.to_be_bytes()),
-            Phase::Power => write(at, &self.target.tx_power.hundredths().to_be_bytes()),
+            Phase::Deinit | Phase::Init | Phase::ExtinguishPath => write(at, &[self.deinit]),
+            Phase::OtherBank(_) => write(at, &[0xFF]),
+            Phase::BroadcastOff | Phase::PowerUp => write(at, &[self.global_control]),
+            Phase::Grid(laser) => write(at, &[self.grid_byte(laser)]),
+            Phase::Channel(_) => write(at, &self.channel.number.to_be_bytes()),
+            Phase::Fine(_) => write(at, &self.channel.fine.to_be_bytes()),
+            Phase::Power(_) => write(at, &self.target.tx_power.hundredths().to_be_bytes()),
             Phase::Stage => write(at, &self.apply.wanted),
             Phase::Apply => write(at, &[self.apply.mask]),
         }
     }
 
-    fn sleep(&mut self, now: Millis) -> Step {
-        self.asleep = true;
-        Ok(Op::Sleep { until: self.watch.next_look(now) })
-    }
-
-    fn timed_out(&mut self, awaited: Awaited, limit: Duration) -> Step {
-        self.failure = ProcError::TimedOut { awaited, limit };
-        self.phase = Phase::Autopsy;
-        Ok(self.look())
-    }
-
-    fn autopsy(&mut self, reply: &Reply<'_>) -> Step {
-        // The time-out is the finding; if the module cannot even be read it stands.
-        let state = data(reply, MODULE_STATE).ok().and_then(|bytes| {
-            Block::new(MODULE_STATE, bytes).byte(lower::MODULE_STATE).map(ModuleState::from_code)
-        });
-        if state == Some(ModuleState::Fault) {
-            self.phase = Phase::FaultCause;
-            return Ok(self.look());
-        }
-        Err(self.failure)
-    }
-
-    fn await_ready(&mut self, now: Millis, reply: &Reply<'_>) -> Step {
-        let block = Block::new(MODULE_STATE, data(reply, MODULE_STATE)?);
-        let seen = ModuleState::from_code(block.byte(lower::MODULE_STATE).unwrap_or(0));
-        match seen {
-            ModuleState::Ready => return self.enter(now, Phase::AwaitDeactivated),
-            ModuleState::Fault => {
-                self.phase = Phase::FaultCause;
-                return Ok(self.look());
-            }
-            _ => {}
-        }
-        let limit = match seen {
-            ModuleState::PwrDn => self.durations.power_down,
-            _ => self.durations.power_up,
-        };
-        let wanted = ModuleState::Ready;
-        match self.watch.observe(now, seen.code(), limit) {
-            Ok(()) => self.sleep(now),
-            Err(limit) => self.timed_out(Awaited::Module { wanted, seen }, limit),
-        }
-    }
-
-    fn await_data_path(&mut self, now: Millis, reply: &Reply<'_>) -> Step {
-        use DataPathState::{Activated, Deactivated, Deinit, Init, Initialized, TxTurnOff, TxTurnOn};
-        let lanes = self.lanes()?;
-        let states = dp_states(Block::new(DP_STATES.0, data(reply, DP_STATES.0)?));
-        let (wanted, next) = match self.phase {
-            Phase::AwaitDeactivated => (Deactivated, Phase::Grid),
-            Phase::AwaitInitialized => (Initialized, Phase::Unsquelch),
-            _ => (Activated, Phase::AwaitLock),
-        };
-        let reached = |state| match wanted {
-            // A module whose output is already enabled passes Initialized between two looks.
-            Initialized => matches!(state, Initialized | TxTurnOn | Activated | TxTurnOff),
-            wanted => state == wanted,
-        };
-        let awaited = if wanted == Deactivated { self.down } else { lanes.host };
-        let behind = (0..8_u8)
-            .filter(|lane| awaited & (1 << lane) != 0)
-            .map(|lane| (lane + 1, states[usize::from(lane)]))
-            .find(|(_, state)| !reached(*state));
-        let Some((lane, seen)) = behind else {
-            return self.enter(now, next);
-        };
-        let limit = match seen {
-            Init => self.durations.dp_init,
-            Deinit => self.durations.dp_deinit,
-            TxTurnOn => self.durations.tx_on,
-            TxTurnOff => self.durations.tx_off,
-            // A steady state is left at once when its exit condition holds.
-            _ => Duration::ZERO,
-        };
-        match self.watch.observe(now, seen.code(), limit) {
-            Ok(()) => self.sleep(now),
-            Err(limit) => self.timed_out(Awaited::DataPath { wanted, seen, lane }, limit),
-        }
-    }
-
-    fn await_tuning(&mut self, now: Millis, reply: &Reply<'_>) -> Step {
-        let laser = u16::from(self.lanes()?.laser());
-        let block = Block::new(TUNING.0, data(reply, TUNING.0)?);
-        let at = |field: crate::map::Field| {
-            let byte = field.address(laser).byte;
-            block.slice(byte, 1).map_or(0, |bytes| bytes[0])
-        };
-        // The flags clear when they are read: what one look saw must not be forgotten by the next.
-        self.flags |= at(page12::TUNING_COMPLETE_FLAG_TX);
-        if self.flags & REFUSALS != 0 {
-            return Err(ProcError::TuningRefused { flags: self.flags });
-        }
-        let status = at(page12::TUNING_IN_PROGRESS_TX);
-        if status & 0x02 == 0 {
-            let next = match self.change {
-                Change::Reprovisioned => Phase::Stage,
-                Change::OutputOnly => Phase::AwaitInitialized,
-                Change::PowerOnly | Change::Unchanged => Phase::AwaitLock,
-            };
-            return self.enter(now, next);
-        }
-        match self.watch.observe(now, status, Duration::ZERO) {
-            Ok(()) => self.sleep(now),
-            Err(limit) => self.timed_out(Awaited::Tuning, limit),
-        }
-    }
-
-    fn await_lock(&mut self, now: Millis, reply: &Reply<'_>) -> Step {
-        let laser = u16::from(self.lanes()?.laser());
-        let block = Block::new(LASER.0, data(reply, LASER.0)?);
-        let seen = block
-            .unsigned_at(page12::CURRENT_LASER_FREQUENCY_TX, laser)
-            .and_then(|mhz| u32::try_from(mhz).ok())
-            .map_or(Frequency::from_mhz(0), Frequency::from_mhz);
-        let status_byte = page12::TUNING_IN_PROGRESS_TX.address(laser).byte;
-        let status = block.slice(status_byte, 1).map_or(0xFF, |bytes| bytes[0]) & 0x03;
-        let wanted = self.target.frequency;
-        if status == 0 && seen.distance(wanted) <= LASER_TOLERANCE_MHZ {
-            return self.enter(now, Phase::Verify);
-        }
-        match self.watch.observe(now, status, Duration::ZERO) {
-            Ok(()) => self.sleep(now),
-            Err(limit) => self.timed_out(Awaited::Lock { wanted, seen }, limit),
-        }
-    }
-
-    fn await_config(&mut self, now: Millis, reply: &Reply<'_>) -> Step {
-        let block = Block::new(CONFIG.0, data(reply, CONFIG.0)?);
-        let (status, active) = (config_status(block), active_set(block));
-        let named = |lane: &usize| self.apply.mask & (1 << lane) != 0;
-        if (0..8).filter(named).any(|lane| status[lane] == ConfigStatus::InProgress) {
-            self.apply.seen_in_progress = true;
-            return match self.watch.observe(now, ConfigStatus::InProgress.code(), Duration::ZERO) {
-                Ok(()) => self.sleep(now),
-                Err(limit) => self.timed_out(Awaited::Configuration, limit),
-            };
-        }
-        let done = (0..8).filter(named).all(|lane| {
-            status[lane] == ConfigStatus::Success && active[lane] & 0xFE == self.apply.wanted[lane] & 0xFE
-        });
-        if done {
-            return self.enter(now, Phase::Init);
-        }
-        // An unchanged status may still be that of an earlier command.
-        let fresh = self.apply.seen_in_progress || now.elapsed_since(self.apply.triggered) >= STATUS_GRACE;
-        let refused = (0..8).filter(named).find(|lane| {
-            !matches!(status[*lane], ConfigStatus::Success | ConfigStatus::Undefined)
-                && (fresh || status[*lane] != self.before.config_status[*lane])
-        });
-        if let Some(lane) = refused {
-            let extra = self.apply.mask & !self.lanes()?.host;
-            if self.apply.decommission && extra != 0 {
-                // Some modules reject AppSel 0. DPDeinit has taken the data path down already; name its own lanes only.
-                self.apply.decommission = false;
-                return self.enter(now, Phase::Stage);
-            }
-            return Err(ProcError::Rejected {
-                lane: u8::try_from(lane).unwrap_or(7) + 1,
-                status: status[lane],
-            });
-        }
-        if !fresh {
-            return self.sleep(now);
-        }
-        // Neither accepted nor refused: a trigger in a transient state is ignored without a word.
-        let attempts = self.apply.attempts;
-        if attempts >= MOST_TRIGGERS {
-            return Err(ProcError::ApplyIgnored { attempts });
-        }
-        self.enter(now, Phase::Apply)
+    /// Makes the laser dark; the failure is reported afterwards.
+    pub(super) fn extinguish(&mut self) -> Op<Result<Readback, ProcError>> {
+        self.may_shine = false;
+        self.phase = Phase::Extinguish;
+        self.tx_disable |= self.lanes.map_or(0xFF, |lanes| lanes.media);
+        self.look()
     }
 
     fn finish(&self, snapshot: &Snapshot) -> Step {
         let lanes = self.lanes()?;
-        match checks::first_mismatch(snapshot, &lanes, self.target) {
+        match checks::first_mismatch(snapshot, &lanes, &self.wanted()) {
             Some(setting) => Err(ProcError::Mismatch { setting }),
             None => Ok(Op::Done(Ok(self.readback(snapshot, &lanes)))),
         }
@@ -435,17 +368,10 @@ impl Configure {
             app_sel,
             media_code: application.map_or(0, |a| a.info.media_code),
             module_state: snapshot.module_state,
+            bank: self.options.scope.bank(),
             host_lanes: lanes.host,
+            media_lanes: lanes.media,
             dp_states: snapshot.dp_states,
         }
     }
-}
-
-/// Lanes of the active control set with an application.
-fn occupied(active: &[u8; 8]) -> u8 {
-    active
-        .iter()
-        .enumerate()
-        .filter(|(_, config)| **config >> 4 != 0)
-        .fold(0, |mask, (lane, _)| mask | (1 << lane))
 }
