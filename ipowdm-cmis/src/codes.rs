@@ -2,6 +2,7 @@
 
 mod f16;
 mod observable;
+pub mod sff8024;
 
 pub use f16::F16;
 pub use observable::{Format, Measured, Observable, Statistic};

@@ -18,6 +18,8 @@ mod field;
 mod lanes;
 mod laser;
 mod lower_memory;
+pub mod names;
+mod support;
 mod vdm;
 
 pub use administrative::{page00, page0d, page01, page02};
@@ -25,11 +27,11 @@ pub use block::Block;
 pub use cdb::*;
 pub use coherent::*;
 pub use diagnostics::{page13, page14};
-use field::field;
 pub use field::{Access, Confidence, Field, Kind, Place};
 pub use lanes::{page10, page11};
 pub use laser::{page04, page12};
 pub use lower_memory::lower;
+pub use support::Support;
 pub use vdm::*;
 
 #[cfg(test)]
@@ -143,49 +145,25 @@ impl BankRule {
     }
 }
 
-/// When a page exists (OIF-CMIS-05.4, supported pages advertisement).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Support {
-    /// On every module.
-    Always,
-    /// On every module with paged memory (00h:2.7 = 0).
-    Paged,
-    /// 01h:155.6, tunable transmitter.
-    Tunable,
-    /// 01h:142.5, diagnostics.
-    Diagnostics,
-    /// 01h:142.6, VDM.
-    Vdm,
-    /// 01h:142.4, coherent.
-    Coherent,
-    /// 01h:163.7-6 above 0, command data block.
-    Cdb,
-    /// 01h:173.6, firmware status.
-    FirmwareStatus,
-    /// No declared condition.
-    Unknown,
-}
-
-impl Support {
-    /// The condition of a page.
-    #[must_use]
-    pub const fn of_page(page: u8) -> Self {
-        match page {
-            0x00 => Self::Always,
-            0x01 | 0x02 | 0x10 | 0x11 => Self::Paged,
-            0x04 | 0x12 => Self::Tunable,
-            0x0D => Self::FirmwareStatus,
-            0x13 | 0x14 => Self::Diagnostics,
-            0x20..=0x2F => Self::Vdm,
-            0x30..=0x4F => Self::Coherent,
-            0x9F..=0xAF => Self::Cdb,
-            _ => Self::Unknown,
-        }
-    }
-}
-
 /// Declares the registers of one page as a module with one constant per register and `TABLE` with all of them.
-macro_rules! table {
+///
+/// The tables of this crate are made by it, and so may be those of a vendor's own pages:
+///
+/// ```
+/// ipowdm_cmis::register_table! {
+///     /// Page B0h of an imaginary vendor.
+///     page_b0, 0xB0, "Example Optics, register manual";
+///     HEATER_CURRENT = field("HeaterCurrent#", 128, U16, Ro).array(1, 2, 2).scale(1, 10).unit("mA");
+///     SELF_TEST = field("SelfTest", 140, Enum, Ro).bits(1, 0).names(&[(0, "not run"), (1, "passed"), (2, "failed")]);
+/// }
+///
+/// use ipowdm_cmis::map::{Address, Block};
+/// let block = Block::new(Address::page(0xB0, 128), &[0x04, 0xD2, 0, 0]);
+/// assert_eq!(block.word_at(page_b0::HEATER_CURRENT, 0), Some(1234));
+/// assert_eq!(page_b0::TABLE.len(), 2);
+/// ```
+#[macro_export]
+macro_rules! register_table {
     (
         $(#[$doc:meta])*
         $module:ident, $page:literal, $citation:literal;
@@ -193,20 +171,27 @@ macro_rules! table {
     ) => {
         $(#[$doc])*
         pub mod $module {
-            #[allow(unused_imports, reason = "no table uses every kind and access")]
-            use $crate::map::{Access::*, Field, Kind::*, field};
+            use $crate::map::declare::*;
 
             $(
                 #[doc = concat!("See the row: `", stringify!($row), "`.")]
-                pub const $name: Field = $row.on($page, $citation);
+                pub const $name: $crate::map::Field = $row.on($page, $citation);
             )*
 
             /// Every register of the page.
-            pub const TABLE: &[Field] = &[$($name),*];
+            pub const TABLE: &[$crate::map::Field] = &[$($name),*];
         }
     };
 }
-use table;
+use register_table as table;
+
+/// The words that rows are declared with.
+pub mod declare {
+    pub use super::field::Access::{self, *};
+    pub use super::field::Kind::{self, *};
+    pub use super::field::field;
+    pub use super::names;
+}
 
 /// Every declared table.
 pub const TABLES: &[&[Field]] = &[

@@ -5,7 +5,7 @@ use super::table;
 table! {
     /// Page 00h: identity.
     page00, 0x00, "OIF-CMIS-05.4, page 00h";
-    SFF8024_IDENTIFIER_COPY = field("SFF8024IdentifierCopy", 128, U8, Ro);
+    SFF8024_IDENTIFIER_COPY = field("SFF8024IdentifierCopy", 128, U8, Ro).names(names::IDENTIFIERS);
     VENDOR_NAME = field("VendorName", 129, Ascii, Ro).len(16);
     VENDOR_OUI = field("VendorOUI", 145, Bytes, Ro).len(3);
     VENDOR_PN = field("VendorPN", 148, Ascii, Ro).len(16);
@@ -16,14 +16,14 @@ table! {
     DATE_DAY = field("DateDay", 186, Ascii, Ro).len(2);
     DATE_LOT = field("DateLot", 188, Ascii, Ro).len(2);
     CLEI = field("CLEI", 190, Ascii, Ro).len(10);
-    MODULE_POWER_CLASS = field("ModulePowerClass", 200, Enum, Ro).bits(7, 5);
+    MODULE_POWER_CLASS = field("ModulePowerClass", 200, Enum, Ro).bits(7, 5).names(names::POWER_CLASSES);
     MAX_POWER = field("MaxPower", 201, U8, Ro).scale(1, 4).unit("W");
-    LENGTH_MULTIPLIER = field("LengthMultiplier", 202, Enum, Ro).bits(7, 6);
+    LENGTH_MULTIPLIER = field("LengthMultiplier", 202, Enum, Ro).bits(7, 6).names(names::LENGTH_MULTIPLIERS);
     BASE_LENGTH = field("BaseLength", 202, U6, Ro).bits(5, 0).unit("m");
-    CONNECTOR_TYPE = field("ConnectorType", 203, Enum, Ro);
+    CONNECTOR_TYPE = field("ConnectorType", 203, Enum, Ro).names(names::CONNECTORS);
     MEDIA_LANE_UNSUPPORTED = field("MediaLaneUnsupported", 210, LaneBitmap, Ro);
     FAR_END_CONFIGURATION = field("FarEndConfiguration", 211, U5, Ro).bits(4, 0);
-    MEDIA_INTERFACE_TECHNOLOGY = field("MediaInterfaceTechnology", 212, Enum, Ro);
+    MEDIA_INTERFACE_TECHNOLOGY = field("MediaInterfaceTechnology", 212, Enum, Ro).names(names::MEDIA_TECHNOLOGIES);
     MCI_ADVERTISEMENT = field("MciAdvertisement", 213, Bitmap8, Ro);
     PAGE00_CHECKSUM = field("Page00Checksum", 222, U8, Ro);
 }
@@ -35,7 +35,7 @@ table! {
     INACTIVE_FIRMWARE_MINOR = field("InactiveFirmwareMinor", 129, U8, Ro);
     HARDWARE_REV_MAJOR = field("HardwareRevMajor", 130, U8, Ro);
     HARDWARE_REV_MINOR = field("HardwareRevMinor", 131, U8, Ro);
-    LENGTH_MULTIPLIER_SMF = field("LengthMultiplierSMF", 132, Enum, Ro).bits(7, 6);
+    LENGTH_MULTIPLIER_SMF = field("LengthMultiplierSMF", 132, Enum, Ro).bits(7, 6).names(names::REACH_MULTIPLIERS);
     BASE_LENGTH_SMF = field("BaseLengthSMF", 132, U6, Ro).bits(5, 0).unit("km");
     LENGTH_OM5 = field("LengthOM5", 133, U8, Ro).scale(2, 1).unit("m");
     LENGTH_OM4 = field("LengthOM4", 134, U8, Ro).scale(2, 1).unit("m");
@@ -49,7 +49,7 @@ table! {
     COHERENT_PAGES_SUPPORTED = field("CoherentPagesSupported", 142, Flag, Ro).bits(4, 4);
     CMIS_FF_SUPPORTED = field("CmisFfSupported", 142, Flag, Ro).bits(3, 3);
     PAGE03H_SUPPORTED = field("Page03hSupported", 142, Flag, Ro).bits(2, 2);
-    BANKS_SUPPORTED = field("BanksSupported", 142, Enum, Ro).bits(1, 0);
+    BANKS_SUPPORTED = field("BanksSupported", 142, Enum, Ro).bits(1, 0).names(names::BANKS);
     MOD_SEL_WAIT_TIME_EXPONENT = field("ModSelWaitTimeExponent", 143, U3, Ro).bits(7, 5);
     MOD_SEL_WAIT_TIME_MANTISSA = field("ModSelWaitTimeMantissa", 143, U5, Ro).bits(4, 0).unit("us");
     MAX_DURATION_DP_DEINIT = field("MaxDurationDPDeinit", 144, DurationCode, Ro).bits(7, 4);
@@ -63,9 +63,9 @@ table! {
     MODULE_TEMP_MIN = field("ModuleTempMin", 147, S8, Ro).unit("degC");
     PROPAGATION_DELAY = field("PropagationDelay", 148, U16, Ro).scale(10, 1).unit("ns");
     OPERATING_VOLTAGE_MIN = field("OperatingVoltageMin", 150, U8, Ro).scale(1, 50).unit("V");
-    OPTICAL_DETECTOR_TYPE = field("OpticalDetectorType", 151, Flag, Ro).bits(7, 7);
+    OPTICAL_DETECTOR_TYPE = field("OpticalDetectorType", 151, Flag, Ro).bits(7, 7).names(names::DETECTORS);
     RX_OUTPUT_EQ_TYPE = field("RxOutputEqType", 151, U2, Ro).bits(6, 5);
-    RX_POWER_MEASUREMENT_TYPE = field("RxPowerMeasurementType", 151, Flag, Ro).bits(4, 4);
+    RX_POWER_MEASUREMENT_TYPE = field("RxPowerMeasurementType", 151, Flag, Ro).bits(4, 4).names(names::POWER_MEASUREMENTS);
     RX_LOS_TYPE = field("RxLOSType", 151, Flag, Ro).bits(3, 3);
     RX_LOS_IS_FAST = field("RxLOSIsFast", 151, Flag, Ro).bits(2, 2);
     TX_DISABLE_IS_FAST = field("TxDisableIsFast", 151, Flag, Ro).bits(1, 1);
@@ -96,7 +96,7 @@ table! {
     AUX_MON_SUPPORTED = field("Aux#MonSupported", 159, Flag, Ro).bits(2, 2).packed(1, 3, 1);
     VCC_MON_SUPPORTED = field("VccMonSupported", 159, Flag, Ro).bits(1, 1);
     TEMP_MON_SUPPORTED = field("TempMonSupported", 159, Flag, Ro).bits(0, 0);
-    TX_BIAS_CURRENT_SCALING_FACTOR = field("TxBiasCurrentScalingFactor", 160, Enum, Ro).bits(4, 3);
+    TX_BIAS_CURRENT_SCALING_FACTOR = field("TxBiasCurrentScalingFactor", 160, Enum, Ro).bits(4, 3).names(names::BIAS_FACTORS);
     RX_OPTICAL_POWER_MON_SUPPORTED = field("RxOpticalPowerMonSupported", 160, Flag, Ro).bits(2, 2);
     TX_OPTICAL_POWER_MON_SUPPORTED = field("TxOpticalPowerMonSupported", 160, Flag, Ro).bits(1, 1);
     TX_BIAS_MON_SUPPORTED = field("TxBiasMonSupported", 160, Flag, Ro).bits(0, 0);
@@ -116,9 +116,9 @@ table! {
     CDB_INSTANCES_SUPPORTED = field("CdbInstancesSupported", 163, U2, Ro).bits(7, 6);
     CDB_BACKGROUND_MODE_SUPPORTED = field("CdbBackgroundModeSupported", 163, Flag, Ro).bits(5, 5);
     CDB_AUTO_PAGING_SUPPORTED = field("CdbAutoPagingSupported", 163, Flag, Ro).bits(4, 4);
-    CDB_MAX_PAGES_EPL = field("CdbMaxPagesEPL", 163, Enum, Ro).bits(3, 0);
+    CDB_MAX_PAGES_EPL = field("CdbMaxPagesEPL", 163, Enum, Ro).bits(3, 0).names(names::PAYLOAD_PAGES);
     CDB_READ_WRITE_LENGTH_EXTENSION = field("CdbReadWriteLengthExtension", 164, U8, Ro).scale(8, 1).unit("bytes");
-    CDB_COMMAND_TRIGGER_METHOD = field("CdbCommandTriggerMethod", 165, Flag, Ro).bits(7, 7);
+    CDB_COMMAND_TRIGGER_METHOD = field("CdbCommandTriggerMethod", 165, Flag, Ro).bits(7, 7).names(names::COMMAND_TRIGGERS);
     CDB_EXT_MAX_BUSY_TIME = field("CdbExtMaxBusyTime", 165, U5, Ro).bits(4, 0).scale(160, 1).unit("ms");
     CDB_MAX_BUSY_SPEC_METHOD = field("CdbMaxBusySpecMethod", 166, Flag, Ro).bits(7, 7);
     CDB_MAX_BUSY_TIME = field("CdbMaxBusyTime", 166, U7, Ro).bits(6, 0).unit("ms");
@@ -132,15 +132,15 @@ table! {
     EXTRA_LANE_BANKS_SUPPORTED = field("ExtraLaneBanksSupported", 174, U5, Ro).bits(4, 0);
     NAD_BANKS_SUPPORTED = field("NADBanksSupported", 175, U8, Ro);
     APP_MEDIA_LANE_ASSIGNMENT_OPTIONS = field("App#.MediaLaneAssignmentOptions", 176, Bitmap8, Ro).array(1, 15, 1);
-    APP_HOST_INTERFACE_ID = field("App#.HostInterfaceID", 223, Enum, Ro).array(9, 7, 4);
+    APP_HOST_INTERFACE_ID = field("App#.HostInterfaceID", 223, Enum, Ro).array(9, 7, 4).names(names::HOST_INTERFACES);
     APP_MEDIA_INTERFACE_ID = field("App#.MediaInterfaceID", 224, Enum, Ro).array(9, 7, 4);
     APP_HOST_LANE_COUNT = field("App#.HostLaneCount", 225, U4, Ro).bits(7, 4).array(9, 7, 4);
     APP_MEDIA_LANE_COUNT = field("App#.MediaLaneCount", 225, U4, Ro).bits(3, 0).array(9, 7, 4);
     APP_HOST_LANE_ASSIGNMENT_OPTIONS = field("App#.HostLaneAssignmentOptions", 226, Bitmap8, Ro).array(9, 7, 4);
-    SCRATCH_PAD_SUPPORTED = field("ScratchPadSupported", 251, Enum, Ro).bits(7, 6);
-    PASSWORD_ENTRY_SUPPORTED = field("PasswordEntrySupported", 251, Enum, Ro).bits(5, 4);
-    PASSWORD_ENTRY_RESULT_SUPPORTED = field("PasswordEntryResultSupported", 251, Enum, Ro).bits(3, 2);
-    FULL_PAGE_READ_SUPPORTED = field("FullPageReadSupported", 251, Enum, Ro).bits(1, 0);
+    SCRATCH_PAD_SUPPORTED = field("ScratchPadSupported", 251, Enum, Ro).bits(7, 6).names(names::LATE_ADVERTISEMENTS);
+    PASSWORD_ENTRY_SUPPORTED = field("PasswordEntrySupported", 251, Enum, Ro).bits(5, 4).names(names::LATE_ADVERTISEMENTS);
+    PASSWORD_ENTRY_RESULT_SUPPORTED = field("PasswordEntryResultSupported", 251, Enum, Ro).bits(3, 2).names(names::LATE_ADVERTISEMENTS);
+    FULL_PAGE_READ_SUPPORTED = field("FullPageReadSupported", 251, Enum, Ro).bits(1, 0).names(names::LATE_ADVERTISEMENTS);
     HOST_LANE_SWITCHING_SUPPORTED = field("HostLaneSwitchingSupported", 252, Flag, Ro).bits(7, 7);
     LINK_TRAINING_SUPPORTED = field("LinkTrainingSupported", 252, Flag, Ro).bits(6, 6);
     MEDIA_LANE_SWITCHING_SUPPORTED = field("MediaLaneSwitchingSupported", 252, Flag, Ro).bits(5, 5);

@@ -224,7 +224,7 @@ table! {
     page41, 0x41, "C-CMIS 1.x, page 41h";
     RX_TOTAL_POWER_THR_CONFIGURABLE = field("RxTotalPowerThrConfigurable", 128, Flag, Ro).bits(1, 1).contradicted();
     RX_SIGNAL_POWER_THR_CONFIGURABLE = field("RxSignalPowerThrConfigurable", 128, Flag, Ro).bits(0, 0).contradicted();
-    RX_LOS_TYPE = field("RxLOSType", 128, U2, Ro).bits(5, 4).secondary();
+    RX_LOS_TYPE = field("RxLOSType", 128, U2, Ro).bits(5, 4).names(names::LOS_TYPES).secondary();
     RX_TOTAL_POWER_HIGH_ALARM_RANGE_MAX = field("RxTotalPowerHighAlarmRangeMax", 132, S16, Ro).scale(1, 100).unit("dBm").contradicted();
     RX_TOTAL_POWER_HIGH_ALARM_RANGE_MIN = field("RxTotalPowerHighAlarmRangeMin", 134, S16, Ro).scale(1, 100).unit("dBm").contradicted();
     RX_TOTAL_POWER_LOW_ALARM_RANGE_MAX = field("RxTotalPowerLowAlarmRangeMax", 136, S16, Ro).scale(1, 100).unit("dBm").contradicted();

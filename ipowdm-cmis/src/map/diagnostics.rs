@@ -37,7 +37,7 @@ table! {
 table! {
     /// Page 14h: diagnostics measurements.
     page14, 0x14, "OIF-CMIS-05.4, page 14h";
-    DIAGNOSTICS_SELECTOR = field("DiagnosticsSelector", 128, Enum, Rw);
+    DIAGNOSTICS_SELECTOR = field("DiagnosticsSelector", 128, Enum, Rw).names(names::DIAGNOSTICS_SELECTORS);
     DIAGNOSTICS_FLAGS = field("DiagnosticsFlags", 132, Bytes, Cor).len(8);
     DIAGNOSTICS_DATA = field("DiagnosticsData", 192, BySelector, Ro).len(64);
 }

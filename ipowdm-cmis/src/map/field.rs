@@ -1,6 +1,7 @@
 //! Declarations of registers: type, access, place.
 
 use super::{Address, BankRule, Support};
+use crate::codes::sff8024::Names;
 
 /// The type of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -162,14 +163,18 @@ pub struct Field {
     pub count: u16,
     /// Distance of the elements in bits.
     pub step_bits: u16,
+    /// Names of the codes of an enumeration, in order; empty where the codes depend on another register or are not named.
+    pub names: Names,
     /// How well the row is known.
     pub confidence: Confidence,
     /// Document and page.
     pub citation: &'static str,
 }
 
-/// A row of a table; the page and the citation are filled in by the table macro.
-pub(super) const fn field(name: &'static str, byte: u8, kind: Kind, access: Access) -> Field {
+/// A row of a table: a register of one element, whole bytes, scale 1 and no unit, unless the methods of [`Field`] say
+/// otherwise; page and citation are filled in by [`register_table!`](crate::register_table).
+#[must_use]
+pub const fn field(name: &'static str, byte: u8, kind: Kind, access: Access) -> Field {
     Field {
         name,
         page: 0,
@@ -186,61 +191,87 @@ pub(super) const fn field(name: &'static str, byte: u8, kind: Kind, access: Acce
         first_index: 0,
         count: 1,
         step_bits: 0,
+        names: &[],
         confidence: Confidence::Binding,
         citation: "",
     }
 }
 
 impl Field {
-    pub(super) const fn len(mut self, len: u8) -> Self {
+    /// The size of an element in bytes, for texts and byte strings.
+    #[must_use]
+    pub const fn len(mut self, len: u8) -> Self {
         self.len = len;
         self
     }
 
-    pub(super) const fn bits(mut self, high: u8, low: u8) -> Self {
+    /// The bits `high..=low` of a byte.
+    #[must_use]
+    pub const fn bits(mut self, high: u8, low: u8) -> Self {
         self.bits = Some((high, low));
         self
     }
 
     /// An array whose elements start `step` bytes apart.
-    pub(super) const fn array(self, first_index: u16, count: u16, step: u16) -> Self {
+    #[must_use]
+    pub const fn array(self, first_index: u16, count: u16, step: u16) -> Self {
         self.packed(first_index, count, step * 8)
     }
 
     /// An array whose elements start `step_bits` bits apart.
-    pub(super) const fn packed(mut self, first_index: u16, count: u16, step_bits: u16) -> Self {
+    #[must_use]
+    pub const fn packed(mut self, first_index: u16, count: u16, step_bits: u16) -> Self {
         self.first_index = first_index;
         self.count = count;
         self.step_bits = step_bits;
         self
     }
 
-    pub(super) const fn scale(mut self, multiplier: u32, divisor: u32) -> Self {
+    /// Physical value = raw · `multiplier` / `divisor`.
+    #[must_use]
+    pub const fn scale(mut self, multiplier: u32, divisor: u32) -> Self {
         self.scale = Some((multiplier, divisor));
         self
     }
 
-    pub(super) const fn scale_elsewhere(mut self) -> Self {
+    /// Another register or the observable decides on the scale.
+    #[must_use]
+    pub const fn scale_elsewhere(mut self) -> Self {
         self.scale = None;
         self
     }
 
-    pub(super) const fn unit(mut self, unit: &'static str) -> Self {
+    /// The names of the codes, in order of code.
+    #[must_use]
+    pub const fn names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// The unit of the physical value.
+    #[must_use]
+    pub const fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
         self
     }
 
-    pub(super) const fn secondary(mut self) -> Self {
+    /// The row rests on one secondary source.
+    #[must_use]
+    pub const fn secondary(mut self) -> Self {
         self.confidence = Confidence::Secondary;
         self
     }
 
-    pub(super) const fn contradicted(mut self) -> Self {
+    /// Sources contradict each other.
+    #[must_use]
+    pub const fn contradicted(mut self) -> Self {
         self.confidence = Confidence::Contradicted;
         self
     }
 
-    pub(super) const fn on(mut self, page: u8, citation: &'static str) -> Self {
+    /// Page and citation.
+    #[must_use]
+    pub const fn on(mut self, page: u8, citation: &'static str) -> Self {
         self.page = page;
         self.citation = citation;
         self

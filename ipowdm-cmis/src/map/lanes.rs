@@ -58,7 +58,7 @@ table! {
 table! {
     /// Page 11h: lane and data-path status.
     page11, 0x11, "OIF-CMIS-05.4, page 11h";
-    DP_STATE_HOST_LANE = field("DPStateHostLane#", 128, Enum, Ro).bits(3, 0).packed(1, 8, 4);
+    DP_STATE_HOST_LANE = field("DPStateHostLane#", 128, Enum, Ro).bits(3, 0).packed(1, 8, 4).names(names::DATA_PATH_STATES);
     OUTPUT_STATUS_RX = field("OutputStatusRx", 132, LaneBitmap, Ro);
     OUTPUT_STATUS_TX = field("OutputStatusTx", 133, LaneBitmap, Ro);
     DP_STATE_CHANGED_FLAG = field("DPStateChangedFlag", 134, LaneBitmap, Cor);
@@ -84,7 +84,7 @@ table! {
     OPTICAL_POWER_TX = field("OpticalPowerTx#", 154, U16, Ro).array(1, 8, 2).scale(1, 10).unit("uW");
     LASER_BIAS_TX = field("LaserBiasTx#", 170, U16, Ro).array(1, 8, 2).scale(2, 1).unit("uA * factor");
     OPTICAL_POWER_RX = field("OpticalPowerRx#", 186, U16, Ro).array(1, 8, 2).scale(1, 10).unit("uW");
-    CONFIG_STATUS_LANE = field("ConfigStatusLane#", 202, Enum, Ro).bits(3, 0).packed(1, 8, 4);
+    CONFIG_STATUS_LANE = field("ConfigStatusLane#", 202, Enum, Ro).bits(3, 0).packed(1, 8, 4).names(names::CONFIG_STATUS);
     ACS_DP_CONFIG_LANE_APP_SEL_CODE = field("ACS::DPConfigLane#.AppSelCode", 206, U4, Ro).bits(7, 4).array(1, 8, 1);
     ACS_DP_CONFIG_LANE_DATA_PATH_ID = field("ACS::DPConfigLane#.DataPathID", 206, U3, Ro).bits(3, 1).array(1, 8, 1);
     ACS_DP_CONFIG_LANE_EXPLICIT_CONTROL = field("ACS::DPConfigLane#.ExplicitControl", 206, Flag, Ro).bits(0, 0).array(1, 8, 1);

@@ -49,7 +49,7 @@ table! {
 table! {
     /// Page 12h: laser control and status.
     page12, 0x12, "OIF-CMIS-05.4, page 12h";
-    GRID_SPACING_TX = field("GridSpacingTx#", 128, Enum, Rw).bits(7, 4).array(1, 8, 1).unit("GHz");
+    GRID_SPACING_TX = field("GridSpacingTx#", 128, Enum, Rw).bits(7, 4).array(1, 8, 1).unit("GHz").names(names::GRIDS);
     RELATIVE_THRESHOLDS_ENABLE_TX = field("RelativeThresholdsEnableTx#", 128, Flag, Rw).bits(1, 1).array(1, 8, 1);
     FINE_TUNING_ENABLE_TX = field("FineTuningEnableTx#", 128, Flag, Rw).bits(0, 0).array(1, 8, 1);
     CHANNEL_NUMBER_TX = field("ChannelNumberTx#", 136, S16, Rw).array(1, 8, 2).unit("channel");

@@ -96,6 +96,17 @@ fn packed_arrays_take_the_odd_lane_from_the_low_nibble() {
     );
 }
 
+#[test]
+fn names_of_codes_are_in_order_and_fit_their_bits() {
+    for (name, field, place) in elements() {
+        let most = place.bits.map_or(0xFF, |(high, low)| 0xFF_u8 >> (7 - (high - low)));
+        assert!(field.names.windows(2).all(|pair| pair[0].0 < pair[1].0), "{name}");
+        assert!(field.names.iter().all(|(code, _)| *code <= most), "{name}");
+        let coded = matches!(field.kind, Kind::Enum | Kind::Flag | Kind::U2 | Kind::U8);
+        assert!(field.names.is_empty() || coded, "{name}");
+    }
+}
+
 /// The reference rows, if they are at hand.
 fn reference() -> Option<Vec<Value>> {
     let path = env::var_os("IPOWDM_CMIS_REGISTERS").map_or_else(
@@ -199,6 +210,20 @@ fn of_field(field: Field, place: Place) -> String {
     )
 }
 
+/// Enumerations whose codes are named elsewhere: the auxiliary monitors each have their own two, and the filter types are
+/// one pair of bits per lane.
+const NAMED_ELSEWHERE: [&str; 4] =
+    ["Aux1MonObservable", "Aux2MonObservable", "Aux3MonObservable", "TxFilterType"];
+
+/// Every code that the reference names has a name; the words may differ.
+fn names_are_declared(name: &str, field: Field, row: &Value) {
+    let Some(codes) = row.get("enum").and_then(Value::as_object) else { return };
+    for code in codes.keys().filter(|_| !NAMED_ELSEWHERE.contains(&name)) {
+        let code = u8::from_str_radix(code, 16).expect("a code");
+        assert!(field.names.iter().any(|(named, _)| *named == code), "{name}: code {code:X}h has no name");
+    }
+}
+
 #[test]
 fn every_reference_row_is_declared_with_the_same_place_type_scale_and_unit() {
     let Some(rows) = reference() else { return };
@@ -226,6 +251,7 @@ fn every_reference_row_is_declared_with_the_same_place_type_scale_and_unit() {
             }
             other => panic!("{}: scale {other:?}", key.1),
         }
+        names_are_declared(&key.1, field, row);
         *by_confidence.entry(row["conf"].to_string()).or_default() += 1;
     }
     assert!(declared.is_empty(), "declared and not in the reference: {:?}", declared.keys());
