@@ -83,6 +83,10 @@ pub struct Readback {
 /// 11h:128).
 pub const DATA_PATH_ACTIVATED: &str = "DPActivated";
 
+/// The steady data path states in which the transmitter is quiescent: DPDeactivated and DPInitialized (11h:128). The others
+/// are passed through.
+pub const DATA_PATH_DARK: [&str; 2] = ["DPDeactivated", "DPInitialized"];
+
 /// The details of an ack.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

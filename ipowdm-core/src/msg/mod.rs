@@ -14,7 +14,7 @@ mod number;
 mod telemetry;
 mod unique;
 
-pub use ack::{AckDetails, AckStatus, CommandAck, DATA_PATH_ACTIVATED, Outcome, Readback};
+pub use ack::{AckDetails, AckStatus, CommandAck, DATA_PATH_ACTIVATED, DATA_PATH_DARK, Outcome, Readback};
 pub use assignment::{Assignment, PortGrant, VopAssignment};
 pub use command::{Action, AdminState, Command, Endpoint, Target};
 pub use health::{AgentHealth, Capabilities, HealthStatus, InterfaceCapability, InterfaceHealth};

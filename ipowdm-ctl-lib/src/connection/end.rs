@@ -2,7 +2,7 @@
 
 use super::event::{CommandNumber, Order};
 use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
-use ipowdm_core::msg::{DATA_PATH_ACTIVATED, Readback, TelemetryFields};
+use ipowdm_core::msg::{DATA_PATH_ACTIVATED, DATA_PATH_DARK, Readback, TelemetryFields};
 use ipowdm_core::qot::End;
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Power};
@@ -151,13 +151,35 @@ impl Wanted {
 /// What is known about the light that an end sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Light {
-    /// Off: never commanded on, refused, or acknowledged off.
+    /// Off: never commanded on, refused, acknowledged or observed off.
     #[default]
     Dark,
     /// Commanded on and not answered yet, or failed half way.
     Unknown,
-    /// Acknowledged on.
+    /// Acknowledged or observed on.
     Lit,
+}
+
+impl Light {
+    /// What a read-back shows; `None` where it shows neither.
+    #[must_use]
+    pub fn read_back(readback: &Readback) -> Option<Self> {
+        match readback.tx_enabled {
+            Some(false) => Some(Self::Dark),
+            _ => Self::of_data_path(readback.data_path_state.as_deref()?),
+        }
+    }
+
+    /// What a sample shows; `None` where it shows neither.
+    #[must_use]
+    pub fn sampled(fields: &TelemetryFields) -> Option<Self> {
+        Self::of_data_path(fields.data_path_state.as_deref()?)
+    }
+
+    fn of_data_path(state: &str) -> Option<Self> {
+        let dark = DATA_PATH_DARK.contains(&state).then_some(Self::Dark);
+        if state == DATA_PATH_ACTIVATED { Some(Self::Lit) } else { dark }
+    }
 }
 
 /// What is wrong with an end now.
@@ -340,6 +362,30 @@ mod tests {
         ];
         for (readback, mismatch) in cases {
             assert_eq!(wanted().check(readback.as_ref()), Err(mismatch));
+        }
+    }
+
+    #[test]
+    fn light_is_what_data_path_and_transmitter_show() {
+        let state = |state: Option<&str>| state.map(ToOwned::to_owned);
+        for (enabled, path, light) in [
+            (None, None, None),
+            (Some(true), None, None),
+            (Some(false), None, Some(Light::Dark)),
+            (Some(false), Some("DPActivated"), Some(Light::Dark)),
+            (Some(true), Some("DPActivated"), Some(Light::Lit)),
+            (None, Some("DPActivated"), Some(Light::Lit)),
+            (Some(true), Some("DPInitialized"), Some(Light::Dark)),
+            (None, Some("DPDeactivated"), Some(Light::Dark)),
+            (None, Some("DPTxTurnOn"), None),
+        ] {
+            let readback =
+                Readback { tx_enabled: enabled, data_path_state: state(path), ..Readback::default() };
+            assert_eq!(Light::read_back(&readback), light, "{readback:?}");
+            let fields = TelemetryFields { data_path_state: state(path), ..TelemetryFields::default() };
+            if enabled.is_none() {
+                assert_eq!(Light::sampled(&fields), light, "{fields:?}");
+            }
         }
     }
 

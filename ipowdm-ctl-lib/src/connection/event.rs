@@ -1,6 +1,6 @@
 //! What goes into the machine and what comes out of it.
 
-use super::end::{Ends, Wanted};
+use super::end::{Ends, Light, Wanted};
 use super::state::State;
 use super::times::OperationKind;
 use ipowdm_core::error::Code;
@@ -94,6 +94,8 @@ pub enum Event {
     ForeignChange(End),
     /// An end was seen to be as wanted.
     Conforming(End),
+    /// The light of an end was observed, and no command of ours is under way there.
+    LightSeen(End, Light),
     /// The quality level changed.
     Quality(Level),
 }
@@ -121,6 +123,7 @@ impl Event {
             Self::LinkUp => "link_up",
             Self::ForeignChange(_) => "foreign_change",
             Self::Conforming(_) => "conforming",
+            Self::LightSeen(..) => "light_seen",
             Self::Quality(_) => "quality",
         }
     }

@@ -178,6 +178,7 @@ impl Lifecycle {
             Event::LinkUp => self.link(&mut run, false),
             Event::ForeignChange(end) => self.foreign_change(&mut run, *end),
             Event::Conforming(end) => self.conforming(&mut run, *end),
+            Event::LightSeen(end, light) => self.light_seen(&mut run, *end, *light),
             Event::Quality(level) => self.quality(&mut run, *level),
         }
         if run.verdict == Verdict::Ignored && event.is_request() {

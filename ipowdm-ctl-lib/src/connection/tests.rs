@@ -543,3 +543,17 @@ fn a_silent_agent_is_noted_and_its_light_is_not_judged() {
     assert_eq!(bench.life.state(), State::Active);
     assert!(bench.life.ends().source.troubles.agent_unknown);
 }
+
+#[test]
+fn the_light_of_an_end_is_what_was_last_observed() {
+    let mut bench = Bench::in_state(State::Active);
+    bench.on(&Event::LightSeen(S, Light::Dark));
+    assert_eq!((bench.life.state(), bench.life.verified_at()), (State::Degraded, None));
+    assert_eq!(bench.life.ends().source.light, Light::Dark);
+    assert!(bench.life.ends().source.troubles.unverified);
+    assert_eq!(bench.on(&Event::LightSeen(S, Light::Dark)).verdict, Verdict::Ignored, "known");
+    bench.on(&Event::LightSeen(S, Light::Lit));
+    assert_eq!((bench.life.state(), bench.life.ends().source.light), (State::Degraded, Light::Lit));
+    bench.on(&Event::Conforming(S));
+    assert_eq!(bench.life.state(), State::Active);
+}

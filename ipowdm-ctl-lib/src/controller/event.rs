@@ -86,6 +86,15 @@ pub enum ControllerEvent {
         /// Which.
         connection_id: ConnectionId,
     },
+    /// An end that should be sampled is not, though its agent is heard; or it is again.
+    Telemetry {
+        /// Of which connection.
+        connection_id: ConnectionId,
+        /// Which end.
+        end: End,
+        /// Whether its samples are missing.
+        stale: bool,
+    },
     /// Two agents describe one port, or one agent describes it twice.
     Conflict(Box<Conflict>),
     /// The presence of an agent has changed.

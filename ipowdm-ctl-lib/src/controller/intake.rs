@@ -12,7 +12,7 @@ use super::inventory::question;
 use super::live::end_at;
 use super::metrics::DeadLetter;
 use super::record::{PortOperation, Position};
-use crate::connection::{Event, State, Verdict};
+use crate::connection::{Event, Light, State, Verdict};
 use crate::linkdb::LinkDbError;
 use crate::qot_loop::{Context, Finding};
 use crate::registry::{Change, Conflict, Presence};
@@ -212,18 +212,11 @@ impl Intake {
             if ack.outcome == Outcome::StaleEpoch {
                 beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
             }
-            if let Some((id, input)) =
-                connection_of(&ack, inner.sender.life).or_else(|| self.changed_by_others(&ack))
-            {
+            let own = connection_of(&ack, inner.sender.life).map(|(id, input)| (id, vec![input]));
+            if let Some((id, inputs)) = own.or_else(|| self.changed_by_others(&ack)) {
                 match jobs.iter_mut().find(|job| job.id == id) {
-                    Some(job) => job.inputs.push(input),
-                    None => jobs.push(Job {
-                        id,
-                        incarnation: None,
-                        inputs: vec![input],
-                        quality: None,
-                        alarmed: None,
-                    }),
+                    Some(job) => job.inputs.extend(inputs),
+                    None => jobs.push(Job { id, incarnation: None, inputs, quality: None, alarmed: None }),
                 }
             } else if let Some(end) = self.port_end(&ack) {
                 beside.ports.push(end);
@@ -234,15 +227,20 @@ impl Intake {
         let Some(outcome) = inner.drive_surely(&jobs, &beside).await else { return };
         inner.stored_up_to(partition, next);
         for (job, driven) in jobs.iter().zip(&outcome.driven) {
-            let ignored = driven.as_ref().map_or(job.inputs.len(), |driven| {
-                driven.verdicts.iter().filter(|verdict| **verdict != Verdict::Applied).count()
-            });
+            // What an ack says about light goes along with what it says of a foreign change.
+            let alone = |input: &Input| !matches!(input, Input::Event(Event::LightSeen(..)));
+            let taken = |at: usize| {
+                let verdict = driven.as_ref().and_then(|driven| driven.verdicts.get(at));
+                verdict == Some(&Verdict::Applied)
+            };
+            let inputs = job.inputs.iter().enumerate();
+            let ignored = inputs.filter(|(at, input)| alone(input) && !taken(*at)).count();
             (0..ignored).for_each(|_| inner.metrics.ack_ignored());
         }
     }
 
-    /// The end that a command which is not this controller's (typed by hand, say) has changed in its module.
-    fn changed_by_others(&self, ack: &CommandAck) -> Option<(ConnectionId, Input)> {
+    /// What a command which is not this controller's (typed by hand, say) has changed in the module of an end.
+    fn changed_by_others(&self, ack: &CommandAck) -> Option<(ConnectionId, Vec<Input>)> {
         if ack.outcome != Outcome::Applied || ack.action == INTERFACE_CONTROL {
             return None;
         }
@@ -252,7 +250,9 @@ impl Intake {
         let mut ends = live.ends_of_port(&port).into_iter();
         let (id, end) = ends
             .find(|(id, end)| live.get(id).is_some_and(|record| *record.agents.get(*end) == ack.agent_id))?;
-        Some((id, Input::Event(Event::ForeignChange(end))))
+        let light = ack.details.readback.as_ref().and_then(Light::read_back);
+        let light = light.map(|light| Event::LightSeen(end, light));
+        Some((id, [Event::ForeignChange(end)].into_iter().chain(light).map(Input::Event).collect()))
     }
 
     fn port_end(&self, ack: &CommandAck) -> Option<PortEnd> {
@@ -324,6 +324,7 @@ impl Intake {
             rule: &rule,
             wanted: &state.wanted,
             troubles: state.troubles,
+            light: state.light,
             level: record.life.level(),
             judged: matches!(record.life.state(), State::Active | State::Degraded),
             fresh,
@@ -416,6 +417,7 @@ impl Found {
             Finding::SignalBack => Event::SignalBack(end),
             Finding::ForeignChange => Event::ForeignChange(end),
             Finding::Conforming => Event::Conforming(end),
+            Finding::Light(light) => Event::LightSeen(end, light),
             Finding::Request(request @ Request::Step { attempt, .. }) => {
                 let current = record.life.ends().map(|_, end| end.wanted.tx_power);
                 let tx_power = inner.config.qot.step(&request, &current, &record.limits);

@@ -45,6 +45,10 @@ impl Live {
         self.entries.get_mut(id)
     }
 
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.values_mut()
+    }
+
     pub(super) fn entry(&self, id: &ConnectionId) -> Option<&Entry> {
         self.entries.get(id)
     }

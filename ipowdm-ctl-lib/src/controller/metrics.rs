@@ -82,6 +82,8 @@ pub struct MetricsView {
     pub samples: u64,
     /// Samples of connections or ports that are not known.
     pub samples_unknown: u64,
+    /// How often samples of an end began to be missing although its agent was heard.
+    pub telemetry_stale: u64,
     /// Messages of types that are not known here.
     pub unknown_messages: u64,
     /// Records that could not be read.
@@ -178,6 +180,10 @@ impl Metrics {
         let mut figures = self.lock();
         figures.view.samples += 1;
         figures.view.samples_unknown += u64::from(!known);
+    }
+
+    pub(super) fn telemetry_stale(&self) {
+        self.lock().view.telemetry_stale += 1;
     }
 
     pub(super) fn unknown_message(&self) {

@@ -3,14 +3,18 @@
 use super::clock::StoredClock;
 use super::engine::{Beside, Job, PortEnd, epoch_in};
 use super::error::ControllerError;
+use super::event::ControllerEvent;
 use super::inner::Inner;
 use super::record::{PortOperation, Position};
-use crate::connection::Event;
+use crate::connection::{Event, State};
+use crate::registry::Presence;
 use crate::store::Key;
 use core::time::Duration;
 use ipowdm_core::error::Code;
+use ipowdm_core::ids::AgentId;
 use ipowdm_core::msg::Target;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
@@ -37,6 +41,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
         if now >= silence {
             silence = now + SILENCE;
             inner.look_for_silence().await;
+            inner.look_for_samples();
         }
         if now >= checkpoint {
             checkpoint = now + inner.config.checkpoint;
@@ -71,9 +76,7 @@ impl Inner {
     async fn look_for_silence(&self) {
         let owned = OnceCell::new();
         let changes = {
-            let owns = |agent: &ipowdm_core::ids::AgentId| {
-                owned.get_or_init(|| self.live().owned_agents()).contains(agent)
-            };
+            let owns = |agent: &AgentId| owned.get_or_init(|| self.live().owned_agents()).contains(agent);
             self.registry().tick(self.at(), owns)
         };
         if !changes.is_empty() {
@@ -82,6 +85,30 @@ impl Inner {
         let due = self.registry().to_ask(self.at());
         for agent in due {
             self.ask_for_discovery(Target::Agent(agent));
+        }
+    }
+
+    /// Tells of ends that should be sampled and are not, and of those that are again.
+    fn look_for_samples(&self) {
+        let now = self.at();
+        let online: BTreeSet<AgentId> = {
+            let registry = self.registry();
+            let online = registry.agents().filter(|agent| agent.presence == Presence::Online);
+            online.map(|agent| agent.agent_id.clone()).collect()
+        };
+        let mut told = Vec::new();
+        for entry in self.live().entries_mut() {
+            let record = entry.record();
+            let up = matches!(record.life.state(), State::Active | State::Degraded);
+            let expected = record.agents.map(|_, agent| up && online.contains(agent));
+            let changed = entry.qot.look(now, expected, self.vop.telemetry_interval_ms);
+            told.extend(changed.into_iter().map(|(end, stale)| (record.id.clone(), end, stale)));
+        }
+        for (connection_id, end, stale) in told {
+            if stale {
+                self.metrics.telemetry_stale();
+            }
+            self.tell(ControllerEvent::Telemetry { connection_id, end, stale });
         }
     }
 

@@ -137,6 +137,8 @@ pub struct ConnectionView {
 pub struct QotEndView {
     /// The level of its receiver.
     pub level: Level,
+    /// Whether it is not sampled although it should be.
+    pub stale: bool,
     /// The last sample and how old it is in milliseconds.
     pub last: Option<(LastSample, u64)>,
 }
@@ -379,6 +381,7 @@ pub(super) fn qot_view(entry: &super::live::Entry, now: Millis) -> QotView {
     let record = entry.record();
     let end_view = |end: End| QotEndView {
         level: entry.qot.level_at(end),
+        stale: entry.qot.is_stale(end),
         last: entry.qot.last(end).map(|last| (last.clone(), now.since(last.at))),
     };
     QotView {

@@ -15,8 +15,8 @@
 //! | `POST /agents/discover` | asks all agents to read their modules again |
 //!
 //! What begins an operation answers 202 and the operation, whose path is in `Location`. With `?wait=<seconds>` it answers
-//! when the operation has ended: 200 where the result was read back from the modules, the error where it failed, 202 where
-//! it goes on. `DELETE …?force=true` gives everything back at once, whatever the ends do.
+//! when the operation has ended: 200 where the result was read back from the modules, the error where it failed (409 where a
+//! port does not know the connection), 202 where it goes on. `DELETE …?force=true` gives everything back at once, whatever the ends do.
 
 use super::dto::controller::{
     AgentJson, ConnectionJson, ControlBody, ControlQuery, Force, InterfaceJson, ListQuery, NewConnection,
@@ -284,8 +284,13 @@ impl Words {
         match &operation.status {
             OperationStatus::Running => Ok((StatusCode::ACCEPTED, self.running, self.message)),
             OperationStatus::Succeeded => Ok((StatusCode::OK, self.done, "done, and read back")),
-            OperationStatus::Failed(failure) => Err(ApiError::new(failure.code, failure)
-                .about("operation", OperationJson::from(operation.clone()))),
+            OperationStatus::Failed(failure) => {
+                let error = ApiError::new(failure.code, failure);
+                // What was asked about is there: it is the equipment that does not know of it.
+                let missing = error.status() == StatusCode::NOT_FOUND;
+                let error = if missing { error.with_status(StatusCode::CONFLICT) } else { error };
+                Err(error.about("operation", OperationJson::from(operation.clone())))
+            }
         }
     }
 }

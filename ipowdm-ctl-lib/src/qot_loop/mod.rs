@@ -8,13 +8,17 @@
 //! * none that is replayed from the log or was held back by its agent for too long. They are remembered all the same, so
 //!   that a repetition of them is not counted either.
 //!
-//! Beside the rule it watches what a sample says about the module: loss of signal, and registers that are not as wanted.
-//! Both must be seen twice in a row: a sample may have been taken before a command and arrive after its answer.
+//! Beside the rule it watches what a sample says about the module: loss of signal, registers that are not as wanted, light
+//! that is not as known. Each must be seen twice in a row: a sample may have been taken before a command and arrive after its
+//! answer.
+//!
+//! And it watches for silence ([`QotLoop::look`]): an end that should be sampled and is not, though its agent is heard, is
+//! *stale*. Nothing is concluded about its light or its quality, and nothing is done; it is told and shown.
 
 #[cfg(test)]
 mod tests;
 
-use crate::connection::{Ends, Troubles, Wanted};
+use crate::connection::{Ends, Light, Troubles, Wanted};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::modes::Mode;
 use ipowdm_core::msg::{TelemetryFields, TelemetrySample};
@@ -27,6 +31,12 @@ use serde::{Deserialize, Serialize};
 
 /// Samples in a row that make a finding about the module.
 const PERSISTENT: u8 = 2;
+
+/// Telemetry intervals without a sample that make an end stale.
+const STALE_INTERVALS: u64 = 5;
+
+/// Least time without a sample that makes an end stale, in milliseconds: short intervals are missed for short reasons.
+const LEAST_STALE_MS: u64 = 10_000;
 
 /// How the loop of an operator works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +142,8 @@ pub enum Finding {
     ForeignChange,
     /// The module is as wanted.
     Conforming,
+    /// The module's light is another than was known.
+    Light(Light),
 }
 
 /// How a sample is to be taken.
@@ -143,6 +155,8 @@ pub struct Context<'a> {
     pub wanted: &'a Wanted,
     /// What is known to be wrong with it.
     pub troubles: Troubles,
+    /// What is known about its light.
+    pub light: Light,
     /// The level that the connection is known to have.
     pub level: Level,
     /// Whether the connection is up and not being changed.
@@ -178,6 +192,32 @@ struct Watch {
     last: Option<LastSample>,
     lost: Streak,
     foreign: Streak,
+    light: Streak,
+    silence: Silence,
+}
+
+/// Whether an end is sampled as it should be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Silence {
+    /// When the last sample came, judged or not.
+    heard: Option<Millis>,
+    /// Since when samples are expected.
+    expected: Option<Millis>,
+    stale: bool,
+}
+
+impl Silence {
+    /// What is to be told at `now`: that the end has become stale, or is not any more.
+    fn look(&mut self, now: Millis, expected: bool, limit_ms: u64) -> Option<bool> {
+        if !expected {
+            self.expected = None;
+            return None;
+        }
+        let since = *self.expected.get_or_insert(now);
+        let stale = now.since(self.heard.map_or(since, |heard| heard.max(since))) >= limit_ms;
+        let known = core::mem::replace(&mut self.stale, stale);
+        (known != stale).then_some(stale)
+    }
 }
 
 /// How often something was seen in a row.
@@ -242,6 +282,25 @@ impl QotLoop {
         self.ends.get(end).last.as_ref()
     }
 
+    /// Whether an end is not sampled although it should be.
+    #[must_use]
+    pub const fn is_stale(&self, end: End) -> bool {
+        self.ends.get(end).silence.stale
+    }
+
+    /// Looks for silence. `expected` says at which ends samples should come now: the connection is up and not being changed,
+    /// and the agent is heard; `interval_ms` is the telemetry interval. Answers the ends that have become stale, and
+    /// those that are not any more.
+    pub fn look(&mut self, now: Millis, expected: Ends<bool>, interval_ms: u32) -> Vec<(End, bool)> {
+        let limit_ms = (u64::from(interval_ms) * STALE_INTERVALS).max(LEAST_STALE_MS);
+        let mut told = Vec::new();
+        for end in Ends::<()>::BOTH {
+            let silence = &mut self.ends.get_mut(end).silence;
+            told.extend(silence.look(now, *expected.get(end), limit_ms).map(|stale| (end, stale)));
+        }
+        told
+    }
+
     /// What became of the samples.
     #[must_use]
     pub const fn counts(&self) -> SampleCounts {
@@ -264,6 +323,9 @@ impl QotLoop {
         if !self.state.seen.get_mut(end).is_new(id) {
             self.counts.repeated += 1;
             return Vec::new();
+        }
+        if context.fresh {
+            self.ends.get_mut(end).silence.heard = Some(now);
         }
         if !context.fresh || !context.judged || sample.age_ms.is_some_and(|age| age > context.max_age_ms) {
             self.counts.passed_over += 1;
@@ -302,6 +364,11 @@ impl QotLoop {
             && let Some(foreign) = watch.foreign.see(!agrees, context.troubles.unverified)
         {
             findings.push(if foreign { Finding::ForeignChange } else { Finding::Conforming });
+        }
+        if let Some(light) = Light::sampled(fields)
+            && watch.light.see(light != context.light, false) == Some(true)
+        {
+            findings.push(Finding::Light(light));
         }
         findings
     }

@@ -33,6 +33,7 @@ struct Bench {
     config: QotConfig,
     wanted: Wanted,
     troubles: Troubles,
+    light: Light,
     level: Level,
     judged: bool,
     fresh: bool,
@@ -48,6 +49,7 @@ impl Bench {
             config: QotConfig { thresholds: Some(Thresholds::reference()), ..QotConfig::default() },
             wanted,
             troubles: Troubles::default(),
+            light: Light::Lit,
             level: Level::Good,
             judged: true,
             fresh: true,
@@ -63,6 +65,7 @@ impl Bench {
             rule: &rule,
             wanted: &self.wanted,
             troubles: self.troubles,
+            light: self.light,
             level: self.level,
             judged: self.judged,
             fresh: self.fresh,
@@ -76,6 +79,7 @@ impl Bench {
                 Finding::SignalBack => self.troubles.loss_of_signal = false,
                 Finding::ForeignChange => self.troubles.unverified = true,
                 Finding::Conforming => self.troubles.unverified = false,
+                Finding::Light(light) => self.light = *light,
                 Finding::Request(_) => {}
             }
         }
@@ -194,6 +198,56 @@ fn loss_of_signal_and_foreign_changes_need_two_samples_and_end_with_one() {
     assert_eq!(bench.next(TelemetryFields::default()), [], "absent says nothing");
     assert_eq!(bench.next(set(-300)), [Finding::ForeignChange]);
     assert_eq!(bench.next(set(-200)), [Finding::Conforming]);
+}
+
+#[test]
+fn light_that_is_not_as_known_needs_two_samples() {
+    let mut bench = Bench::new();
+    let path = |state: &str| TelemetryFields {
+        data_path_state: Some(state.to_owned()),
+        ..TelemetryFields::default()
+    };
+    assert_eq!(bench.next(path("DPActivated")), []);
+    assert_eq!(bench.next(path("DPDeactivated")), []);
+    assert_eq!(bench.next(path("DPDeactivated")), [Finding::ForeignChange, Finding::Light(Light::Dark)]);
+    assert_eq!(bench.next(path("DPDeactivated")), []);
+    assert_eq!(bench.next(path("DPTxTurnOn")), [], "on its way");
+    assert_eq!(bench.next(path("DPActivated")), [Finding::Conforming]);
+    assert_eq!(bench.next(path("DPActivated")), [Finding::Light(Light::Lit)]);
+}
+
+#[test]
+fn an_end_that_should_be_sampled_and_is_not_is_stale_until_a_sample_comes() {
+    let both = Ends { source: true, destination: true };
+    let mut bench = Bench::new();
+    let start = bench.now;
+    assert_eq!(bench.qot.look(start, both, 3_000), []);
+    assert_eq!(bench.qot.look(start.plus(14_999), both, 3_000), []);
+    bench.now = start.plus(9_000);
+    bench.next(osnr(300));
+    // The destination was heard 12 s after the start, the source never.
+    assert_eq!(bench.qot.look(start.plus(15_000), both, 3_000), [(End::Source, true)]);
+    assert!(bench.qot.is_stale(End::Source) && !bench.qot.is_stale(D));
+    assert_eq!(bench.qot.look(start.plus(16_000), both, 3_000), [], "told once");
+    bench.fresh = false;
+    bench.next(osnr(300));
+    assert_eq!(bench.qot.look(start.plus(27_000), both, 3_000), [(D, true)], "a replayed sample is none");
+    bench.fresh = true;
+    bench.next(osnr(300));
+    assert_eq!(bench.qot.look(bench.now, both, 3_000), [(D, false)]);
+}
+
+#[test]
+fn silence_counts_from_when_samples_are_expected_and_not_below_ten_seconds() {
+    let (both, nothing) = (Ends { source: true, destination: true }, Ends::default());
+    let mut qot = QotLoop::default();
+    let at = |ms| Millis(1_000_000).plus(ms);
+    assert_eq!(qot.look(at(0), both, 100), []);
+    assert_eq!(qot.look(at(9_999), both, 100), []);
+    assert_eq!(qot.look(at(60_000), nothing, 100), [], "the agent is silent too: another matter");
+    assert_eq!(qot.look(at(61_000), both, 100), []);
+    assert_eq!(qot.look(at(70_999), both, 100), []);
+    assert_eq!(qot.look(at(71_000), both, 100), [(End::Source, true), (D, true)]);
 }
 
 #[test]

@@ -109,6 +109,20 @@ impl Lifecycle {
         }
     }
 
+    /// Somebody else has switched the light of an end that is up. The end is not as wanted any more where it does not shine.
+    pub(super) fn light_seen(&mut self, run: &mut Run, end: End, light: Light) {
+        let settled = matches!(self.state, State::Active | State::Degraded);
+        if !settled || self.ends.get(end).light == light {
+            run.verdict = Verdict::Ignored;
+            return;
+        }
+        self.ends.get_mut(end).light = light;
+        if light != Light::Lit {
+            self.unverify(run, end);
+            run.verdict = Verdict::Applied;
+        }
+    }
+
     /// Both ends have been read back as wanted, as far as is known now.
     pub(super) fn reverify(&mut self, wall: Timestamp) {
         let clean = !self.ends.any(|end| end.troubles.unverified || end.troubles.module_absent);

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn any_event() -> impl Strategy<Value = (u8, bool, u64)> {
-    (0_u8..26, any::<bool>(), prop_oneof![Just(0_u64), 1..5_000_u64, Just(400_000)])
+    (0_u8..28, any::<bool>(), prop_oneof![Just(0_u64), 1..5_000_u64, Just(400_000)])
 }
 
 fn make(bench: &Bench, kind: u8, end: End) -> Event {
@@ -36,6 +36,8 @@ fn make(bench: &Bench, kind: u8, end: End) -> Event {
         22 => Event::LinkUp,
         23 => Event::ForeignChange(end),
         24 => Event::Conforming(end),
+        25 => Event::LightSeen(end, Light::Dark),
+        26 => Event::LightSeen(end, Light::Lit),
         _ => Event::Quality(if end == S { Level::Degraded } else { Level::Good }),
     }
 }

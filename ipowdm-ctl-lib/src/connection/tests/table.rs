@@ -75,6 +75,11 @@ fn events() -> Vec<Make> {
             b.on(&Event::ForeignChange(S));
             Event::Conforming(S)
         }),
+        ("dark seen", |_| Event::LightSeen(S, Light::Dark)),
+        ("light seen", |b| {
+            b.on(&Event::LightSeen(S, Light::Dark));
+            Event::LightSeen(S, Light::Lit)
+        }),
         ("degraded", |_| Event::Quality(Level::Degraded)),
         ("good", |_| Event::Quality(Level::Good)),
     ]
@@ -88,7 +93,7 @@ fn s0_11_every_state_and_event() {
         TeardownInProgress as X, Terminated as Z,
     };
     // Columns: PENDING, SETUP, ACTIVE, DEGRADED, RECONFIGURING, TEARDOWN, TERMINATED, FAILED (holding nothing).
-    let table: [(&str, [Pair; 8]); 24] = [
+    let table: [(&str, [Pair; 8]); 26] = [
         ("setup", [To(U), R, R, R, R, R, R, R]),
         ("reconfigure", [R, R, To(C), To(C), R, R, R, R]),
         ("step", [I, I, To(C), To(C), I, I, I, I]),
@@ -111,6 +116,8 @@ fn s0_11_every_state_and_event() {
         ("link up", [Stay, Stay, To(A), Stay, Stay, Stay, I, I]),
         ("foreign change", [I, I, To(G), Stay, I, I, I, I]),
         ("conforming", [I, I, To(A), Stay, I, I, I, I]),
+        ("dark seen", [I, I, To(G), Stay, I, I, I, I]),
+        ("light seen", [I, I, Stay, Stay, I, I, I, I]),
         ("degraded", [I, I, To(G), I, I, I, I, I]),
         ("good", [I, I, I, To(A), Stay, I, I, I]),
     ];

@@ -31,6 +31,7 @@ async fn a_command_of_somebody_else_shows_up_as_a_foreign_change() {
     let view = controller.connection(&id("POP1-POP2-1")).unwrap();
     assert_eq!(view.verified_at, None, "an end was changed since it was read back");
     assert!(view.ends.destination.troubles.unverified && !view.ends.source.troubles.unverified);
+    assert_eq!((view.ends.source.light, view.ends.destination.light), (Light::Lit, Light::Dark));
 }
 
 #[tokio::test(start_paused = true)]

@@ -241,3 +241,58 @@ async fn samples_of_another_port_connection_or_tenant_are_not_judged() {
     assert_eq!(last, good);
     assert_eq!(state(&controller), State::Active);
 }
+
+#[tokio::test(start_paused = true)]
+async fn samples_that_stay_away_while_the_agent_is_heard_are_told_counted_and_shown() {
+    let (bed, controller) = lit_with(absolute()).await;
+    let mut events = controller.events();
+    let stale = || {
+        let qot = controller.qot(&id("POP1-POP2-1")).unwrap();
+        (qot.ends.source.stale, qot.ends.destination.stale)
+    };
+    for _ in 0..10 {
+        bed.agent("pop1").osnr("Ethernet48", 300).await;
+        tick(&bed, 300).await;
+    }
+    assert_eq!(stale(), (false, false));
+    for _ in 0..10 {
+        tick(&bed, 300).await;
+    }
+    assert_eq!(stale(), (true, false), "five intervals without a sample");
+    assert_eq!(state(&controller), State::Active, "nothing is concluded from it");
+    assert_eq!(controller.metrics().telemetry_stale, 1);
+    bed.agent("pop1").osnr("Ethernet48", 300).await;
+    tick(&bed, 300).await;
+    assert_eq!(stale(), (false, false));
+    // Where the agent is not heard either, that is what is told.
+    bed.agent("pop2").silence(true);
+    tokio::time::sleep(MINUTE * 3).await;
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let ControllerEvent::Telemetry { end, stale, .. } = event {
+            told.push((end, stale));
+        }
+    }
+    use ipowdm_core::qot::End::{Destination, Source};
+    assert_eq!(told[..2], [(Source, true), (Source, false)]);
+    assert!(told[2..].iter().all(|(_, stale)| *stale), "{told:?}");
+    assert!(told[2..].contains(&(Source, true)) && told[2..].contains(&(Destination, true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_light_of_an_end_that_somebody_else_darkened_is_dark() {
+    let (bed, controller) = lit_with(absolute()).await;
+    let light = || controller.connection(&id("POP1-POP2-1")).unwrap().ends.destination.light;
+    let path = |state: &str| TelemetryFields {
+        data_path_state: Some(state.to_owned()),
+        ..TelemetryFields::default()
+    };
+    for (state, seen) in [("DPDeactivated", Light::Dark), ("DPActivated", Light::Lit)] {
+        for _ in 0..2 {
+            bed.agent("pop2").sample("Ethernet48", path(state)).await;
+            calm().await;
+        }
+        assert_eq!(light(), seen);
+    }
+    assert_eq!(state(&controller), State::Active);
+}

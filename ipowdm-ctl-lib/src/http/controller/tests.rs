@@ -19,6 +19,20 @@ fn setup() -> String {
 }
 
 #[tokio::test]
+async fn a_port_that_does_not_know_the_connection_is_a_conflict_not_a_missing_page() {
+    let tenant = Tenant::start().await;
+    let ctl = &tenant.ctl;
+    ctl.post(CONNECTIONS, &guides()).await.expect(201);
+    ctl.post(&format!("{}?wait=20", setup()), &json!({})).await.expect(200);
+    tenant.behave(Behaviour::Reject(Code::UnknownConnection));
+    let body = json!({"reason": "manual", "tx_power_step_db": 0.5});
+    let answer = ctl.post(&format!("{GUIDES}/reconfigure?wait=20"), &body).await;
+    answer.expect_error(409, "unknown_connection");
+    assert_eq!(answer.json()["operation"]["status"], "failed");
+    ctl.get(GUIDES).await.expect(200);
+}
+
+#[tokio::test]
 async fn s0_04_the_guides_calls_take_a_connection_from_request_to_light_and_back() {
     let tenant = Tenant::start().await;
     let ctl = &tenant.ctl;

@@ -45,6 +45,8 @@ struct SampleJson {
 #[derive(Debug, Serialize)]
 struct EndJson {
     level: Level,
+    /// `stale` where no sample comes although its agent is heard.
+    telemetry: &'static str,
     last: Option<SampleJson>,
 }
 
@@ -55,7 +57,7 @@ impl From<QotEndView> for EndJson {
             age_ms,
             fields: sample.fields,
         });
-        Self { level: view.level, last }
+        Self { level: view.level, telemetry: if view.stale { "stale" } else { "live" }, last }
     }
 }
 
