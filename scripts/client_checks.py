@@ -2,7 +2,8 @@
 
 import time
 
-PATIENCE = 20.0
+# Seconds; a machine may be busy with something else.
+PATIENCE = 60.0
 
 
 class Checks:

@@ -20,6 +20,8 @@ from client_checks import PATIENCE, Checks, eventually, expect, expect_equal
 
 RUN = uuid.uuid4().hex[:8]
 LOG_APPEND_TIME = 1
+# Where a configuration entry comes from: set for this topic.
+DYNAMIC_TOPIC_CONFIG = 1
 
 
 class Kcat:
@@ -91,27 +93,34 @@ class KafkaPython:
                 records.extend(batch)
         return records
 
+    def create_topic(self, name, partitions=1, replicas=1, configs=None):
+        """Creates a topic; ends when metadata show it."""
+        new = kafka.admin.NewTopic(name, partitions, replicas, topic_configs=configs)
+        self.admin.create_topics([new])
+        eventually(lambda: name in self.admin.list_topics(), "topic listed")
+
     def check_create_topic_with_configs(self):
         configs = {"retention.bytes": "1000000", "message.timestamp.type": "LogAppendTime"}
-        spec = {"num_partitions": 2, "replication_factor": 1, "configs": configs}
-        self.admin.create_topics({self.topic: spec}, wait_for_metadata=True)
+        self.create_topic(self.topic, partitions=2, configs=configs)
         described = self.admin.describe_topics([self.topic])[0]
         expect_equal(len(described["partitions"]), 2, "partitions")
 
     def check_describe_configs(self):
         resource = kafka.admin.ConfigResource(kafka.admin.ConfigResourceType.TOPIC, self.topic)
-        described = self.admin.describe_configs([resource], config_filter="all")["topic"][self.topic]
-        expect_equal(described["retention.bytes"]["value"], "1000000", "retention.bytes")
-        expect_equal(described["message.timestamp.type"]["value"], "LogAppendTime", "message.timestamp.type")
-        expect_equal(described["cleanup.policy"]["value"], "delete", "cleanup.policy")
-        modified = self.admin.describe_configs([resource])["topic"][self.topic]
+        (answer,) = self.admin.describe_configs([resource])
+        ((code, message, _kind, name, entries),) = answer.resources
+        expect_equal((code, name), (0, self.topic), message)
+        described = {entry[0]: entry[1] for entry in entries}
+        expect_equal(described["retention.bytes"], "1000000", "retention.bytes")
+        expect_equal(described["message.timestamp.type"], "LogAppendTime", "message.timestamp.type")
+        expect_equal(described["cleanup.policy"], "delete", "cleanup.policy")
+        set_here = {entry[0] for entry in entries if entry[3] == DYNAMIC_TOPIC_CONFIG}
         wanted = {"retention.bytes", "message.timestamp.type"}
-        expect(wanted <= set(modified), f"set here: got {sorted(modified)}")
+        expect(wanted <= set_here, f"set here: got {sorted(set_here)}")
 
     def refused(self, name, error, **spec):
-        spec = {"num_partitions": 1, "replication_factor": 1, **spec}
         try:
-            self.admin.create_topics({name: spec})
+            self.create_topic(name, **spec)
         except error:
             return
         raise AssertionError(f"{name}: no {error.__name__}")
@@ -164,7 +173,7 @@ class KafkaPython:
         consumer.close()
         expect_equal(record.timestamp_type, LOG_APPEND_TIME, "timestamp type")
         age = time.time() - record.timestamp / 1000
-        expect(-5 < age < 60, f"appended {age:.1f} s ago by its timestamp")
+        expect(-5 < age < 3600, f"appended {age:.1f} s ago by its timestamp")
 
     def check_seek_into_a_batch(self):
         consumer = self.consumer()
@@ -202,29 +211,44 @@ class KafkaPython:
 
     def check_group_of_two_shares_the_partitions(self):
         owned = {}
+        thrown = []
         done = threading.Event()
 
         def member(number):
-            consumer = self.consumer(self.topic, group_id=f"{self.group}-two")
-            while not done.is_set():
-                consumer.poll(timeout_ms=100)
-                owned[number] = consumer.assignment()
-            consumer.close()
+            try:
+                # This client can lose its own attempt to join: a leader that does not know the partitions yet assigns none, and
+                # a poll that ends meanwhile forgets the answer. It tries again when the broker has expelled it.
+                settings = {"session_timeout_ms": 8_000, "heartbeat_interval_ms": 1_000}
+                consumer = self.consumer(group_id=f"{self.group}-two", **settings)
+                eventually(lambda: consumer.partitions_for_topic(self.topic), "partitions known")
+                consumer.subscribe([self.topic])
+                while not done.is_set():
+                    consumer.poll(timeout_ms=1000)
+                    owned[number] = consumer.assignment()
+                consumer.close()
+            except Exception as error:
+                thrown.append(error)
+
+        def shared(wanted):
+            if thrown:
+                raise thrown[0]
+            return sorted(owned.values(), key=str) == sorted(wanted, key=str)
 
         # One thread per member: a join blocks its caller until the other members have joined too.
         threads = [threading.Thread(target=member, args=(number,), daemon=True) for number in range(2)]
-        for thread in threads:
-            thread.start()
-        wanted = sorted([{partition} for partition in self.partitions], key=str)
         try:
-            eventually(lambda: sorted(owned.values(), key=str) == wanted, "one partition each")
+            threads[0].start()
+            eventually(lambda: shared([set(self.partitions)]), "the first member has both")
+            threads[1].start()
+            eventually(lambda: shared([{partition} for partition in self.partitions]), "one partition each")
         finally:
             done.set()
             for thread in threads:
-                thread.join(PATIENCE)
+                if thread.ident is not None:
+                    thread.join(PATIENCE)
 
     def check_list_groups(self):
-        listed = {group["group_id"] for group in self.admin.list_groups()}
+        listed = {group for group, _kind in self.admin.list_consumer_groups()}
         expect(self.group in listed, f"{self.group} not among {sorted(listed)}")
 
     def check_delete_records(self):
@@ -394,8 +418,7 @@ def main():
         print(f"FAIL  no broker at {bootstrap}: {type(error).__name__}: {error}")
         return 1
     kcat_topic = f"foreign-kcat-{RUN}"
-    spec = {"num_partitions": 1, "replication_factor": 1}
-    python.admin.create_topics({kcat_topic: spec}, wait_for_metadata=True)
+    python.create_topic(kcat_topic)
     try:
         checks.run("kcat", Kcat(bootstrap, kcat_topic))
     finally:
