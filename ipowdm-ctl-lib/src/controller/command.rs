@@ -8,6 +8,8 @@ use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, IdError, Incarnation, P
 use ipowdm_core::msg::{Action, AdminState, Command, Endpoint, Target, VERSION};
 use ipowdm_core::qot::End;
 use ipowdm_core::topics::murmur2;
+use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher as _, RandomState};
 
 /// Characters of a connection id that a command id carries; the rest of it would not fit beside the numbers.
 const CARRIED: usize = 64;
@@ -31,34 +33,53 @@ impl fmt::Display for LifeTag {
     }
 }
 
+/// Which start of a controller made a command: a number drawn at random at each start, so that no id is given twice.
+///
+/// Everything else in an id comes from the store, and a store that is restored from a backup counts what it has counted before
+/// once more; its epoch too, where as many controllers start after the restoration as have started since the backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct StartTag(pub(super) u64);
+
+impl StartTag {
+    /// From the operating system's randomness, by way of the keys that the standard library draws for its hash maps.
+    pub(super) fn random() -> Self {
+        Self(RandomState::new().hash_one(0_u8))
+    }
+}
+
+impl fmt::Display for StartTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// Which command of which life of a connection an ack answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CommandRef {
     pub(super) incarnation: u64,
+    pub(super) start: StartTag,
     pub(super) number: CommandNumber,
 }
 
-/// The id of a command: `<connection>.<life>.<incarnation>.<epoch>.<number>`. The epoch keeps a restored store from giving
-/// an id twice.
+/// The id of a command: `<connection>.<life>.<incarnation>.<start>.<number>`.
 pub(super) fn command_id(
     connection: &ConnectionId,
     life: LifeTag,
-    incarnation: u64,
-    epoch: u64,
-    number: CommandNumber,
+    CommandRef { incarnation, start, number }: CommandRef,
 ) -> Result<CommandId, IdError> {
     let carried: String = connection.as_str().chars().take(CARRIED).collect();
-    CommandId::new(&format!("{carried}.{life}.{incarnation:x}.{epoch:x}.{}", number.0))
+    CommandId::new(&format!("{carried}.{life}.{incarnation:x}.{start}.{}", number.0))
 }
 
 /// Reads an id made by [`command_id`] in the same life: the carried part of the connection id, and the command.
 pub(super) fn parse(id: &CommandId, life: LifeTag) -> Option<(&str, CommandRef)> {
     let mut parts = id.as_str().rsplitn(5, '.');
     let number = CommandNumber(parts.next()?.parse().ok()?);
-    let _epoch = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let start = StartTag(u64::from_str_radix(parts.next()?, 16).ok()?);
     let incarnation = u64::from_str_radix(parts.next()?, 16).ok()?;
     let of_life = u32::from_str_radix(parts.next()?, 16).ok().map(LifeTag)?;
-    Some((parts.next()?, CommandRef { incarnation, number })).filter(|_| of_life == life)
+    Some((parts.next()?, CommandRef { incarnation, start, number })).filter(|_| of_life == life)
 }
 
 /// Whether a carried part is that of a connection.
@@ -70,22 +91,21 @@ pub(super) fn carries(carried: &str, connection: &ConnectionId) -> bool {
 pub(super) fn port_command_id(
     port: &PortRef,
     life: LifeTag,
-    epoch: u64,
+    start: StartTag,
     version: u64,
 ) -> Result<CommandId, IdError> {
     let hash = murmur2(port.to_string().as_bytes());
-    CommandId::new(&format!("{}.{hash:08x}.{life}.{epoch:x}.{version:x}", port.port_id))
+    CommandId::new(&format!("{}.{hash:08x}.{life}.{start}.{version:x}", port.port_id))
 }
 
 /// The id of a question to all agents.
 pub(super) fn question_id(
     action: &str,
     life: LifeTag,
-    epoch: u64,
-    generation: u64,
+    start: StartTag,
     number: u64,
 ) -> Result<CommandId, IdError> {
-    CommandId::new(&format!("{action}.{life}.{epoch:x}.{generation:x}.{number}"))
+    CommandId::new(&format!("{action}.{life}.{start}.{number}"))
 }
 
 /// What does not change from command to command.
@@ -93,6 +113,7 @@ pub(super) fn question_id(
 pub(super) struct Sender {
     pub(super) vop: VopId,
     pub(super) life: LifeTag,
+    pub(super) start: StartTag,
     pub(super) topic: String,
 }
 
@@ -127,7 +148,8 @@ impl Sender {
             }
             Order::Teardown => Action::Teardown { connection_id, endpoints: vec![bare] },
         };
-        let id = command_id(&record.id, self.life, record.incarnation.0.get(), epoch, number)?;
+        let command = CommandRef { incarnation: record.incarnation.0.get(), start: self.start, number };
+        let id = command_id(&record.id, self.life, command)?;
         Ok(self.to_agent(record.agents.get(end), id, epoch, lifetime_ms, action))
     }
 
@@ -175,13 +197,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_command_id_reads_back_in_its_life_only(
-            connection in "[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,126}", life: u32, incarnation: u64, epoch: u64, number: u32
+            connection in "[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,126}", life: u32, incarnation: u64, start: u64, number: u32
         ) {
             let connection = ConnectionId::new(&connection).unwrap();
-            let id = command_id(&connection, LifeTag(life), incarnation, epoch, CommandNumber(number)).unwrap();
-            let (carried, command) = parse(&id, LifeTag(life)).unwrap();
+            let command = CommandRef { incarnation, start: StartTag(start), number: CommandNumber(number) };
+            let id = command_id(&connection, LifeTag(life), command).unwrap();
+            let (carried, read) = parse(&id, LifeTag(life)).unwrap();
             prop_assert!(carries(carried, &connection));
-            prop_assert_eq!(command, CommandRef { incarnation, number: CommandNumber(number) });
+            prop_assert_eq!(read, command);
             prop_assert_eq!(parse(&id, LifeTag(life ^ 1)), None);
         }
 
@@ -192,10 +215,15 @@ mod tests {
 
         #[test]
         fn every_port_has_a_command_id(pop in "[a-z]{1,63}", router in "[a-z]{1,63}", port in "[A-Za-z0-9/:-][A-Za-z0-9/:.-]{0,62}",
-                                       life: u32, epoch: u64, version: u64) {
+                                       life: u32, start: u64, version: u64) {
             let port = PortRef { pop_id: pop.parse().unwrap(), router_id: router.parse().unwrap(), port_id: port.parse().unwrap() };
-            prop_assert!(port_command_id(&port, LifeTag(life), epoch, version).is_ok());
+            prop_assert!(port_command_id(&port, LifeTag(life), StartTag(start), version).is_ok());
         }
+    }
+
+    #[test]
+    fn no_two_starts_are_the_same() {
+        assert_ne!(StartTag::random(), StartTag::random());
     }
 
     #[test]

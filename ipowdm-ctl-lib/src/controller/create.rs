@@ -175,6 +175,7 @@ impl Inner {
             quality: crate::qot_loop::LoopState::default(),
             alarmed: false,
             operations: std::collections::VecDeque::new(),
+            commanded_by: Ends::default(),
         }
     }
 

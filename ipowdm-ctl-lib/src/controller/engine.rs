@@ -63,6 +63,12 @@ impl Input {
                 if (&port.pop_id, &port.router_id) != (&ack.pop_id, &ack.router_id) {
                     return None;
                 }
+                // Of this life of the connection; the newest command of the same number only if it is the very same one.
+                let of_this_life = command.incarnation == record.incarnation.0.get();
+                let newest = record.life.ends().get(end).last_command() == Some(command.number);
+                if !of_this_life || newest && command.start != *record.commanded_by.get(end) {
+                    return None;
+                }
                 Some(Event::Answer(Answer {
                     end,
                     number: command.number,
@@ -240,6 +246,7 @@ impl Scope<'_> {
                     .order(record, *end, self.epoch, *number, order, reason)
                     .map_err(|error| ControllerError::Invalid { field: "id", reason: error.to_string() })?;
                 tx.publish(&message)?;
+                *record.commanded_by.get_mut(*end) = self.sender.start;
                 run.commands.push(action_name(order.0));
             }
             Action::Release => self.release(tx, record)?,

@@ -1,7 +1,7 @@
 //! What the tasks and handles of one controller share.
 
 use super::clock::{Clock, WallClock};
-use super::command::{LifeTag, Sender};
+use super::command::{LifeTag, Sender, StartTag};
 use super::config::ControllerConfig;
 use super::error::ControllerError;
 use super::event::ControllerEvent;
@@ -71,6 +71,7 @@ pub(super) struct Parts {
     pub(super) wall: WallClock,
     pub(super) generation: u64,
     pub(super) epoch: u64,
+    pub(super) start: StartTag,
 }
 
 impl core::fmt::Debug for Inner {
@@ -84,10 +85,11 @@ impl core::fmt::Debug for Inner {
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { vop, config, linkdb, bus, clock, wall, generation, epoch } = parts;
+        let Parts { vop, config, linkdb, bus, clock, wall, generation, epoch, start } = parts;
         let sender = Sender {
             vop: vop.id().clone(),
             life: LifeTag::of(&vop.incarnation),
+            start,
             topic: vop.topic(Role::Config).to_string(),
         };
         Self {

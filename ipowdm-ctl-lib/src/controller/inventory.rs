@@ -150,8 +150,8 @@ impl ControllerHandle {
                 if tx.get(&key)?.is_some_and(|before| before.ended.is_none()) {
                     return Err(ControllerError::PortBusy { port: port.to_string() });
                 }
-                let life = self.inner.sender.life;
-                let command_id = port_command_id(port, life, epoch, tx.version().get()).map_err(|error| {
+                let (life, start) = (self.inner.sender.life, self.inner.sender.start);
+                let command_id = port_command_id(port, life, start, tx.version().get()).map_err(|error| {
                     ControllerError::Invalid { field: "interface", reason: error.to_string() }
                 })?;
                 let up = state == AdminState::Up;
@@ -321,8 +321,7 @@ pub(super) fn question(
         Target::All | Target::Pop(_) => inner.vop.id().to_string(),
     };
     let name = action.name();
-    let (generation, number) = (inner.generation, inner.next_discovery());
-    let id = question_id(name, inner.sender.life, inner.epoch(), generation, number)
+    let id = question_id(name, inner.sender.life, inner.sender.start, inner.next_discovery())
         .map_err(|error| ControllerError::Invalid { field: "command_id", reason: error.to_string() })?;
     let command = Command {
         command_id: Some(id),

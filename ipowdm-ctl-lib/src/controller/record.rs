@@ -1,5 +1,6 @@
 //! What a controller stores.
 
+use super::command::StartTag;
 use super::request::ConnectionRequest;
 use crate::connection::{Ends, Failure, Lifecycle, OperationKind, Timing};
 use crate::linkdb::Path;
@@ -51,6 +52,8 @@ pub(super) struct ConnectionRecord {
     /// Whether the loop has given up on it.
     pub(super) alarmed: bool,
     pub(super) operations: VecDeque<OperationRecord>,
+    /// Which start of a controller has sent the newest command to each end.
+    pub(super) commanded_by: Ends<StartTag>,
 }
 
 impl ConnectionRecord {

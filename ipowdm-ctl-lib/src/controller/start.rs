@@ -1,6 +1,7 @@
 //! Starting a controller: who commands, what was under way, which tasks run.
 
 use super::clock::{Clock, StoredClock, WallClock, system_wall_clock};
+use super::command::StartTag;
 use super::config::ControllerConfig;
 use super::error::ControllerError;
 use super::handle::ControllerHandle;
@@ -28,7 +29,7 @@ impl Controller {
     #[must_use]
     pub fn builder(vop: VopId, linkdb: LinkDb, bus: Arc<dyn Bus>) -> ControllerBuilder {
         let (config, wall) = (ControllerConfig::default(), system_wall_clock());
-        ControllerBuilder { vop, linkdb, bus, config, wall, relay: true }
+        ControllerBuilder { vop, linkdb, bus, config, wall, relay: true, start: StartTag::random() }
     }
 }
 
@@ -40,6 +41,7 @@ pub struct ControllerBuilder {
     config: ControllerConfig,
     wall: WallClock,
     relay: bool,
+    start: StartTag,
 }
 
 impl core::fmt::Debug for ControllerBuilder {
@@ -70,6 +72,14 @@ impl ControllerBuilder {
         self
     }
 
+    /// The number that makes the command ids of this start unlike those of every other; random by default. For tests that want
+    /// the same ids each time: in production no two starts may have the same.
+    #[must_use]
+    pub const fn start_tag(mut self, tag: u64) -> Self {
+        self.start = StartTag(tag);
+        self
+    }
+
     /// Takes command of the virtual operator and takes up what was under way. An earlier controller of it stops commanding.
     /// The bus need not be reachable.
     ///
@@ -82,7 +92,7 @@ impl ControllerBuilder {
         if let Some(reason) = self.config.problem() {
             return Err(ControllerError::Invalid { field: "config", reason });
         }
-        let Self { vop, linkdb, bus, config, wall, relay } = self;
+        let Self { vop, linkdb, bus, config, wall, relay, start } = self;
         let (vop, command) = take_command(&linkdb, &vop).await?;
         let stored = Stored::read(&linkdb, &vop).await?;
         let parts = Parts {
@@ -92,6 +102,7 @@ impl ControllerBuilder {
             wall,
             generation: command.generation,
             epoch: command.epoch,
+            start,
             linkdb,
             vop,
         };
