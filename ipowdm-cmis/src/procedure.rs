@@ -8,6 +8,7 @@
 //! [`BusyLimits::patience`] is over. All other waits are the procedures': each state of the module is timed from its
 //! entry with the module's own advertised limit.
 
+pub mod cdb;
 mod configure;
 mod diagnostics;
 mod error;
@@ -47,13 +48,13 @@ pub use prbs::{ErrorCount, Measure, Measured, PatternSet, PatternSetting, SetPat
 pub use sweep::{Flags, Reading, Sweep, SweepReport};
 pub use transmitter::{SetTxPower, TxControl, TxGoal, TxLanes, TxPowerSet, TxStatus};
 
-use crate::access::{Eeprom, MAX_READ, MAX_WRITE, TransportError};
+use crate::access::{Eeprom, MAX_CDB_WRITE, MAX_READ, TransportError};
 use crate::map::Address;
 use crate::time::{Clock, Millis};
 use core::time::Duration;
 
 /// Bytes of one write.
-pub type WriteBytes = heapless::Vec<u8, MAX_WRITE>;
+pub type WriteBytes = heapless::Vec<u8, MAX_CDB_WRITE>;
 
 /// What a procedure wants next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -284,10 +285,10 @@ fn read<T>(at: Address, len: u8) -> Op<T> {
     Op::Read { at, len }
 }
 
-/// A write; `bytes` beyond [`MAX_WRITE`] are cut, which no caller does.
+/// A write; `bytes` beyond [`MAX_CDB_WRITE`] are cut, which no caller does.
 fn write<T>(at: Address, bytes: &[u8]) -> Op<T> {
     let mut out = WriteBytes::new();
-    for byte in bytes.iter().take(MAX_WRITE) {
+    for byte in bytes.iter().take(MAX_CDB_WRITE) {
         let _ = out.push(*byte);
     }
     Op::Write { at, bytes: out }
