@@ -5,7 +5,7 @@
 //!
 //! # Limits
 //! Bodies up to 1 MiB (413 beyond), 30 s a request (504; a body must arrive within 10 s, else 408), 256 requests in flight
-//! (429) and as many with `?wait=`. A request that changes something is carried out to its end even when its client has gone.
+//! (429) and as many with `?wait=`, 1 024 open connections (the one idle for longest is closed for a new one). A request that changes something is carried out to its end even when its client has gone.
 //!
 //! # No authentication yet
 //! Whoever reaches a service may do everything that it offers, so serve on the loopback address (the defaults below are) and
@@ -13,6 +13,7 @@
 //! origins cannot read these services from a browser.
 
 mod controller;
+mod crowd;
 mod dto;
 mod error;
 pub mod extract;

@@ -1,5 +1,6 @@
 //! Serving a router: bounded connections, bounded time for headers, graceful shutdown.
 
+use super::crowd::{Crowd, Seated};
 use axum::Router;
 use core::time::Duration;
 use hyper::server::conn::http1;
@@ -10,10 +11,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Open connections of one service; further ones wait in the listener's queue.
+/// Open connections of one service; where there are more, idle ones are closed ([`super::crowd`]).
 const CONNECTIONS: usize = 1024;
 
 /// Time for the headers of a request to arrive, the wait for the next request on a kept connection included.
@@ -61,47 +62,65 @@ impl Served {
 /// # Errors
 /// Where the address cannot be bound.
 pub async fn serve(router: Router, addr: SocketAddr) -> io::Result<Served> {
+    serve_within(router, addr, CONNECTIONS, HEADER_TIME).await
+}
+
+/// As [`serve`], with other limits.
+pub(super) async fn serve_within(
+    router: Router,
+    addr: SocketAddr,
+    connections: usize,
+    header_time: Duration,
+) -> io::Result<Served> {
     let listener = TcpListener::bind(addr).await?;
     let addr = listener.local_addr()?;
     if !addr.ip().is_loopback() {
         tracing::warn!(%addr, "serving without authentication on an address that others can reach");
     }
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(accept(listener, router, stopped));
+    let task = tokio::spawn(accept(listener, router, (connections, header_time), stopped));
     Ok(Served { addr, stop, task })
 }
 
-async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Receiver<()>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    (connections, header_time): (usize, Duration),
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let crowd = Crowd::new(connections);
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut open = JoinSet::new();
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             _ = &mut stopped => break,
-            Some(_) = connections.join_next() => continue,
-            next = next => next,
+            Some(_) = open.join_next() => continue,
+            accepted = listener.accept() => accepted,
         };
-        match (place, accepted) {
-            (Ok(place), Ok((stream, peer))) => {
-                let served = graceful.watch(connection(stream, router.clone()));
-                connections.spawn(async move {
-                    if let Err(error) = served.await {
-                        tracing::debug!(%peer, %error, "connection ended");
-                    }
-                    drop(place);
-                });
-            }
-            (_, Err(error)) => {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-            // The semaphore is never closed.
-            (Err(_), _) => break,
-        }
+        };
+        let place = tokio::select! {
+            _ = &mut stopped => break,
+            place = crowd.enter() => place,
+        };
+        let service = Seated { service: TowerToHyperService::new(router.clone()), place: Arc::clone(&place) };
+        let served = graceful.watch(connection(stream, service, header_time));
+        open.spawn(async move {
+            tokio::select! {
+                // First, so that a request which has come in by now is seen before its connection is called idle.
+                biased;
+                ended = served => if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "connection ended");
+                },
+                () = place.left() => tracing::debug!(%peer, "idle connection makes room"),
+            }
+        });
     }
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
@@ -111,15 +130,18 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Rec
     }
 }
 
+type Handler = Seated<TowerToHyperService<Router>>;
+
 fn connection(
     stream: TcpStream,
-    router: Router,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    handler: Handler,
+    header_time: Duration,
+) -> http1::Connection<TokioIo<TcpStream>, Handler> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .header_read_timeout(header_time)
+        .serve_connection(TokioIo::new(stream), handler)
 }

@@ -79,6 +79,10 @@ impl Deref for Service {
 }
 
 impl Client {
+    pub(in crate::http) const fn at(addr: SocketAddr) -> Self {
+        Self { addr }
+    }
+
     pub(in crate::http) const fn addr(&self) -> SocketAddr {
         self.addr
     }

@@ -1,6 +1,6 @@
 //! Rules that hold for every service, asked by a real client over the loopback address.
 
-pub(super) mod client;
+pub(in crate::http) mod client;
 pub(super) mod lab;
 pub(super) mod outage;
 
