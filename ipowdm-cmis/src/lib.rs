@@ -65,10 +65,12 @@ pub mod access;
 pub mod codes;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod flags;
 #[cfg(feature = "emulator")]
 pub mod line;
 pub mod machine;
 pub mod map;
+pub mod monitoring;
 pub mod physics;
 pub mod procedure;
 pub mod time;

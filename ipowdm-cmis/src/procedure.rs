@@ -12,19 +12,23 @@ pub mod cdb;
 mod configure;
 mod diagnostics;
 mod error;
+mod freeze;
 mod identify;
 mod lanes;
 mod laser_choice;
 mod loopback;
+mod masks;
 mod modify;
 mod module_info;
 mod module_power;
 mod prbs;
 mod snapshot;
+mod survey;
 mod sweep;
 mod transmitter;
 mod wait;
 
+pub use crate::monitoring::Reading;
 pub use configure::{
     ApplicationChoice, Change, Configure, ControlSet, Options, Readback, Stage, StepTime, Target, Tuning,
     WaitStep,
@@ -35,17 +39,20 @@ pub use diagnostics::{
 pub use error::{
     Awaited, Feature, LaneSet, LaneStatuses, LegalApplications, ProcError, Setting, TuningFlags,
 };
+pub use freeze::{FreezeFault, IntervalEnd, Release, Unfreeze, VDM_FREEZE_LIMIT};
 pub use identify::Identify;
 pub use lanes::{BANK_LANES, Lanes, Scope};
 pub use laser_choice::LaserChannel;
 pub use loopback::{Loopbacks, LoopbacksSet, SetLoopbacks};
+pub use masks::{MOST_MASKS, MaskChange, SetMasks};
 pub use modify::{Modified, Modify};
 pub use module_info::{
     Application, CdbSupport, Controls, Durations, FineTuning, ModuleInfo, VdmInstance, VdmSpan,
 };
 pub use module_power::{ModulePower, PowerMode};
 pub use prbs::{ErrorCount, Measure, Measured, PatternSet, PatternSetting, SetPattern};
-pub use sweep::{Flags, Reading, Sweep, SweepReport};
+pub use survey::Survey;
+pub use sweep::{Flags, FullSweep, FullSweepReport, Interval, Sweep, SweepReport, SweepScope};
 pub use transmitter::{SetTxPower, TxControl, TxGoal, TxLanes, TxPowerSet, TxStatus};
 
 use crate::access::{Eeprom, MAX_CDB_WRITE, MAX_READ, TransportError};

@@ -1,5 +1,6 @@
 //! Transports of a hosted system.
 
+mod bus_cost;
 mod image;
 pub mod line_protocol;
 mod linear;
@@ -8,6 +9,7 @@ mod optoe;
 mod socket;
 mod spec;
 
+pub use bus_cost::{BusCost, Priced};
 pub use image::Image;
 #[cfg(feature = "json")]
 pub use image::{ImageError, MAX_IMAGE};

@@ -2,7 +2,6 @@
 
 pub mod broker;
 pub mod cases;
-pub mod controllers;
 pub mod fill;
 pub mod fleet;
 pub mod inventory;
@@ -13,5 +12,4 @@ pub mod plan;
 pub mod plant;
 pub mod play;
 pub mod report;
-pub mod signals;
 pub mod world;

@@ -433,6 +433,29 @@ pub enum ProcError {
         /// The setting.
         setting: Setting,
     },
+    /// A byte whose mask was to change holds no flags.
+    #[error("{at} holds no flags with a mask")]
+    NotAFlag {
+        /// The byte.
+        at: Address,
+    },
+    /// More changes than one procedure makes.
+    #[error("at most {most} changes at once")]
+    TooManyChanges {
+        /// The limit.
+        most: usize,
+    },
+    /// A sweep was asked for no bank.
+    #[error("a full sweep needs the catalogue of at least one bank")]
+    NothingToRead,
+    /// A sweep was asked for more than it can hold.
+    #[error("a full sweep of these banks has {bytes} bytes; it holds {most}")]
+    TooMuchToRead {
+        /// Bytes asked for, up to the read that did not fit.
+        bytes: usize,
+        /// Bytes it can hold.
+        most: usize,
+    },
     /// A runner gave a reply that does not belong to the last operation.
     #[error("the runner gave a reply out of step")]
     OutOfStep,
@@ -471,7 +494,11 @@ impl ProcError {
                 Code::ModuleRejected
             }
             Self::Mismatch { .. } => Code::ReadBackMismatch,
-            Self::OutOfStep => Code::Internal,
+            Self::OutOfStep
+            | Self::NotAFlag { .. }
+            | Self::TooManyChanges { .. }
+            | Self::NothingToRead
+            | Self::TooMuchToRead { .. } => Code::Internal,
         }
     }
 }
