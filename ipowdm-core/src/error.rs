@@ -126,6 +126,8 @@ codes! {
     LimitReached = "limit_reached",
     /// The host cannot persist anything (disk full, read-only).
     StorageFull = "storage_full",
+    /// The service has been stopped, and another may have taken its place.
+    Stopped = "stopped",
     /// Not available in this build yet.
     NotImplemented = "not_implemented",
     /// A defect of ours.

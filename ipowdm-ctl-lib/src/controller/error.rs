@@ -101,6 +101,12 @@ pub enum ControllerError {
         /// The generation of this controller.
         generation: u64,
     },
+    /// This controller has been stopped.
+    #[error("the controller of {vop} has been stopped")]
+    Stopped {
+        /// Its virtual operator.
+        vop: String,
+    },
     /// LinkDB refuses.
     #[error(transparent)]
     LinkDb(LinkDbError),
@@ -137,6 +143,7 @@ impl ControllerError {
             Self::PowerOutOfRange { .. } | Self::NoLaunchPower { .. } => Code::PowerOutOfRange,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Superseded { .. } => Code::StaleEpoch,
+            Self::Stopped { .. } => Code::Stopped,
             Self::LinkDb(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),

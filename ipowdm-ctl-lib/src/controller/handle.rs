@@ -14,6 +14,7 @@ use super::views::{
     port_operation_view, qot_view,
 };
 use crate::connection::{Ends, Event, OperationKind, State};
+use crate::slice::Vop;
 use core::time::Duration;
 use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{ConnectionId, VopId};
@@ -62,14 +63,35 @@ impl ControllerHandle {
         self.inner.metrics.dead_letters()
     }
 
-    /// Stores clock and positions, and ends all tasks. Operations go on when a controller is started again.
+    /// Stores clock and positions, and ends all tasks. Operations go on when a controller is started again; this one answers
+    /// [`ControllerError::Stopped`] to what it is asked to do.
     ///
     /// # Errors
     /// [`ControllerError::Store`] where they could not be stored; the tasks have ended all the same.
     pub async fn shutdown(&self) -> Result<(), ControllerError> {
+        self.inner.stop();
         let stored = self.tasks.checkpoint(&self.inner).await;
         self.tasks.end();
         stored
+    }
+
+    /// Whether [`ControllerHandle::shutdown`] was called, on this handle or another of the same controller.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.inner.running().is_err()
+    }
+
+    /// Whether this controller still serves its virtual operator.
+    ///
+    /// # Errors
+    /// [`ControllerError::UnknownVop`] where it has been deactivated, [`ControllerError::Stopped`] where this controller was
+    /// stopped, [`ControllerError::Store`] where it was and the store cannot tell which.
+    pub async fn serving(&self) -> Result<(), ControllerError> {
+        let Err(stopped) = self.inner.running() else { return Ok(()) };
+        match self.inner.linkdb.store().get(&Vop::key(self.vop())).await? {
+            Some(_) => Err(stopped),
+            None => Err(ControllerError::UnknownVop { vop: self.vop().to_string() }),
+        }
     }
 
     // --- connections --------------------------------------------------------------------------------------------------
@@ -86,6 +108,7 @@ impl ControllerHandle {
         &self,
         request: ConnectionRequest,
     ) -> Result<(ConnectionView, bool), ControllerError> {
+        self.inner.running()?;
         let (record, new) = self.inner.create(&request).await?;
         Ok((self.view(&record)?, new))
     }
@@ -322,6 +345,7 @@ impl ControllerHandle {
 
     /// Asks something of a connection, and answers the operation that this began.
     async fn request(&self, id: &ConnectionId, event: Event) -> Result<OperationView, ControllerError> {
+        self.inner.running()?;
         let request = event.name();
         let outcome = self.inner.drive(&[Job::new(id.clone(), event)], &Beside::default(), true).await;
         let outcome = outcome.inspect_err(|error| {

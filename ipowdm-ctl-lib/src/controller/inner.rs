@@ -13,7 +13,7 @@ use crate::linkdb::LinkDb;
 use crate::registry::Registry;
 use crate::slice::Vop;
 use crate::store::Key;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::publisher::Publisher;
 use ipowdm_core::ids::PortRef;
@@ -46,6 +46,7 @@ pub(super) struct Inner {
     pub(super) outage: Mutex<Option<String>>,
     epoch: AtomicU64,
     superseded: watch::Sender<bool>,
+    stopped: AtomicBool,
     live: Mutex<Live>,
     registry: Mutex<Registry>,
     ports: Mutex<BTreeMap<PortRef, watch::Sender<PortOperation>>>,
@@ -108,6 +109,7 @@ impl Inner {
             outage: Mutex::new(None),
             epoch: AtomicU64::new(epoch),
             superseded: watch::Sender::new(false),
+            stopped: AtomicBool::new(false),
             live: Mutex::default(),
             ports: Mutex::default(),
             events: broadcast::Sender::new(BACKLOG),
@@ -203,6 +205,17 @@ impl Inner {
         if superseded && !self.superseded.send_replace(true) {
             tracing::error!(vop = %self.vop.id(), %error, "this controller stops commanding");
         }
+    }
+
+    /// Nothing is done for anybody from now on.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Refuses what is asked of a controller that has been stopped.
+    pub(super) fn running(&self) -> Result<(), ControllerError> {
+        let stopped = self.stopped.load(Ordering::Relaxed);
+        if stopped { Err(ControllerError::Stopped { vop: self.vop.id().to_string() }) } else { Ok(()) }
     }
 
     pub(super) fn is_superseded(&self) -> bool {

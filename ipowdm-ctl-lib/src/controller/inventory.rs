@@ -76,6 +76,7 @@ impl ControllerHandle {
     async fn broadcast(&self, action: Action) -> Result<(), ControllerError> {
         let unavailable =
             |reason: String| BusError::Unavailable { doing: "asking all agents".to_owned(), reason };
+        self.inner.running()?;
         let record = self.question(action)?;
         let topic = self.inner.vop.topic(Role::Config);
         let confirmation = self
@@ -135,6 +136,7 @@ impl ControllerHandle {
         port: &PortRef,
         state: AdminState,
     ) -> Result<OperationView, ControllerError> {
+        self.inner.running()?;
         let now = self.inner.now();
         let agent = self.inner.registry().at(&port.router()).map(|agent| agent.agent_id.clone());
         let agent = agent.unwrap_or_else(|| port.router().default_agent());

@@ -30,8 +30,9 @@ use super::guard::guarded;
 use super::health::Health;
 use crate::connection::Ends;
 use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -44,7 +45,8 @@ use serde_json::{Value, json};
 type Result<T> = core::result::Result<T, ApiError>;
 type Handle = State<ControllerHandle>;
 
-/// The routes of a controller service.
+/// The routes of a controller service. Once its virtual operator has been deactivated every one answers 404
+/// (`unknown_vop`); where the controller was only stopped, 503 (`stopped`).
 pub fn controller_router(handle: ControllerHandle) -> Router {
     let v1 = Router::new()
         .route("/health", get(health))
@@ -66,8 +68,16 @@ pub fn controller_router(handle: ControllerHandle) -> Router {
         .route("/agents/{pop}/{router}", get(agent))
         .route("/interfaces/{pop}/{router}", get(interfaces))
         .route("/interfaces/{pop}/{router}/{interface}/control", post(control))
+        .layer(from_fn_with_state(handle.clone(), serving))
         .with_state(handle);
     guarded(Router::new().nest("/api/v1", v1))
+}
+
+async fn serving(State(handle): Handle, request: Request, next: Next) -> Response {
+    match handle.serving().await {
+        Ok(()) => next.run(request).await,
+        Err(error) => ApiError::from(error).into_response(),
+    }
 }
 
 impl From<ControllerError> for ApiError {

@@ -62,6 +62,7 @@ const STATUS: &[(Code, StatusCode)] = &[
     (Code::Conflict, StatusCode::SERVICE_UNAVAILABLE),
     (Code::LimitReached, StatusCode::TOO_MANY_REQUESTS),
     (Code::StorageFull, StatusCode::INSUFFICIENT_STORAGE),
+    (Code::Stopped, StatusCode::SERVICE_UNAVAILABLE),
     (Code::NotImplemented, StatusCode::NOT_IMPLEMENTED),
     (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
 ];

@@ -80,7 +80,8 @@ impl InProcess {
     }
 
     async fn start(&self, vop: &Vop) -> Result<Option<String>, LaunchError> {
-        if self.controller(vop.id()).is_some() {
+        // One that was stopped through a handle of it serves nobody any more.
+        if self.controller(vop.id()).is_some_and(|running| !running.is_stopped()) {
             return Ok(vop.endpoint.clone());
         }
         let (linkdb, bus) = (self.linkdb.clone(), Arc::clone(&self.bus));

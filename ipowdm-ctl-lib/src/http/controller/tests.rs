@@ -478,3 +478,26 @@ async fn health_names_the_part_that_is_away_and_recovers() {
     tenant.until("/api/v1/health", |json| json["status"] == "healthy").await;
     tenant.ctl.post(CONNECTIONS, &guides()).await.expect(201);
 }
+
+#[tokio::test]
+async fn the_controller_of_a_deactivated_virtual_operator_answers_for_nobody() {
+    let tenant = Tenant::start().await;
+    let ctl = &tenant.ctl;
+    ctl.post(CONNECTIONS, &guides()).await.expect(201);
+    let calls =
+        [("GET", "/health"), ("GET", "/connections"), ("POST", "/connections"), ("POST", "/agents/discover")];
+    let ask = async |(method, path): (&str, &str)| {
+        let body = if method == "POST" { guides().to_string() } else { String::new() };
+        ctl.request(method.parse().unwrap(), &format!("/api/v1{path}"), body).await
+    };
+    let stopped = tenant.lab.bed.controller("vOp2");
+    stopped.shutdown().await.unwrap();
+    for call in calls {
+        ask(call).await.expect_error(503, "stopped");
+    }
+    assert_eq!(stopped.delete(&"POP1-POP2-1".parse().unwrap()).await.unwrap_err().code(), Code::Stopped);
+    assert_eq!(tenant.lab.slice.delete("/api/v1/vops/vOp2?force=true").await.status, 204);
+    for call in calls {
+        ask(call).await.expect_error(404, "unknown_vop");
+    }
+}
