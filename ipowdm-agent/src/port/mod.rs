@@ -126,6 +126,8 @@ pub struct PortStatus {
     pub module: Option<Arc<ModuleFacts>>,
     /// Why there is no module, in words; also `None` before the first look.
     pub trouble: Option<String>,
+    /// Whether there may be a module that does not answer, as opposed to none.
+    pub unanswered: bool,
     /// What was last read of it.
     pub report: Option<SweepReport>,
     /// When that was.

@@ -82,13 +82,18 @@ pub fn telemetry_fields(report: &SweepReport) -> TelemetryFields {
 }
 
 impl PortStatus {
-    /// Whether the data path carries traffic.
+    /// Whether the lanes in use are activated; `None` where they could not be read.
     #[must_use]
-    pub fn is_operational(&self) -> bool {
-        self.report.as_ref().is_some_and(|report| {
-            report.dp_states.value().is_some_and(|lanes| is_activated(&lanes))
-                && report.rx_los.value() != Some(true)
-        })
+    pub fn is_up(&self) -> Option<bool> {
+        self.report.as_ref()?.dp_states.value().map(|lanes| is_activated(&lanes))
+    }
+
+    /// Whether the data path carries traffic: it is up and, where the module can tell, light comes in. `None` where its
+    /// state could not be read.
+    #[must_use]
+    pub fn is_operational(&self) -> Option<bool> {
+        let dark = self.report.as_ref()?.rx_los.value() == Some(true);
+        self.is_up().map(|up| up && !dark)
     }
 
     /// Module and data path state in CMIS' words.
@@ -114,7 +119,7 @@ pub fn issues(status: &PortStatus) -> Vec<String> {
     if let Some(trouble) = &status.trouble {
         match desired {
             Some(desired) => issues.push(format!("{port}: {trouble}; {} is down here", desired.connection)),
-            None if status.module.is_some() => issues.push(format!("{port}: {trouble}")),
+            None if status.module.is_some() || status.unanswered => issues.push(format!("{port}: {trouble}")),
             None => {}
         }
     }

@@ -105,7 +105,11 @@ pub(super) fn health(
             None => issues.push(format!("{port}: not managed by this agent, or not read yet")),
         }
     }
-    issues.truncate(MOST_ISSUES);
+    if issues.len() > MOST_ISSUES {
+        let more = issues.len() - (MOST_ISSUES - 1);
+        issues.truncate(MOST_ISSUES - 1);
+        issues.push(format!("and {more} more"));
+    }
     #[expect(clippy::cast_precision_loss, reason = "an uptime in ms stays below 2^53 for 285 000 years")]
     let uptime = vitals.uptime_ms as f64 / 1e3;
     AgentHealth {
@@ -124,7 +128,9 @@ pub(super) fn health(
         boot_id: Some(vitals.boot),
         epoch: vitals.epoch,
         emulated: vitals.emulated,
-        interfaces: own().map(|(port, status)| interface_health(port, status, &assignment.vop)).collect(),
+        interfaces: own()
+            .filter_map(|(_, status)| Some(interface_health(status?, &assignment.vop)))
+            .collect(),
         issues,
     }
 }
@@ -143,26 +149,27 @@ fn beyond_grant(me: &Identity, assignment: &VopAssignment, status: &PortStatus) 
     Some(format!("{}: {} is lit outside its grant: {error}", status.port, desired.connection))
 }
 
-fn interface_health(port: &PortId, status: Option<&PortStatus>, vop: &VopId) -> InterfaceHealth {
-    let module = status.and_then(|status| status.module.as_deref());
+fn interface_health(status: &PortStatus, vop: &VopId) -> InterfaceHealth {
+    let module = status.module.as_deref();
     let text = |of: fn(&ModuleFacts) -> &String| module.map(|facts| of(facts).clone());
-    let report = status.and_then(|status| status.report.as_ref());
-    let (module_state, data_path_state) = status.map(PortStatus::states).unwrap_or_default();
+    let report = status.report.as_ref();
+    let (module_state, data_path_state) = status.states();
     InterfaceHealth {
-        port_id: port.clone(),
+        port_id: status.port.clone(),
         present: module.is_some(),
-        operational: status.is_some_and(PortStatus::is_operational),
-        admin_up: status.map(|status| !status.admin_down),
+        operational: status.is_operational(),
+        admin_up: Some(!status.admin_down),
         vendor: text(|facts| &facts.vendor),
         part_number: text(|facts| &facts.part_number),
         serial: text(|facts| &facts.serial),
         module_state,
         data_path_state,
         frequency_mhz: report.and_then(|report| report.laser_frequency.value()),
-        app_code: status.and_then(|status| status.app_sel),
+        app_code: status.app_sel.filter(|_| status.is_up() == Some(true)),
         tx_power_dbm: report.and_then(|report| report.tx_power_target.value()),
         connection_id: status
-            .and_then(|status| status.intent.desired())
+            .intent
+            .desired()
             .filter(|desired| desired.vop == *vop)
             .map(|desired| desired.connection.clone()),
     }

@@ -20,15 +20,16 @@ pub enum HealthStatus {
     Stopped,
 }
 
-/// One port in a heartbeat.
+/// One port in a heartbeat: what was read of it. A field that could not be read is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceHealth {
     /// The port.
     pub port_id: PortId,
     /// Whether a module is plugged in and answers.
     pub present: bool,
-    /// Whether the data path carries traffic.
-    pub operational: bool,
+    /// Whether the data path carries traffic; absent where its state is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operational: Option<bool>,
     /// Whether the transmitter is administratively up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_up: Option<bool>,
@@ -50,7 +51,7 @@ pub struct InterfaceHealth {
     /// Laser frequency read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency_mhz: Option<Frequency>,
-    /// Active application.
+    /// Active application (AppSel code); absent while the data path is not up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_code: Option<u8>,
     /// Programmed transmit power.
@@ -92,7 +93,7 @@ pub struct AgentHealth {
     /// Whether the modules are emulated.
     #[serde(default)]
     pub emulated: bool,
-    /// The virtual operator's ports on this agent.
+    /// The virtual operator's ports on this agent that were looked at; of others nothing is known, and `issues` says so.
     #[serde(default)]
     pub interfaces: Vec<InterfaceHealth>,
     /// What is wrong, in words.

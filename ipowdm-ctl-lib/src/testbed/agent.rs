@@ -350,7 +350,7 @@ impl Site {
         let health = |(id, port): (&PortId, &FakePort)| InterfaceHealth {
             port_id: id.clone(),
             present: port.module.is_some(),
-            operational: port.lit,
+            operational: Some(port.lit),
             admin_up: Some(true),
             vendor: None,
             part_number: None,

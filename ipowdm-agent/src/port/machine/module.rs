@@ -8,6 +8,7 @@ use crate::port::{Job, ModuleFacts, PortEvent, PortStatus, Sample, reading};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::codes::ModuleState;
 use ipowdm_cmis::procedure::{Flags, ModuleInfo, ProcError, Progress, SweepReport};
+use ipowdm_core::error::Code;
 use ipowdm_core::time::Millis;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ impl PortMachine {
         }
         self.info = Some(info);
         self.trouble = None;
+        self.unanswered = false;
     }
 
     pub(super) fn lose_module(&mut self, error: &ProcError) {
@@ -36,6 +38,7 @@ impl PortMachine {
         self.report = None;
         self.app_sel = None;
         self.trouble = Some(error.to_string());
+        self.unanswered = error.code() != Code::ModuleAbsent;
     }
 
     pub(super) fn take_report(&mut self, result: Result<SweepReport, ProcError>, now: Millis) {
@@ -122,6 +125,7 @@ impl PortMachine {
             port: self.port.clone(),
             module: self.facts.clone(),
             trouble: self.trouble.clone(),
+            unanswered: self.unanswered,
             report: self.report,
             read_at: self.read_at,
             app_sel: self.app_sel,

@@ -29,6 +29,70 @@ async fn s0_10_heartbeats_come_at_the_join_and_every_thirty_seconds_with_what_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_heartbeat_says_of_a_port_only_what_was_read() {
+    // So busy that it cannot be looked at before the first heartbeat, and then for good.
+    let mut bench = Bench::new(&[Profile::OPENZRP, Profile::OPENZRP]).await;
+    bench.ports[0].module.refuse_accesses(1_000_000);
+    bench.ports[1].module.pull_out();
+    bench.start().await;
+    let first = bench.healths().await.remove(0);
+    let ports: Vec<_> = first.interfaces.iter().map(|port| port.port_id.as_str()).collect();
+    assert_eq!(ports, ["Ethernet56"], "of a port that was not looked at nothing is said");
+    assert_eq!(first.status, HealthStatus::Degraded);
+    assert_eq!(first.issues, ["Ethernet48: not managed by this agent, or not read yet"]);
+    bench.sleep(120_000).await;
+    let last = bench.healths().await.pop().unwrap();
+    let [silent, empty] = <[_; 2]>::try_from(last.interfaces).unwrap();
+    for port in [&silent, &empty] {
+        assert_eq!((port.present, port.operational, port.module_state.as_ref()), (false, None, None));
+    }
+    assert_eq!(
+        last.issues.len(),
+        1,
+        "an empty port is no trouble, one that may not be empty is: {:?}",
+        last.issues
+    );
+    assert!(last.issues[0].starts_with("Ethernet48: "), "{:?}", last.issues);
+}
+
+#[test]
+fn more_trouble_than_a_heartbeat_carries_is_counted() {
+    let ports: Vec<PortId> = (0..70).map(|n| format!("Ethernet{n}").parse().unwrap()).collect();
+    let vop: ipowdm_core::ids::VopId = "vOp2".parse().unwrap();
+    let served = crate::assignment::Assignments::fixed(vop.clone(), "i1".parse().unwrap(), &ports, 1, 1);
+    let vitals = reports::Vitals {
+        stopped: false,
+        uptime_ms: 0,
+        boot: 1,
+        epoch: None,
+        emulated: false,
+        issues: Vec::new(),
+        timestamp: ipowdm_core::time::Timestamp(0),
+    };
+    let me = Identity::of_router("pop1".parse().unwrap(), "router1".parse().unwrap());
+    let health = reports::health(&me, &served.in_force()[&vop], &BTreeMap::new(), vitals);
+    assert_eq!((health.issues.len(), health.issues[63].as_str()), (64, "and 7 more"));
+    assert!(health.interfaces.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_names_the_application_only_while_its_data_path_is_up() {
+    let bench = Bench::started().await;
+    bench.command(GUIDE).await;
+    let health = async || {
+        bench.command(r#"{"type":"healthCheck","command_id":"h"}"#).await;
+        bench.sleep(100).await;
+        bench.healths().await.pop().unwrap().interfaces.remove(0)
+    };
+    let lit = health().await;
+    // Nothing lights its receiver.
+    assert_eq!((lit.operational, lit.app_code.is_some()), (Some(false), true));
+    bench.command(TEARDOWN).await;
+    let dark = health().await;
+    assert_eq!((dark.operational, dark.app_code), (Some(false), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn capabilities_are_read_from_registers_and_sent_again_when_a_module_changes() {
     let bench = Bench::started().await;
     let capabilities = bench.capabilities().await;

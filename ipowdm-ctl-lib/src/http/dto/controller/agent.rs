@@ -66,7 +66,7 @@ impl InterfaceJson {
             interface: port.clone(),
             port_id: port,
             present: says.map(|says| says.present),
-            operational: says.map(|says| says.operational),
+            operational: says.and_then(|says| says.operational),
             admin_up: says.and_then(|says| says.admin_up),
             module_state: says.and_then(|says| says.module_state.clone()),
             data_path_state: says.and_then(|says| says.data_path_state.clone()),
