@@ -8,6 +8,7 @@
 //! [`BusyLimits::patience`] is over. All other waits are the procedures': each state of the module is timed from its
 //! entry with the module's own advertised limit.
 
+mod apply;
 pub mod cdb;
 mod configure;
 mod diagnostics;
@@ -22,6 +23,9 @@ mod modify;
 mod module_info;
 mod module_power;
 mod prbs;
+mod provision;
+mod reconcile;
+mod reset;
 mod snapshot;
 mod survey;
 mod sweep;
@@ -37,7 +41,7 @@ pub use diagnostics::{
     DiagnosticCapabilities, FecPosition, LoopbackPoint, Measurement, Pattern, PatternUnit, Side,
 };
 pub use error::{
-    Awaited, Feature, LaneSet, LaneStatuses, LegalApplications, ProcError, Setting, TuningFlags,
+    Awaited, Feature, LaneSet, LaneStatuses, LegalApplications, ProcError, Setting, SettingSet, TuningFlags,
 };
 pub use freeze::{FreezeFault, IntervalEnd, Release, Unfreeze, VDM_FREEZE_LIMIT};
 pub use identify::Identify;
@@ -51,6 +55,11 @@ pub use module_info::{
 };
 pub use module_power::{ModulePower, PowerMode};
 pub use prbs::{ErrorCount, Measure, Measured, PatternSet, PatternSetting, SetPattern};
+pub use provision::{
+    Decommission, Decommissioned, Provision, Provisioned, Provisioning, SignalIntegrity, Trigger,
+};
+pub use reconcile::{Intent, Reconcile, Reconciled, Remedy};
+pub use reset::Reset;
 pub use survey::Survey;
 pub use sweep::{Flags, FullSweep, FullSweepReport, Interval, Sweep, SweepReport, SweepScope};
 pub use transmitter::{SetTxPower, TxControl, TxGoal, TxLanes, TxPowerSet, TxStatus};
@@ -87,6 +96,18 @@ pub enum Op<T> {
     },
     /// Finished; the procedure is not stepped again.
     Done(T),
+}
+
+impl<T> Op<T> {
+    /// The operation for a procedure that contains this one, or the output with which this one ended.
+    fn split<U>(self) -> Result<Op<U>, T> {
+        match self {
+            Self::Read { at, len } => Ok(Op::Read { at, len }),
+            Self::Write { at, bytes } => Ok(Op::Write { at, bytes }),
+            Self::Sleep { until } => Ok(Op::Sleep { until }),
+            Self::Done(output) => Err(output),
+        }
+    }
 }
 
 /// The answer to the last [`Op`].

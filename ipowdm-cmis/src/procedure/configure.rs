@@ -4,12 +4,13 @@ mod checks;
 mod steps;
 mod waits;
 
+use super::apply::Application as Applied;
 use super::lanes::{Lanes, Scope};
 use super::laser_choice::{LaserChannel, channel_for, check_power};
 use super::module_info::{Application, Controls, Durations, ModuleInfo};
 use super::snapshot::{Reader, Snapshot};
 use super::wait::Watch;
-use super::{Feature, Op, ProcError, Procedure, Reply};
+use super::{Feature, Op, ProcError, Procedure, Reply, SettingSet};
 use crate::access::TransportError;
 use crate::codes::{DataPathState, ModuleState};
 use crate::time::Millis;
@@ -103,6 +104,8 @@ pub enum Change {
     OutputOnly,
     /// The data path was taken down, tuned, provisioned and initialised.
     Reprovisioned,
+    /// The outputs were disabled and the data paths taken down.
+    Darkened,
 }
 
 /// What was read back after everything was done.
@@ -294,22 +297,10 @@ pub struct Configure {
     squelch_force: u8,
     /// Something was written that may light the laser.
     may_shine: bool,
-    apply: ApplyState,
-    failure: ProcError,
-}
-
-/// How the provisioning stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ApplyState {
-    /// Lanes named in the trigger.
-    mask: u8,
-    /// DPConfig bytes wanted on these lanes.
-    wanted: [u8; 8],
+    apply: Applied,
     /// Whether unused lanes are decommissioned (AppSel 0) by the same trigger.
     decommission: bool,
-    attempts: u8,
-    triggered: Millis,
-    seen_in_progress: bool,
+    failure: ProcError,
 }
 
 impl Configure {
@@ -360,14 +351,8 @@ impl Configure {
             tx_disable: 0,
             squelch_force: 0,
             may_shine: false,
-            apply: ApplyState {
-                mask: 0,
-                wanted: [0; 8],
-                decommission: true,
-                attempts: 0,
-                triggered: Millis(0),
-                seen_in_progress: false,
-            },
+            apply: Applied::new(),
+            decommission: true,
             failure: ProcError::OutOfStep,
         })
     }
@@ -431,6 +416,38 @@ impl Procedure for Configure {
 }
 
 impl Configure {
+    /// What differs from the target in a survey, and how much has to be done about it.
+    ///
+    /// # Errors
+    /// [`ProcError::Fault`], or [`ProcError::NoApplication`] where none fits; nothing has been written.
+    pub(super) fn assess(&mut self, snapshot: &Snapshot) -> Result<(SettingSet, Change), ProcError> {
+        if snapshot.module_state == ModuleState::Fault {
+            return Err(ProcError::Fault { cause: snapshot.fault_cause });
+        }
+        let lanes = match self.lanes {
+            Some(lanes) => lanes,
+            None => {
+                let scope = self.options.scope;
+                checks::lanes_to_keep(&self.applications, &snapshot.active, scope, self.banks)?
+            }
+        };
+        self.lanes = Some(lanes);
+        let wanted = self.wanted();
+        let distance = checks::distance(snapshot, &lanes, &wanted);
+        let change = match (distance.provisioned, distance.lit, distance.power) {
+            (true, true, true) => Change::Unchanged,
+            (true, true, false) => Change::PowerOnly,
+            (true, false, _) => Change::OutputOnly,
+            (false, ..) => Change::Reprovisioned,
+        };
+        Ok((checks::differences(snapshot, &lanes, &wanted), change))
+    }
+
+    /// What a survey shows of a module that [`Configure::assess`] has judged.
+    pub(super) fn seen(&self, snapshot: &Snapshot) -> Option<Readback> {
+        self.lanes.map(|lanes| self.readback(snapshot, &lanes))
+    }
+
     /// Ends with `error`, after the laser has been made dark where this attempt may have lit it.
     fn fail(&mut self, error: ProcError) -> Op<Result<Readback, ProcError>> {
         let gone = matches!(error, ProcError::Bus { source: TransportError::Absent, .. });

@@ -127,8 +127,73 @@ pub enum Setting {
     Pattern,
     /// Signal integrity settings of the active control set, 11h:214-234.
     SignalIntegrity,
+    /// The wavelength lock, 12h:168 and 222.
+    LaserLock,
     /// The diagnostics selector, which somebody else keeps changing, 14h:128.
     Selector,
+}
+
+impl Setting {
+    /// Every setting, in the order in which they are told.
+    pub const ALL: [Self; 13] = [
+        Self::ModuleState,
+        Self::Application,
+        Self::Frequency,
+        Self::TxPower,
+        Self::DataPathDeinit,
+        Self::TxOutput,
+        Self::DataPathState,
+        Self::InitPending,
+        Self::LaserLock,
+        Self::Loopback,
+        Self::Pattern,
+        Self::SignalIntegrity,
+        Self::Selector,
+    ];
+}
+
+/// Some settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SettingSet(u16);
+
+impl SettingSet {
+    /// None.
+    pub const EMPTY: Self = Self(0);
+
+    /// The set with one more.
+    #[must_use]
+    pub const fn with(self, setting: Setting) -> Self {
+        Self(self.0 | 1 << setting as u16)
+    }
+
+    /// Whether a setting is in it.
+    #[must_use]
+    pub const fn holds(self, setting: Setting) -> bool {
+        self.0 & (1 << setting as u16) != 0
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Its settings.
+    pub fn iter(self) -> impl Iterator<Item = Setting> {
+        Setting::ALL.into_iter().filter(move |setting| self.holds(*setting))
+    }
+}
+
+impl fmt::Display for SettingSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing");
+        }
+        for (index, setting) in self.iter().enumerate() {
+            write!(f, "{}{setting}", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Setting {
@@ -144,6 +209,7 @@ impl fmt::Display for Setting {
             Self::InitPending => "DPInitPending (11h:235)",
             Self::Loopback => "loopback (13h:180)",
             Self::Pattern => "pattern control (13h:144)",
+            Self::LaserLock => "laser lock (12h:168, 222)",
             Self::Selector => "diagnostics selector (14h:128)",
             Self::SignalIntegrity => "signal integrity settings (11h:214)",
         })
@@ -389,6 +455,16 @@ pub enum ProcError {
         /// The state read.
         state: ModuleState,
     },
+    /// The data-path state of a lane does not allow the operation.
+    #[error("lane {lane} is {seen}; {wanted} or Activated is needed (11h:128)")]
+    WrongPathState {
+        /// The lane, 1-8 within its bank.
+        lane: u8,
+        /// A state that would do.
+        wanted: DataPathState,
+        /// The state read.
+        seen: DataPathState,
+    },
     /// The module is in its fault state.
     #[error("the module is in its fault state (cause {cause})")]
     Fault {
@@ -487,7 +563,7 @@ impl ProcError {
             Self::FrequencyOutOfRange { .. } => Code::FrequencyOutOfRange,
             Self::FrequencyOffGrid { .. } | Self::FineTuningOutOfRange { .. } => Code::FrequencyOffGrid,
             Self::PowerOutOfRange { .. } => Code::PowerOutOfRange,
-            Self::WrongState { .. } => Code::IllegalState,
+            Self::WrongState { .. } | Self::WrongPathState { .. } => Code::IllegalState,
             Self::Fault { .. } => Code::ModuleFault,
             Self::TimedOut { .. } => Code::TimedOut,
             Self::Rejected { .. } | Self::ApplyIgnored { .. } | Self::TuningRefused { .. } => {

@@ -211,6 +211,7 @@ impl Identify {
         info.serial_number = text(block.bytes(page00::VENDOR_SN));
         info.date_code = text(block.slice(page00::DATE_YEAR.byte, 8));
         info.technology = block.byte(page00::MEDIA_INTERFACE_TECHNOLOGY).unwrap_or(0);
+        info.media_lanes_unsupported = block.byte(page00::MEDIA_LANE_UNSUPPORTED).unwrap_or(0);
         let sum =
             block.slice(128, 94).map(|bytes| bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)));
         info.identity_checksum_ok = sum.is_some() && sum == block.byte(page00::PAGE00_CHECKSUM);

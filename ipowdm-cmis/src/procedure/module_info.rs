@@ -156,6 +156,8 @@ pub struct ModuleInfo {
     pub firmware: (u8, u8),
     /// Media interface technology, 00h:212.
     pub technology: u8,
+    /// Media lanes that the module does not have, lane 1 in bit 0, 00h:210.
+    pub media_lanes_unsupported: u8,
     /// Module state when read.
     pub module_state: ModuleState,
     /// Coherent pages (30h-4Fh) advertised, 01h:142.4.
@@ -240,6 +242,7 @@ impl ModuleInfo {
             identity_checksum_ok: false,
             firmware: (0, 0),
             technology: 0,
+            media_lanes_unsupported: 0,
             module_state: ModuleState::Unknown(0),
             coherent_pages: false,
             tunable: false,

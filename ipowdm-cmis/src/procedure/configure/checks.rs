@@ -5,7 +5,7 @@ use crate::codes::{DataPathState, ModuleState};
 use crate::procedure::lanes::{BANK_LANES, Lanes, Scope};
 use crate::procedure::module_info::Application;
 use crate::procedure::snapshot::Snapshot;
-use crate::procedure::{LegalApplications, ProcError, Setting};
+use crate::procedure::{LegalApplications, ProcError, Setting, SettingSet};
 use heapless::Vec;
 use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
 use ipowdm_core::units::{Frequency, Power};
@@ -82,12 +82,8 @@ pub(super) fn distance(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> D
     let coming_up = each_lane(snapshot, lanes, |state| {
         !matches!(state, DataPathState::Deactivated | DataPathState::Deinit | DataPathState::Unknown(_))
     });
-    let others_idle = (0..8).filter(|lane| lanes.host & (1 << lane) == 0).all(|lane| {
-        // A lane that the module does not have reports the reserved code 0.
-        matches!(snapshot.dp_states[lane], DataPathState::Deactivated | DataPathState::Unknown(0))
-    });
     let provisioned = snapshot.module_state == ModuleState::Ready
-        && (others_idle || !wanted.whole_bank)
+        && (!wanted.whole_bank || others_are_idle(snapshot, lanes))
         && application_is(snapshot, lanes)
         && each_laser(lanes, |laser| frequency_is(snapshot, laser, wanted))
         && snapshot.deinit & lanes.host == 0
@@ -97,8 +93,11 @@ pub(super) fn distance(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> D
         && snapshot.squelch_force & lanes.media == 0
         && each_lane(snapshot, lanes, |state| state == DataPathState::Activated)
         && each_laser(lanes, |laser| locked(snapshot, laser, wanted.frequency));
-    let power = each_laser(lanes, |laser| snapshot.target(laser) == wanted.tx_power);
-    Distance { provisioned, lit, power }
+    Distance { provisioned, lit, power: power_is(snapshot, lanes, wanted) }
+}
+
+pub(super) fn power_is(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> bool {
+    each_laser(lanes, |laser| snapshot.target(laser) == wanted.tx_power)
 }
 
 /// What the registers are compared with.
@@ -113,20 +112,35 @@ pub(super) struct Wanted {
     pub(super) init_pending: bool,
 }
 
-/// The first setting that is not as it should be after everything was done.
+/// The first setting that is not as it should be after everything was done. The lock was waited for.
 pub(super) fn first_mismatch(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> Option<Setting> {
+    differences(snapshot, lanes, wanted).iter().find(|setting| *setting != Setting::LaserLock)
+}
+
+/// The settings that are not as they should be.
+pub(super) fn differences(snapshot: &Snapshot, lanes: &Lanes, wanted: &Wanted) -> SettingSet {
     let activated = each_lane(snapshot, lanes, |state| state == DataPathState::Activated);
+    let others_idle = !wanted.whole_bank || others_are_idle(snapshot, lanes);
     let checks = [
         (Setting::ModuleState, snapshot.module_state == ModuleState::Ready),
         (Setting::Application, application_is(snapshot, lanes)),
         (Setting::Frequency, each_laser(lanes, |laser| frequency_is(snapshot, laser, wanted))),
-        (Setting::TxPower, each_laser(lanes, |laser| snapshot.target(laser) == wanted.tx_power)),
+        (Setting::TxPower, power_is(snapshot, lanes, wanted)),
         (Setting::DataPathDeinit, snapshot.deinit & lanes.host == 0),
         (Setting::TxOutput, (snapshot.tx_disable | snapshot.squelch_force) & lanes.media == 0),
-        (Setting::DataPathState, activated),
+        (Setting::DataPathState, activated && others_idle),
         (Setting::InitPending, !is_pending(snapshot, lanes, wanted)),
+        (Setting::LaserLock, each_laser(lanes, |laser| locked(snapshot, laser, wanted.frequency))),
     ];
-    checks.into_iter().find(|(_, right)| !right).map(|(setting, _)| setting)
+    let wrong = checks.into_iter().filter(|(_, right)| !right);
+    wrong.fold(SettingSet::EMPTY, |set, (setting, _)| set.with(setting))
+}
+
+/// Whether no lane outside has a data path that is up. A lane that the module does not have reports the reserved code 0.
+fn others_are_idle(snapshot: &Snapshot, lanes: &Lanes) -> bool {
+    (0..8).filter(|lane| lanes.host & (1 << lane) == 0).all(|lane| {
+        matches!(snapshot.dp_states[lane], DataPathState::Deactivated | DataPathState::Unknown(0))
+    })
 }
 
 /// Whether a configuration was accepted for a lane that is not in effect: the data path has to be initialised again.

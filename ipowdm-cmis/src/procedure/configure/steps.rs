@@ -4,6 +4,7 @@ use super::checks::{self, Wanted};
 use super::{Change, Configure, Phase, Readback, Scope, StepTime, WaitStep};
 use crate::codes::ModuleState;
 use crate::map::{Address, Field, lower, page10, page12};
+use crate::procedure::apply::CONFIG_LIMIT;
 use crate::procedure::lanes::Lanes;
 use crate::procedure::module_info::same_module;
 use crate::procedure::snapshot::{Reader, Snapshot};
@@ -18,8 +19,6 @@ pub(super) type Step = Result<Op<Result<Readback, ProcError>>, ProcError>;
 const LOW_POWER_BITS: u8 = 0x50;
 /// BankBroadcastEnable, 00h:26.7.
 const BROADCAST: u8 = 0x80;
-/// Least time allowed to the end of ConfigInProgress: the specification gives no limit of its own.
-const CONFIG_LIMIT: Duration = Duration::from_secs(10);
 /// Least time allowed to tuning and lock: these have no advertised limit of their own.
 const TUNING_LIMIT: Duration = Duration::from_secs(10);
 
@@ -105,35 +104,28 @@ impl Configure {
     }
 
     fn decide(&mut self, now: Millis, snapshot: Snapshot) -> Step {
-        if snapshot.module_state == ModuleState::Fault {
-            return Err(ProcError::Fault { cause: snapshot.fault_cause });
+        if snapshot.module_state != ModuleState::Fault {
+            same_module(&self.serial, &snapshot.serial)?;
         }
-        same_module(&self.serial, &snapshot.serial)?;
-        let scope = self.options.scope;
-        let lanes = match self.lanes {
-            Some(lanes) => lanes,
-            None => checks::lanes_to_keep(&self.applications, &snapshot.active, scope, self.banks)?,
-        };
-        self.lanes = Some(lanes);
+        let (_, change) = self.assess(&snapshot)?;
+        let lanes = self.lanes()?;
+        self.change = change;
         self.before = snapshot;
         self.global_control = snapshot.global_control;
         self.deinit = snapshot.deinit;
-        let others = match scope {
+        let others = match self.options.scope {
             Scope::FromLane(_) if !self.powers_up() => checks::overlapping(&snapshot.active, lanes.host),
             _ => checks::occupied(&snapshot.active),
         };
         self.down = lanes.host | others;
         self.tx_disable = snapshot.tx_disable;
         self.squelch_force = snapshot.squelch_force;
-        let distance = checks::distance(&snapshot, &lanes, &self.wanted());
-        if distance.provisioned && distance.lit && distance.power {
-            return Ok(Op::Done(Ok(self.readback(&snapshot, &lanes))));
-        }
-        if distance.provisioned {
-            self.change = if distance.lit { Change::PowerOnly } else { Change::OutputOnly };
-            self.entry = if distance.power { Phase::AwaitInitialized } else { Phase::ClearFlags };
-        } else {
-            self.change = Change::Reprovisioned;
+        let power = checks::power_is(&snapshot, &lanes, &self.wanted());
+        match change {
+            Change::Unchanged => return Ok(Op::Done(Ok(self.readback(&snapshot, &lanes)))),
+            Change::PowerOnly | Change::OutputOnly if power => self.entry = Phase::AwaitInitialized,
+            Change::PowerOnly | Change::OutputOnly => self.entry = Phase::ClearFlags,
+            Change::Reprovisioned | Change::Darkened => {}
         }
         self.enter(now, Phase::BroadcastOff)
     }
@@ -230,19 +222,12 @@ impl Configure {
             }
             Phase::PowerUp => self.global_control &= !LOW_POWER_BITS,
             Phase::Stage => {
-                let others = if self.apply.decommission {
-                    self.down & checks::occupied(&self.before.active)
-                } else {
-                    0
-                };
+                let others =
+                    if self.decommission { self.down & checks::occupied(&self.before.active) } else { 0 };
                 self.apply.mask = lanes.host | others;
                 self.apply.wanted = lanes.dp_config;
             }
-            Phase::Apply => {
-                self.apply.attempts += 1;
-                self.apply.triggered = now;
-                self.apply.seen_in_progress = false;
-            }
+            Phase::Apply => self.apply.trigger(now),
             Phase::AwaitTuning => self.flags = [0; 8],
             Phase::Verify => self.reader = Reader::new(self.options.scope.bank()),
             _ => {}
@@ -354,7 +339,7 @@ impl Configure {
         }
     }
 
-    fn readback(&self, snapshot: &Snapshot, lanes: &Lanes) -> Readback {
+    pub(super) fn readback(&self, snapshot: &Snapshot, lanes: &Lanes) -> Readback {
         let laser = lanes.laser();
         let app_sel = lanes.app_sel();
         let application = self.applications.iter().find(|a| a.info.app_sel == app_sel);

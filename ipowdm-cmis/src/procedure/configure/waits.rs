@@ -4,17 +4,13 @@ use super::steps::{CONFIG, DP_STATES, LASER, MODULE_STATE, Step, TUNING};
 use super::{Change, Configure, Phase};
 use crate::codes::{ConfigStatus, DataPathState, ModuleState};
 use crate::map::{Block, Field, lower, page12};
+use crate::procedure::apply::{Application as Applied, MOST_TRIGGERS, Verdict};
 use crate::procedure::snapshot::{active_set, config_status, dp_states};
-use crate::procedure::{Awaited, LaneStatuses, Op, ProcError, Reply, TuningFlags, data};
+use crate::procedure::{Awaited, Op, ProcError, Reply, TuningFlags, data};
 use crate::time::Millis;
 use core::time::Duration;
 use ipowdm_core::grid::LASER_TOLERANCE_MHZ;
 use ipowdm_core::units::Frequency;
-
-/// Triggers given before the module is taken to ignore them.
-const MOST_TRIGGERS: u8 = 3;
-/// Time after the trigger in which an old ConfigStatus is not believed.
-const STATUS_GRACE: Duration = Duration::from_millis(500);
 
 impl Configure {
     fn sleep(&mut self, now: Millis) -> Step {
@@ -129,7 +125,7 @@ impl Configure {
             let next = match self.change {
                 Change::Reprovisioned => Phase::Stage,
                 Change::OutputOnly => Phase::AwaitInitialized,
-                Change::PowerOnly | Change::Unchanged => Phase::AwaitLock,
+                Change::PowerOnly | Change::Unchanged | Change::Darkened => Phase::AwaitLock,
             };
             return self.enter(now, next);
         }
@@ -169,47 +165,23 @@ impl Configure {
         let at = self.here(CONFIG.0);
         let block = Block::new(at, data(reply, at)?);
         let (status, active) = (config_status(block), active_set(block));
-        let named = |lane: &usize| self.apply.mask & (1 << lane) != 0;
-        if (0..8).filter(named).any(|lane| status[lane] == ConfigStatus::InProgress) {
-            self.apply.seen_in_progress = true;
-            return match self.watch.observe(now, ConfigStatus::InProgress.code(), Duration::ZERO) {
-                Ok(()) => self.sleep(now),
-                Err(limit) => self.timed_out(now, Awaited::Configuration, limit),
-            };
-        }
-        let done = (0..8).filter(named).all(|lane| {
-            status[lane] == ConfigStatus::Success && active[lane] & 0xFE == self.apply.wanted[lane] & 0xFE
-        });
-        if done {
-            return self.enter(now, Phase::Init);
-        }
-        // An unchanged status may still be that of an earlier command.
-        let fresh = self.apply.seen_in_progress || now.elapsed_since(self.apply.triggered) >= STATUS_GRACE;
-        let refused = (0..8).filter(named).find(|lane| {
-            !matches!(status[*lane], ConfigStatus::Success | ConfigStatus::Undefined)
-                && (fresh || status[*lane] != self.before.config_status[*lane])
-        });
-        if let Some(lane) = refused {
-            let extra = self.apply.mask & !self.lanes()?.host;
-            if self.apply.decommission && extra != 0 {
-                // Some modules reject AppSel 0. DPDeinit has taken the data path down already; name its own lanes only.
-                self.apply.decommission = false;
-                return self.enter(now, Phase::Stage);
+        match self.apply.judge(now, &status, &active, &self.before.config_status) {
+            Verdict::InProgress => {
+                match self.watch.observe(now, ConfigStatus::InProgress.code(), Duration::ZERO) {
+                    Ok(()) => self.sleep(now),
+                    Err(limit) => self.timed_out(now, Awaited::Configuration, limit),
+                }
             }
-            return Err(ProcError::Rejected {
-                lane: u8::try_from(lane).unwrap_or(7) + 1,
-                status: status[lane],
-                lanes: LaneStatuses(status),
-            });
+            Verdict::Done => self.enter(now, Phase::Init),
+            Verdict::Wait => self.sleep(now),
+            // Some modules reject AppSel 0. DPDeinit has taken the data path down already; name its own lanes only.
+            Verdict::Refused(..) if self.decommission && self.apply.mask & !self.lanes()?.host != 0 => {
+                self.decommission = false;
+                self.enter(now, Phase::Stage)
+            }
+            Verdict::Refused(lane, refusal) => Err(Applied::rejection(lane, refusal, status)),
+            Verdict::Ignored if self.apply.attempts < MOST_TRIGGERS => self.enter(now, Phase::Apply),
+            Verdict::Ignored => Err(ProcError::ApplyIgnored { attempts: self.apply.attempts }),
         }
-        if !fresh {
-            return self.sleep(now);
-        }
-        // Neither accepted nor refused: a trigger in a transient state is ignored without a word.
-        let attempts = self.apply.attempts;
-        if attempts >= MOST_TRIGGERS {
-            return Err(ProcError::ApplyIgnored { attempts });
-        }
-        self.enter(now, Phase::Apply)
     }
 }
