@@ -11,8 +11,10 @@ use ipowdm_ctl_lib::slice::ActivationRequest;
 use ipowdm_devbroker::{Broker, Options as BrokerOptions, SavedLog};
 use ipowdm_examples::lab::cases;
 use ipowdm_examples::lab::options::Options;
+use ipowdm_examples::lab::play::{self, PlayError};
 use ipowdm_examples::lab::world::Lab;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -101,6 +103,36 @@ async fn a_broker_that_is_down_at_start_is_told_in_health_and_nothing_else_is_ne
     assert!(case.passed, "{:?}", case.evidence);
     assert_eq!(lit.len(), 2);
     lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lab_whose_broker_is_not_there_yet_waits_and_goes_on_by_itself() {
+    let port = free_port();
+    let bootstrap = Some(format!("127.0.0.1:{port}"));
+    let options = Options { bootstrap, exit: true, broker_wait: 600, ..Options::for_tests() };
+    let lab = Arc::new(Lab::start(&options).await.expect("services come up without a broker"));
+    let run = {
+        let lab = Arc::clone(&lab);
+        tokio::spawn(async move { play::run(&lab, &options).await })
+    };
+    let (status, body) = get(lab.slice_addr, "/health").await;
+    assert_eq!((status, &body["kafka_connected"]), (503, &false.into()), "{body}");
+    assert!(!run.is_finished(), "it waits");
+    let broker = Broker::start(BrokerOptions::default().port(port)).await.unwrap();
+    assert!(run.await.unwrap().expect("the lab goes on"), "all cases pass");
+    Arc::into_inner(lab).expect("the run has ended").stop().await;
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lab_that_is_to_exit_gives_up_on_a_broker_that_does_not_come_and_says_which() {
+    // A privileged port that nobody listens on.
+    let bootstrap = "127.0.0.1:1".to_owned();
+    let options =
+        Options { bootstrap: Some(bootstrap.clone()), exit: true, broker_wait: 1, ..Options::for_tests() };
+    let error = play::play(&options).await.unwrap_err();
+    assert!(matches!(&error, PlayError::NoBroker { bootstrap: at, .. } if *at == bootstrap), "{error}");
+    assert!(error.to_string().contains(&bootstrap), "{error}");
 }
 
 /// Acks of a connection by command and agent.

@@ -208,6 +208,20 @@ async fn a_laser_that_reports_what_it_measures_is_set_up_and_one_off_its_channel
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deactivated_tenants_controller_answers_no_more() {
+    let lab = active_lab().await;
+    let (gone, stays) = (&lab.plan.tenants[0].vop, &lab.plan.tenants[1].vop);
+    let addr = lab.controller_addr(gone).unwrap();
+    let other = lab.controller_addr(stays).unwrap();
+    tokio::net::TcpStream::connect(addr).await.expect("it answers while the tenant is active");
+    lab.slice.deactivate(gone, false).await.unwrap();
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+    assert!(lab.controller(gone).is_none() && lab.controller_addr(gone).is_none());
+    tokio::net::TcpStream::connect(other).await.expect("the other tenant's answers on");
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lab_works_on_a_broker_that_an_earlier_one_has_used() {
     let broker = ipowdm_devbroker::Broker::start(ipowdm_devbroker::Options::default()).await.unwrap();
     let options = Options { bootstrap: Some(broker.bootstrap()), ..Options::for_tests() };

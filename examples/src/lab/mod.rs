@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod cases;
+pub mod controllers;
 pub mod fill;
 pub mod fleet;
 pub mod inventory;
@@ -12,4 +13,5 @@ pub mod plan;
 pub mod plant;
 pub mod play;
 pub mod report;
+pub mod signals;
 pub mod world;

@@ -23,6 +23,10 @@ pub struct Options {
     /// Use a running Kafka instead of the built-in development broker.
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
+    /// With --exit, how long to wait for the Kafka of --bootstrap to answer before giving up; without, the lab waits until
+    /// it is there. The services are up meanwhile and their health says that the bus is away.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub broker_wait: u32,
     /// LinkDB's port P; the slice manager answers on P+82 and the controllers from P+83 up. 0: any free ports.
     #[arg(long, value_name = "P", default_value_t = 8000)]
     pub port_base: u16,

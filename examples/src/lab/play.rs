@@ -4,11 +4,15 @@ use super::cases;
 use super::fill::{self, Filled, Ticks};
 use super::options::Options;
 use super::report::{Report, resident_kb};
+use super::signals::Signals;
 use super::world::{Lab, LabError};
 use core::time::Duration;
 use ipowdm_ctl_lib::linkdb::LinkDbError;
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// Between two questions to a broker that does not answer.
+const BROKER_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,24 @@ pub enum PlayError {
     /// LinkDB cannot be read.
     #[error(transparent)]
     LinkDb(#[from] LinkDbError),
+    /// The broker did not come.
+    #[error(
+        "no broker answers at {bootstrap} within {limit:?}: {reason}; start one, or give more time with --broker-wait"
+    )]
+    NoBroker {
+        /// Its address.
+        bootstrap: String,
+        /// How long it was waited for.
+        limit: Duration,
+        /// What was last heard.
+        reason: String,
+    },
+    /// Signals cannot be listened for.
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+    /// A signal came before the end.
+    #[error("ended by {0} before it was done")]
+    Ended(&'static str),
     /// The report cannot be written.
     #[error("cannot write the report to {path}: {source}")]
     Report {
@@ -29,13 +51,40 @@ pub enum PlayError {
     },
 }
 
-/// Starts the lab, plays the cases, writes the report, and stays up unless told otherwise. Answers whether all passed.
+/// Starts the lab, runs it, and stays up unless told otherwise. Answers whether all cases passed.
+///
+/// Ends in order, and removes what it has made, also on SIGINT, SIGTERM and SIGHUP; a second one ends it at once.
 ///
 /// # Errors
 /// [`PlayError`].
 pub async fn play(options: &Options) -> Result<bool, PlayError> {
+    let mut signals = Signals::listen().map_err(PlayError::Signals)?;
+    let lab = tokio::select! {
+        lab = Lab::start(options) => lab?,
+        signal = signals.next() => return Err(PlayError::Ended(signal)),
+    };
+    let mut outcome = tokio::select! {
+        outcome = run(&lab, options) => outcome,
+        signal = signals.next() => Err(PlayError::Ended(signal)),
+    };
+    if outcome.is_ok() && !options.exit {
+        invite(&lab);
+        let signal = signals.next().await;
+        println!("\nlab: stopping ({signal})");
+    }
+    tokio::select! {
+        () = lab.stop() => {}
+        signal = signals.next() => outcome = outcome.and(Err(PlayError::Ended(signal))),
+    }
+    outcome
+}
+
+/// Waits for the broker, plays the cases, writes the report. Answers whether all passed.
+///
+/// # Errors
+/// [`PlayError`].
+pub async fn run(lab: &Lab, options: &Options) -> Result<bool, PlayError> {
     let started = Instant::now();
-    let lab = Lab::start(options).await?;
     println!(
         "lab: {} at {}, LinkDB at http://{}, slice manager at http://{}",
         lab.broker.kind(),
@@ -51,10 +100,12 @@ pub async fn play(options: &Options) -> Result<bool, PlayError> {
         lab.plan.ports.len(),
         options.scale
     );
-    let activation = cases::activation(&lab).await;
-    let (setup, lit) = cases::setup(&lab).await;
-    let degradation = cases::degradation(&lab, lit.first()).await;
-    let (filled, ticks) = if options.fill { filled(&lab).await? } else { (None, None) };
+    let limit = options.exit.then(|| Duration::from_secs(u64::from(options.broker_wait)));
+    await_broker(lab, limit).await?;
+    let activation = cases::activation(lab).await;
+    let (setup, lit) = cases::setup(lab).await;
+    let degradation = cases::degradation(lab, lit.first()).await;
+    let (filled, ticks) = if options.fill { filled(lab).await? } else { (None, None) };
     let report = Report {
         filled,
         ticks,
@@ -72,14 +123,32 @@ pub async fn play(options: &Options) -> Result<bool, PlayError> {
         let text = serde_json::to_string_pretty(&report).unwrap_or_default();
         std::fs::write(path, text).map_err(|source| PlayError::Report { path: path.clone(), source })?;
     }
-    if !options.exit {
-        invite(&lab);
-        // Where the signal cannot be listened for, the process is ended by it anyway.
-        let _ = tokio::signal::ctrl_c().await;
-        println!("\nlab: stopping");
-    }
-    lab.stop().await;
     Ok(passed)
+}
+
+/// Waits until the broker answers, and says so where it does not at once.
+async fn await_broker(lab: &Lab, limit: Option<Duration>) -> Result<(), PlayError> {
+    let begun = Instant::now();
+    let mut told = false;
+    while let Err(error) = lab.bus.topics().await {
+        let bootstrap = &lab.broker.bootstrap;
+        if let Some(limit) = limit.filter(|limit| begun.elapsed() >= *limit) {
+            return Err(PlayError::NoBroker {
+                bootstrap: bootstrap.clone(),
+                limit,
+                reason: error.to_string(),
+            });
+        }
+        if !told {
+            println!("lab: waiting for {bootstrap}: {error}; services are up, their health says so");
+            told = true;
+        }
+        tokio::time::sleep(BROKER_PAUSE).await;
+    }
+    if told {
+        println!("lab: {} is there after {:.1} s", lab.broker.bootstrap, begun.elapsed().as_secs_f64());
+    }
+    Ok(())
 }
 
 /// Fills the network and watches ten telemetry intervals.

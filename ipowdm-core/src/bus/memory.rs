@@ -91,6 +91,21 @@ impl MemoryBus {
         Ok(())
     }
 
+    /// Gives a topic more partitions, as an operator would; it never has fewer than before.
+    ///
+    /// # Errors
+    /// [`BusError::UnknownTopic`] where the topic is not there.
+    pub fn grow(&self, topic: &str, partitions: u32) -> Result<(), BusError> {
+        let mut state = self.lock();
+        let unknown = || BusError::UnknownTopic { topic: topic.to_string(), partition: 0 };
+        let grown = state.topics.get_mut(topic).ok_or_else(unknown)?;
+        grown.partitions.extend((grown.description.partitions..partitions).map(|_| Log::default()));
+        grown.description.partitions = grown.description.partitions.max(partitions);
+        drop(state);
+        self.wake();
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change under the lock is complete before anything that could panic.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,8 +4,12 @@
 //! to one bounded channel, so a slow consumer holds the fetching back and nothing is dropped. Positions belong to the
 //! consumer: it stores what it has *acted on* together with the effect, and starts again from there.
 //!
-//! Tasks: one per followed partition, owned by the reader and ended when it is dropped or the topic unfollowed. They
-//! hold nothing across an await that dropping would lose.
+//! A topic may get more partitions, or be made anew with more or fewer. The description is asked for again every
+//! [`DESCRIBED_EVERY`], and at once where a partition loses its position or is not there; a partition that appears is read
+//! whole, one that is gone is left.
+//!
+//! Tasks: one per followed topic and one per partition, owned by the reader and ended when it is dropped or the topic
+//! unfollowed. They hold nothing across an await that dropping would lose.
 
 use super::pause::Pause;
 use super::{Bus, BusError, FetchRequest, Record};
@@ -14,11 +18,14 @@ use std::string::{String, ToString};
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 /// Batches waiting for the consumer, over all partitions. Small: the log itself is the buffer.
 const QUEUE: usize = 64;
+
+/// How often a followed topic is asked how many partitions it has. Well below the lifetime of a command.
+pub const DESCRIBED_EVERY: Duration = Duration::from_secs(10);
 
 /// Where to begin in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +95,9 @@ impl Reader {
         Self { bus, sender, receiver, followed: BTreeMap::new(), max_wait: Duration::from_secs(5) }
     }
 
-    /// Follows all partitions of a topic. `start` gives the position of each partition. A topic that is not there yet
-    /// is waited for. Following it again replaces the positions.
+    /// Follows all partitions of a topic. `start` gives the position of each partition; one that appears later is read
+    /// from its beginning where `start` says [`Start::Latest`]. A topic that is not there yet is waited for. Following it
+    /// again replaces the positions.
     pub fn follow(&mut self, topic: &str, start: impl Fn(u32) -> Start + Send + Sync + 'static) {
         self.unfollow(topic);
         let follow = Follow {
@@ -97,6 +105,7 @@ impl Reader {
             topic: Arc::from(topic),
             sender: self.sender.clone(),
             max_wait: self.max_wait,
+            changed: Arc::default(),
         };
         let task = tokio::spawn(follow.all_partitions(Arc::new(start)));
         self.followed.insert(topic.to_string(), Vec::from([task]));
@@ -145,35 +154,67 @@ struct Follow {
     topic: Arc<str>,
     sender: mpsc::Sender<Delivery>,
     max_wait: Duration,
+    /// Told where the topic may not be what it was.
+    changed: Arc<Notify>,
 }
 
 type StartOf = Arc<dyn Fn(u32) -> Start + Send + Sync>;
 
 impl Follow {
-    /// Waits for the topic, then follows its partitions until dropped.
+    /// Waits for the topic, then follows its partitions, as many as it has at any time, until dropped.
     async fn all_partitions(self, start: StartOf) {
-        let partitions = {
-            let mut pause = Pause::new();
-            let mut told = false;
-            loop {
-                let error = match self.bus.describe_topic(&self.topic).await {
-                    Ok(Some(description)) => break description.partitions,
-                    Ok(None) => BusError::UnknownTopic { topic: self.topic.to_string(), partition: 0 },
-                    Err(error) => error,
-                };
-                if !told && !self.send(Delivery::Outage { topic: self.topic.clone(), error }).await {
-                    return;
-                }
-                told = true;
-                pause.wait().await;
-            }
-        };
-        let mut tasks = tokio::task::JoinSet::new();
-        for partition in 0..partitions {
-            tasks.spawn(self.clone().one_partition(partition, start(partition)));
-        }
+        let Some(mut partitions) = self.first_described().await else { return };
         // Dropping this future drops the set, which ends the partition tasks.
-        while tasks.join_next().await.is_some() {}
+        let mut tasks = JoinSet::new();
+        let mut followed: Vec<AbortHandle> = Vec::new();
+        let at_first = partitions;
+        loop {
+            for partition in (0..partitions).skip(followed.len()) {
+                let start = match start(partition) {
+                    // All that is in it came after the reader began.
+                    Start::Latest if partition >= at_first => Start::Earliest,
+                    start => start,
+                };
+                followed.push(tasks.spawn(self.clone().one_partition(partition, start)));
+            }
+            let kept = usize::try_from(partitions).unwrap_or(usize::MAX).min(followed.len());
+            let gone = followed.split_off(kept);
+            gone.iter().for_each(AbortHandle::abort);
+            // The outage of a partition that is gone has ended with it.
+            if !gone.is_empty() && !self.send(Delivery::Restored { topic: self.topic.clone() }).await {
+                return;
+            }
+            partitions = self.described_again().await;
+        }
+    }
+
+    /// How many partitions the topic has, once it is there; `None` where the reader is gone.
+    async fn first_described(&self) -> Option<u32> {
+        let mut pause = Pause::new();
+        let mut told = false;
+        loop {
+            let error = match self.bus.describe_topic(&self.topic).await {
+                Ok(Some(description)) => return Some(description.partitions),
+                Ok(None) => BusError::UnknownTopic { topic: self.topic.to_string(), partition: 0 },
+                Err(error) => error,
+            };
+            if !told && !self.send(Delivery::Outage { topic: self.topic.clone(), error }).await {
+                return None;
+            }
+            told = true;
+            pause.wait().await;
+        }
+    }
+
+    /// How many partitions it has some time later. That it is away meanwhile its partitions tell.
+    async fn described_again(&self) -> u32 {
+        loop {
+            // Whichever comes first: the time, or a partition that has seen a change.
+            let _ = tokio::time::timeout(DESCRIBED_EVERY, self.changed.notified()).await;
+            if let Ok(Some(description)) = self.bus.describe_topic(&self.topic).await {
+                return description.partitions;
+            }
+        }
     }
 
     async fn one_partition(self, partition: u32, start: Start) {
@@ -203,6 +244,7 @@ impl Follow {
                     position = Some(next);
                 }
                 Err(BusError::OffsetOutOfRange { offset, earliest, .. }) => {
+                    self.changed.notify_one();
                     let lost = Delivery::Resync {
                         topic: self.topic.clone(),
                         partition,
@@ -216,6 +258,9 @@ impl Follow {
                     pause.wait().await;
                 }
                 Err(error) => {
+                    if let BusError::UnknownTopic { .. } = error {
+                        self.changed.notify_one();
+                    }
                     if !out && !self.send(Delivery::Outage { topic: self.topic.clone(), error }).await {
                         return;
                     }

@@ -54,6 +54,55 @@ async fn a_reader_waits_for_a_topic_and_then_sees_every_record_in_key_order() {
     }
 }
 
+/// A key whose records go to the last of `partitions`.
+fn key_of_last(partitions: u32) -> String {
+    let key = (0..).map(|i| format!("k{i}"));
+    let last = |key: &String| crate::topics::partition(key.as_bytes(), partitions) == partitions - 1;
+    key.into_iter().find(last).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_grows_is_read_whole_wherever_the_reader_began() {
+    for start in [Start::Earliest, Start::Latest, Start::At(0)] {
+        let bus = bus_with("t", 1).await;
+        let mut reader = Reader::new(Arc::new(bus.clone()));
+        reader.follow("t", move |_| start);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for partitions in [2, 5] {
+            bus.grow("t", partitions).unwrap();
+            let key = key_of_last(partitions);
+            bus.publish("t", vec![record(&key, "at once")]).await.unwrap();
+            let delivery = tokio::time::timeout(2 * super::reader::DESCRIBED_EVERY, reader.next()).await;
+            let Ok(Delivery::Records { partition, records, .. }) = delivery else { panic!("{delivery:?}") };
+            assert_eq!((partition, records.len()), (partitions - 1, 1), "{start:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_that_a_re_created_topic_has_no_more_are_left() {
+    let bus = bus_with("t", 3).await;
+    let mut reader = Reader::new(Arc::new(bus.clone()));
+    reader.follow("t", |_| Start::Earliest);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bus.delete_topic("t").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    bus.create_topic(spec("t", 1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    bus.publish("t", vec![record("k", "0")]).await.unwrap();
+    let mut told = Vec::new();
+    let records = loop {
+        match reader.next().await {
+            Delivery::Records { records, .. } => break records,
+            delivery => told.push(matches!(delivery, Delivery::Restored { .. })),
+        }
+    };
+    assert_eq!(records.len(), 1);
+    assert_eq!(told.last(), Some(&true), "every outage has ended");
+    let more = tokio::time::timeout(Duration::from_secs(600), reader.next()).await;
+    assert!(more.is_err(), "{more:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_position_is_a_resync_and_nothing_is_skipped_silently() {
     let bus = bus_with("t", 1).await;

@@ -96,6 +96,24 @@ pub(super) async fn a_reader_at_a_lost_position_is_told_to_resync(stage: &Stage)
     same("values", values(&found), vec!["new 0".to_string(), "new 1".to_string()])
 }
 
+pub(super) async fn a_reader_sees_the_partitions_that_a_re_created_topic_has_more(stage: &Stage) -> Verdict {
+    let name = stage.topic("t", 1).await?;
+    let old: Vec<String> = (0..12).map(|i| format!("old {i:02}")).collect();
+    stage.bus.publish(&name, old.iter().map(|value| record("k", value)).collect()).await?;
+    let mut reader = Reader::new(Arc::clone(&stage.bus));
+    reader.follow(&name, |_| Start::Earliest);
+    same("values", values(&collect(&mut reader, 12, |_| {}).await?), old)?;
+    same("deletion", stage.bus.delete_topic(&name).await?, true)?;
+    stage.bus.create_topic(spec(&name, 3, &[])).await?;
+    // Fewer records than the old topic had, so that the lost position is beyond the end of each partition.
+    for i in 0..10 {
+        stage.bus.publish(&name, vec![record(&format!("k{i}"), &format!("new {i}"))]).await?;
+    }
+    let mut found = values(&collect(&mut reader, 10, |_| {}).await?);
+    found.sort();
+    same("values", found, (0..10).map(|i| format!("new {i}")).collect())
+}
+
 pub(super) async fn a_publisher_confirms_all_in_order(stage: &Stage) -> Verdict {
     let name = stage.topic("t", 1).await?;
     let publisher = Publisher::start(Arc::clone(&stage.bus), 5000);

@@ -28,6 +28,7 @@ enum Flaw {
     ListsInDisorder,
     TakesAnyName,
     StopsTheClock,
+    DescribesOnePartition,
 }
 
 struct Flawed {
@@ -137,7 +138,13 @@ impl Bus for Flawed {
     }
 
     fn describe_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, Option<TopicDescription>> {
-        self.bus.describe_topic(name)
+        Box::pin(async move {
+            let mut described = self.bus.describe_topic(name).await?;
+            if let Some(topic) = described.as_mut().filter(|_| self.has(Flaw::DescribesOnePartition)) {
+                topic.partitions = 1;
+            }
+            Ok(described)
+        })
     }
 
     fn topics(&self) -> BusFuture<'_, Vec<String>> {
@@ -178,6 +185,7 @@ async fn every_flaw_is_found() {
         (Flaw::DoublesRecords, "concurrent_publishers_lose_nothing_and_keep_their_order"),
         (Flaw::ListsInDisorder, "topics_are_listed_in_order"),
         (Flaw::TakesAnyName, "an_illegal_name_or_size_is_refused"),
+        (Flaw::DescribesOnePartition, "a_reader_sees_the_partitions_that_a_re_created_topic_has_more"),
         (Flaw::StopsTheClock, "times_never_run_back_under_log_append_time"),
     ] {
         let check = CHECKS.iter().find(|check| check.name == name).expect(name);
