@@ -10,6 +10,7 @@
 //! - [`machine`]: module and data-path state machines as pure types.
 //! - `transport` (feature `std`): the optoe `eeprom` file, the line protocol on a Unix socket, images in memory and (feature
 //!   `json`) in files; [`ModuleSpec`](transport::ModuleSpec) opens them by name.
+//! - `dump` (feature `std`): everything that a module says, for people and (feature `json`) as JSON.
 //! - `emulator` and `line` (feature `emulator`): a register-true module and an optical line between two of them.
 //!
 //! The core needs neither std nor a heap. No content of a module makes it panic; bad input is a typed
@@ -63,6 +64,8 @@ extern crate std;
 
 pub mod access;
 pub mod codes;
+#[cfg(feature = "std")]
+pub mod dump;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod flags;

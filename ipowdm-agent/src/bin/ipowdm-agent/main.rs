@@ -1,5 +1,6 @@
 //! The agent of one switch, as a program.
 
+mod dump;
 mod emulate;
 mod look;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// Read one module and print everything that it says, decoded with units. Nothing is written.
+    Dump(dump::Options),
     /// Show an emulated module on a socket, until interrupted.
     Emulate(emulate::Options),
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let source = match &cli.command {
         Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source } => source,
+        Command::Dump(options) => return ended(dump::dump(options)),
         Command::Emulate(options) => return ended(emulate::emulate(options)),
     };
     let resolved = match source.resolve() {
@@ -90,7 +94,7 @@ fn main() -> ExitCode {
         Command::Run { .. } => run::run(resolved).map(|()| true),
         Command::Discover { json, .. } => look::discover(&resolved, json),
         Command::Health { .. } => look::health(&resolved),
-        Command::Emulate(_) => Ok(true),
+        Command::Dump(_) | Command::Emulate(_) => Ok(true),
     };
     ended(done)
 }
