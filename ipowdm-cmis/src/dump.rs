@@ -28,10 +28,12 @@ mod json;
 mod laser;
 mod memory;
 mod monitors;
+mod performance;
 mod read;
 mod register;
 mod state;
 mod text;
+mod vdm;
 
 pub use item::{Item, Missing};
 pub use memory::{Half, Memory, PageState};
@@ -59,7 +61,7 @@ pub struct Dump<'a> {
     /// Every page that is declared or was read: the lower memory first, then by page and bank.
     pub pages: Vec<Page<'a>>,
     /// The groups with their names, in the order in which they are shown.
-    pub groups: [(&'static str, Item); 5],
+    pub groups: [(&'static str, Item); 7],
 }
 
 impl<'a> Dump<'a> {
@@ -97,6 +99,8 @@ impl<'a> Dump<'a> {
             ("state", state::decode(memory)),
             ("laser", laser::decode(memory)),
             ("monitors", monitors::decode(memory)),
+            ("vdm", vdm::decode(memory)),
+            ("pm", performance::decode(memory)),
         ];
         Self { pages, groups }
     }

@@ -111,9 +111,7 @@ fn checksums(memory: &Memory) -> Item {
                 .zip(half.get(at, 1))
                 .map(|(bytes, sum)| bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) == sum[0])
                 .ok_or(Missing::NotRead),
-            super::PageState::NotAdvertised => Err(Missing::Unsupported),
-            super::PageState::Absent => Err(Missing::Absent),
-            super::PageState::Unreadable(error) => Err(Missing::Unreadable(*error)),
+            state => Err(state.missing().unwrap_or(Missing::NotRead)),
         };
         (name, Item::from(state))
     };

@@ -60,6 +60,19 @@ pub enum PageState {
     Read(Half),
 }
 
+impl PageState {
+    /// Why nothing on the page is known; `None` for a page that was read.
+    #[must_use]
+    pub const fn missing(&self) -> Option<Missing> {
+        match self {
+            Self::NotAdvertised => Some(Missing::Unsupported),
+            Self::Absent => Some(Missing::Absent),
+            Self::Unreadable(error) => Some(Missing::Unreadable(*error)),
+            Self::Read(_) => None,
+        }
+    }
+}
+
 /// A module's memory.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -126,13 +139,9 @@ impl Memory {
             false if BankRule::of_page(field.page) == BankRule::Unbanked => PageName::page(field.page),
             false => PageName::Page { page: field.page, bank },
         };
-        match self.state(name) {
-            PageState::Read(_) => {
-                self.block(name, place.at.byte, usize::from(place.len)).ok_or(Missing::NotRead)
-            }
-            PageState::NotAdvertised => Err(Missing::Unsupported),
-            PageState::Absent => Err(Missing::Absent),
-            PageState::Unreadable(error) => Err(Missing::Unreadable(*error)),
+        match self.state(name).missing() {
+            Some(missing) => Err(missing),
+            None => self.block(name, place.at.byte, usize::from(place.len)).ok_or(Missing::NotRead),
         }
     }
 
