@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 /// development or build).
 const ARROWS: &[(&str, &[&str])] = &[
     ("ipowdm-core", &[]),
-    ("ipowdm-cmis", &["ipowdm-core"]),
+    // Its tests have it as a development dependency with every feature.
+    ("ipowdm-cmis", &["ipowdm-core", "ipowdm-cmis"]),
     ("ipowdm-agent", &["ipowdm-core", "ipowdm-cmis"]),
     ("ipowdm-ctl-lib", &["ipowdm-core"]),
     ("ipowdm-devbroker", &[]),

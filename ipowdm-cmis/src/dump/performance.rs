@@ -47,8 +47,8 @@ pub(super) fn decode(memory: &Memory) -> Item {
         return Item::Missing(Missing::Unsupported);
     }
     Item::Map(vec![
-        ("media_fec", counters(memory, FecCounters::MEDIA, |block| FecCounters::decode_media(block))),
-        ("host_fec", counters(memory, FecCounters::HOST, |block| FecCounters::decode_host(block))),
+        ("media_fec", counters(memory, FecCounters::MEDIA, FecCounters::decode_media)),
+        ("host_fec", counters(memory, FecCounters::HOST, FecCounters::decode_host)),
         ("link", link(memory)),
     ])
 }

@@ -32,7 +32,7 @@ pub enum Support {
     LaneSwitching,
     /// 01h:142.6, VDM control, flags and masks.
     Vdm,
-    /// 01h:142.6 and as many groups in 2Fh:128.1-0 as this one's number, 1-4.
+    /// 01h:142.6 and as many groups in 2Fh:128.1-0 as this one's number, 1-4; one group where 2Fh does not say.
     VdmGroup(u8),
     /// 01h:142.4, coherent.
     Coherent,
@@ -93,7 +93,7 @@ impl Support {
         let number = |field: Field| page01.and_then(|block| block.byte(field)).unwrap_or(0);
         let flag = |field: Field| number(field) != 0;
         let groups =
-            || page2f.and_then(|block| block.byte(page2f::VDM_GROUPS_SUPPORTED)).map_or(0, |n| n + 1);
+            || page2f.and_then(|block| block.byte(page2f::VDM_GROUPS_SUPPORTED)).map_or(1, |n| n + 1);
         match self {
             Self::Always | Self::Paged => true,
             Self::UserMemory => flag(page01::PAGE03H_SUPPORTED),
@@ -183,7 +183,7 @@ mod tests {
     fn groups_and_payload_pages_are_counted() {
         let vdm = [(142, 0x40)];
         let has = |page, groups| advertised(page, &vdm, false, groups);
-        assert!(has(0x20, Some(0)) && !has(0x21, Some(0)) && !has(0x20, None));
+        assert!(has(0x20, Some(0)) && !has(0x21, Some(0)) && has(0x20, None) && !has(0x21, None));
         assert!(has(0x27, Some(3)) && !has(0x27, Some(2)) && has(0x2A, Some(2)));
         let cdb = |page, code: u8| advertised(page, &[(163, 0x40 | code)], false, None);
         assert!(cdb(0xA3, 4) && !cdb(0xA4, 4) && cdb(0xA7, 5) && cdb(0xAF, 7) && !cdb(0xA0, 8));
