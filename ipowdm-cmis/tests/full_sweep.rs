@@ -18,7 +18,7 @@ use ipowdm_cmis::transport::{BusCost, Image, Priced};
 use ipowdm_core::units::{Ber, Db, Frequency};
 use proptest::prelude::*;
 
-/// What the issue of a sweep may cost.
+/// What a warm full sweep may cost.
 const MOST_READS: u64 = 14;
 const MOST_BYTES: u64 = 1_100;
 const MOST_TRANSACTIONS: u64 = 60;
@@ -77,6 +77,23 @@ fn check_cost(mut swept: Swept) {
 #[test]
 fn a_full_sweep_keeps_within_its_reads_bytes_and_transactions() {
     check_cost(Swept::new(full_image::synthetic()));
+}
+
+#[test]
+fn a_warm_full_sweep_allocates_nothing() {
+    let mut swept = Swept::new(full_image::synthetic());
+    swept.sweep(SweepScope::default());
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(0_u64))));
+    assert_eq!(counted.count_total, 1, "allocations are counted");
+    let counted = allocation_counter::measure(|| {
+        let report = swept.sweep(SweepScope::default());
+        let catalogue = &swept.catalogue;
+        for (quantity, lane) in catalogue.vdm.iter().flat_map(|vdm| vdm.quantities()) {
+            assert!(report.quantity(catalogue, quantity, lane).is_ordered());
+        }
+        assert!(report.link(catalogue).value().is_some() && report.media_fec(0).value().is_some());
+    });
+    assert_eq!(counted.count_total, 0);
 }
 
 #[test]

@@ -114,6 +114,9 @@ impl FlagSet {
     /// Raises the flags that `bytes`, read from `at`, hold; whether there were any. Bytes that hold no flags are ignored.
     pub fn raise(&mut self, at: Address, bytes: &[u8]) -> bool {
         let mut raised = false;
+        if !Self::is_cleared_by(at, bytes.len()) {
+            return false;
+        }
         for (byte, value) in (at.byte..=255).zip(bytes) {
             if *value != 0
                 && let Some(kept) = slot(Address { byte, ..at }).and_then(|slot| self.bytes.get_mut(slot))
