@@ -73,6 +73,8 @@ pub mod flags;
 pub mod line;
 pub mod machine;
 pub mod map;
+#[cfg(feature = "std")]
+pub mod module_test;
 pub mod monitoring;
 pub mod physics;
 pub mod procedure;

@@ -54,6 +54,17 @@ impl Bench {
         value[0]
     }
 
+    /// Whether the module has a page of bank 0.
+    pub(crate) fn has(&mut self, page: u8) -> bool {
+        let mut byte = [0];
+        loop {
+            match self.eeprom.read(Address::page(page, 255), &mut byte) {
+                Err(TransportError::Busy) => self.clock.advance(1),
+                result => return result.is_ok(),
+            }
+        }
+    }
+
     /// A read that waits for a busy module.
     pub(crate) fn read(&mut self, at: Address, into: &mut [u8]) {
         while self.eeprom.read(at, into) == Err(TransportError::Busy) {

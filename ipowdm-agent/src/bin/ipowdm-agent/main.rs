@@ -4,6 +4,7 @@ mod dump;
 mod emulate;
 mod look;
 mod run;
+mod test_cmis;
 
 use clap::{Args, Parser, Subcommand};
 use ipowdm_agent::settings::{Resolved, Settings};
@@ -46,6 +47,9 @@ enum Command {
     },
     /// Read one module and print everything that it says, decoded with units. Nothing is written.
     Dump(dump::Options),
+    /// Check a module: what it says about itself, and with a target its bring-up with a table of times. Writes only with a
+    /// target, and asks first; the exit code says whether all is well.
+    TestCmis(test_cmis::Options),
     /// Show an emulated module on a socket, until interrupted.
     Emulate(emulate::Options),
 }
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source } => source,
         Command::Dump(options) => return ended(dump::dump(options)),
         Command::Emulate(options) => return ended(emulate::emulate(options)),
+        Command::TestCmis(options) => return ended(test_cmis::test_cmis(options)),
     };
     let resolved = match source.resolve() {
         Ok(resolved) => resolved,
@@ -94,7 +99,7 @@ fn main() -> ExitCode {
         Command::Run { .. } => run::run(resolved).map(|()| true),
         Command::Discover { json, .. } => look::discover(&resolved, json),
         Command::Health { .. } => look::health(&resolved),
-        Command::Dump(_) | Command::Emulate(_) => Ok(true),
+        Command::Dump(_) | Command::Emulate(_) | Command::TestCmis(_) => Ok(true),
     };
     ended(done)
 }

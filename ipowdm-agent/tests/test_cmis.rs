@@ -1,0 +1,114 @@
+//! `ipowdm-agent test-cmis`, from outside, against an emulated module on a socket.
+
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it does not expect, in its own functions too"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// A module in virtual time on a socket of its own.
+struct Module {
+    child: Child,
+    socket: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Module {
+    fn start(profile: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("module");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+            .args(["emulate", "--profile", profile, "--time", "virtual", "--listen"])
+            .arg(format!("unix:{}", socket.display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("listens on unix:"), "{line}");
+        Self { child, socket, _folder: folder }
+    }
+
+    fn test(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+            .arg("test-cmis")
+            .arg(format!("--module=unix:{}", self.socket.display()))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_bring_up_reaches_activated_with_a_table_of_times() {
+    let module = Module::start("400zr");
+    let read_only = module.test(&[]);
+    assert!(read_only.status.success(), "{}", text(&read_only.stdout));
+    assert!(text(&read_only.stdout).contains("module state LowPwr"));
+    let target = ["--frequency-mhz", "193400000", "--tx-power-dbm", "-10", "--yes"];
+    let done = module.test(&target);
+    let said = text(&done.stdout);
+    assert!(done.status.success(), "{said}{}", text(&done.stderr));
+    assert!(said.contains("Activated at 193.400000 THz with -10.00 dBm"), "{said}");
+    for step in ["module ready", "data path initialized", "data path activated", "300.000 s"] {
+        assert!(said.contains(step), "{step}: {said}");
+    }
+    let lit = module.test(&[]);
+    assert!(text(&lit.stdout).contains("the laser of lane 1 is at 193.400000 THz"), "{}", text(&lit.stdout));
+    let again = module.test(&target);
+    assert!(text(&again.stdout).contains("it was so before"), "{}", text(&again.stdout));
+}
+
+#[test]
+fn nothing_is_written_without_yes_where_nobody_can_be_asked() {
+    let module = Module::start("400zr");
+    let refused = module.test(&["--frequency-mhz", "193400000", "--tx-power-dbm", "-10"]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("--yes"), "{}", text(&refused.stderr));
+    assert!(text(&module.test(&[]).stdout).contains("module state LowPwr"));
+}
+
+#[test]
+fn bad_targets_are_refused_with_the_legal_values() {
+    let module = Module::start("400zr");
+    let cases: [(&[&str], &str); 4] = [
+        (&["--frequency-mhz", "193401000", "--tx-power-dbm", "-10"], "193.400000 THz and 193.406250 THz"),
+        (&["--frequency-mhz", "199000000", "--tx-power-dbm", "-10"], "191.300000 THz to 196.100000 THz"),
+        (&["--frequency-mhz", "193400000", "--tx-power-dbm", "2"], "-15.00 dBm to -8.00 dBm"),
+        (&["--frequency-mhz", "193400000", "--tx-power-dbm", "-9", "--app-sel", "12"], "AppSel 3 (host 0Dh"),
+    ];
+    for (arguments, legal) in cases {
+        let refused = module.test(&[arguments, &["--yes"]].concat());
+        assert!(!refused.status.success());
+        assert!(text(&refused.stderr).contains(legal), "{}", text(&refused.stderr));
+    }
+    assert!(text(&module.test(&[]).stdout).contains("module state LowPwr"), "nothing was written");
+}
+
+#[test]
+fn an_empty_socket_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+        .arg("test-cmis")
+        .arg(format!("--module=unix:{}", folder.path().join("nobody").display()))
+        .output()
+        .unwrap();
+    assert!(!gone.status.success());
+    assert!(text(&gone.stderr).contains("nobody"), "{}", text(&gone.stderr));
+}
