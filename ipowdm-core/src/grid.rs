@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// 6.25 GHz in MHz: the raster of nominal central frequencies.
 pub const RASTER_MHZ: u32 = 6_250;
 
+/// Step of a slot's width in MHz (ITU-T G.694.1, flexible grid).
+pub const WIDTH_STEP_MHZ: u32 = 12_500;
+
 /// Distance in MHz within which two frequencies name the same channel: the 33 GHz grid rounds, all others are exact.
 pub const CHANNEL_ROUNDING_MHZ: u32 = 1;
 
@@ -269,13 +272,19 @@ impl FlexSlot {
     /// The width in MHz.
     #[must_use]
     pub const fn width_mhz(self) -> u32 {
-        self.m as u32 * 12_500
+        Self::width_of(self.m)
+    }
+
+    /// The width in MHz of a slot of `m` times 12.5 GHz.
+    #[must_use]
+    pub const fn width_of(m: u16) -> u32 {
+        m as u32 * WIDTH_STEP_MHZ
     }
 
     /// The least m whose slot holds a signal of `width_mhz`.
     #[must_use]
     pub const fn m_for_width(width_mhz: u32) -> u16 {
-        let m = width_mhz.div_ceil(12_500);
+        let m = width_mhz.div_ceil(WIDTH_STEP_MHZ);
         #[expect(clippy::cast_possible_truncation, reason = "saturated on the same line")]
         let m = if m > u16::MAX as u32 { u16::MAX } else { m as u16 };
         if m == 0 { 1 } else { m }

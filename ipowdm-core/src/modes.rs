@@ -121,7 +121,7 @@ mod tests {
     fn every_mode_fits_its_width_and_has_a_limit() {
         for mode in CATALOGUE {
             assert!(
-                u32::from(mode.width_m) * 12_500 >= mode.baud_mbd,
+                crate::grid::FlexSlot::width_of(mode.width_m) >= mode.baud_mbd,
                 "{} is wider than its slot",
                 mode.name
             );

@@ -189,15 +189,24 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The reference's persistence, cooldown, attempts and step with the given thresholds: 3 samples, 20 s, 3, 1 dB.
+    /// Consecutive samples beyond a threshold that count, unless configured.
+    pub const SAMPLES: u8 = 3;
+    /// Least time between two steps in milliseconds, unless configured.
+    pub const COOLDOWN_MS: u64 = 20_000;
+    /// Steps before the loop gives up, unless configured.
+    pub const MAX_ATTEMPTS: u8 = 3;
+    /// Size of a step, unless configured.
+    pub const STEP: Db = Db::from_hundredths(100);
+
+    /// The reference's persistence, cooldown, attempts and step with the given thresholds.
     #[must_use]
     pub const fn with_thresholds(thresholds: Thresholds) -> Self {
         Self {
             thresholds,
-            samples: 3,
-            cooldown_ms: 20_000,
-            max_attempts: 3,
-            step: Db::from_hundredths(100),
+            samples: Self::SAMPLES,
+            cooldown_ms: Self::COOLDOWN_MS,
+            max_attempts: Self::MAX_ATTEMPTS,
+            step: Self::STEP,
             adjust: Adjust::Opposite,
         }
     }

@@ -1,6 +1,7 @@
 //! What a virtual operator may light: refused, never bent.
 
 use ipowdm_core::error::Code;
+use ipowdm_core::grid::FlexSlot;
 use ipowdm_core::modes::{self, CATALOGUE};
 use ipowdm_core::msg::{Endpoint, PortGrant};
 use ipowdm_core::units::{Frequency, Power};
@@ -48,7 +49,7 @@ fn width_mhz(media_code: Option<u8>) -> u32 {
         Some(mode) => mode.width_m,
         None => CATALOGUE.iter().map(|mode| mode.width_m).max().unwrap_or(1),
     };
-    u32::from(width_m) * 12_500
+    FlexSlot::width_of(width_m)
 }
 
 /// Checks what an endpoint asks for against a grant. What it does not name is not checked.

@@ -108,7 +108,7 @@ impl LinkDb {
         let destination_port = self.choose_port_in(tx, &request.vop, &request.destination)?;
         let legal = Legal {
             width_m: request.width_m,
-            width_mhz: u32::from(request.width_m) * 12_500,
+            width_mhz: FlexSlot::width_of(request.width_m),
             frequency: request.frequency,
             tuning: tunable(request, source_port.as_ref(), destination_port.as_ref())?,
             grant: vop_grant,

@@ -62,15 +62,15 @@ pub struct QotConfig {
 }
 
 impl Default for QotConfig {
-    /// Margins to the mode, 3 samples, 20 s, 3 attempts, 1 dB, the opposite transmitter, samples up to 10 s old.
+    /// Margins to the mode, the rule's own defaults, the opposite transmitter, samples up to 10 s old.
     fn default() -> Self {
         Self {
             enabled: true,
             thresholds: None,
-            samples: 3,
-            cooldown_ms: 20_000,
-            max_attempts: 3,
-            step: Db::from_hundredths(100),
+            samples: Rule::SAMPLES,
+            cooldown_ms: Rule::COOLDOWN_MS,
+            max_attempts: Rule::MAX_ATTEMPTS,
+            step: Rule::STEP,
             adjust: Adjust::Opposite,
             tx_power: None,
             max_age_ms: 10_000,
