@@ -1,16 +1,22 @@
-//! An optical line between two emulated modules.
+//! An optical line between two emulated modules, or from a described far end ([`ScriptedLine`]).
 //!
 //! What a module receives is a function of time and of what the far end transmits at that time: raise the far
 //! transmitter by 1 dB and, where the line's noise dominates, the received OSNR rises by 1 dB.
 
-use crate::emulator::{Emission, EmulatedModule, ModuleClock, ReceivedLight};
+use crate::emulator::{CARRIERS, EmulatedModule, ModuleClock, OpticalState, ReceivedLight};
 use crate::time::Millis;
 use core::time::Duration;
 use ipowdm_core::units::{Db, Length};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
+mod course;
 mod physics;
+mod scripted;
+
+pub use course::{Course, CourseError};
+pub(crate) use scripted::Script;
+pub use scripted::{EqualSpans, FarEnd, LineError, Received, ScriptedLine, SpanDescription};
 
 /// Which way light goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,9 +112,18 @@ impl Impairment {
 #[error("one of the modules is already attached to a line")]
 pub struct AlreadyAttached;
 
-/// One direction of a line, which the receiving module looks through.
+/// What a receiving module looks through.
+#[derive(Debug, Clone)]
+pub(crate) enum Fibre {
+    /// One direction of a line between two modules.
+    Line(Arc<Way>),
+    /// A described far end.
+    Script(Arc<Script>),
+}
+
+/// One direction of a line.
 #[derive(Debug)]
-pub(crate) struct Fibre {
+pub(crate) struct Way {
     parameters: LineParameters,
     /// The transmitting module; a line does not keep a module alive.
     from: std::sync::Weak<crate::emulator::Shared>,
@@ -117,13 +132,46 @@ pub(crate) struct Fibre {
 }
 
 impl Fibre {
-    /// The light at the receiving end at `now`, in the receiver's module time.
-    pub(crate) fn light_at(&self, now: Millis) -> ReceivedLight {
-        let emission: Option<Emission> = EmulatedModule::upgrade(&self.from).and_then(|far| far.emission());
-        let impairment = physics::interpolate(&self.schedule(), now);
-        physics::propagate(&self.parameters, impairment, emission)
+    /// Whether two are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Line(one), Self::Line(other)) => Arc::ptr_eq(one, other),
+            (Self::Script(one), Self::Script(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 
+    /// Whether this is a described line, which another description may take the place of.
+    pub(crate) const fn is_script(&self) -> bool {
+        matches!(self, Self::Script(_))
+    }
+
+    /// Brings the far end's state to its now; call it without holding a module's lock.
+    pub(crate) fn prepare(&self) {
+        if let Self::Line(way) = self
+            && let Some(far) = EmulatedModule::upgrade(&way.from)
+        {
+            far.settle();
+        }
+    }
+
+    /// The light on each carrier at `at`, an instant at or before `now` in the receiver's module time; `own` is the state
+    /// of the receiver's optics then. Takes no lock of a module's state.
+    pub(crate) fn light_at(&self, at: Millis, now: Millis, own: &OpticalState) -> [ReceivedLight; CARRIERS] {
+        let way = match self {
+            Self::Script(script) => return script.light_at(at, own),
+            Self::Line(way) => way,
+        };
+        let Some(far) = EmulatedModule::upgrade(&way.from) else {
+            return [ReceivedLight::DARK; CARRIERS];
+        };
+        let impairment = physics::interpolate(&way.schedule(), at);
+        let state = far.optics_before(now.since(at));
+        state.emissions.map(|emission| physics::propagate(&way.parameters, impairment, emission))
+    }
+}
+
+impl Way {
     fn schedule(&self) -> MutexGuard<'_, Vec<(Millis, Impairment)>> {
         self.impairments.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,8 +183,8 @@ impl Fibre {
 pub struct OpticalLine {
     a: EmulatedModule,
     b: EmulatedModule,
-    a_to_b: Arc<Fibre>,
-    b_to_a: Arc<Fibre>,
+    a_to_b: Arc<Way>,
+    b_to_a: Arc<Way>,
 }
 
 impl OpticalLine {
@@ -150,7 +198,7 @@ impl OpticalLine {
         parameters: LineParameters,
     ) -> Result<Self, AlreadyAttached> {
         let fibre = |from: &EmulatedModule| {
-            Arc::new(Fibre {
+            Arc::new(Way {
                 parameters: parameters.clone(),
                 from: from.downgrade(),
                 impairments: Mutex::new(Vec::new()),
@@ -158,13 +206,14 @@ impl OpticalLine {
         };
         let line = Self { a: a.clone(), b: b.clone(), a_to_b: fibre(a), b_to_a: fibre(b) };
         // Dropping the line detaches only what it attached.
-        if a.is(b) || !b.attach(line.a_to_b.clone()) || !a.attach(line.b_to_a.clone()) {
+        let attached = |end: &EmulatedModule, way: &Arc<Way>| end.attach(Fibre::Line(way.clone()));
+        if a.is(b) || !attached(b, &line.a_to_b) || !attached(a, &line.b_to_a) {
             return Err(AlreadyAttached);
         }
         Ok(line)
     }
 
-    fn side(&self, direction: Direction) -> (&Fibre, &ModuleClock) {
+    fn side(&self, direction: Direction) -> (&Way, &ModuleClock) {
         match direction {
             Direction::AToB => (&self.a_to_b, self.b.clock()),
             Direction::BToA => (&self.b_to_a, self.a.clock()),
@@ -178,9 +227,9 @@ impl OpticalLine {
 
     /// Changes the impairment of a direction from what it is now, linearly over `over` of module time.
     pub fn ramp(&self, direction: Direction, to: Impairment, over: Duration) {
-        let (fibre, clock) = self.side(direction);
+        let (way, clock) = self.side(direction);
         let now = clock.now();
-        let mut schedule = fibre.schedule();
+        let mut schedule = way.schedule();
         let current = physics::interpolate(&schedule, now);
         schedule.clear();
         schedule.push((now, current));
@@ -191,9 +240,9 @@ impl OpticalLine {
     ///
     /// Offsets that do not ascend are sorted.
     pub fn schedule(&self, direction: Direction, steps: &[(Duration, Impairment)]) {
-        let (fibre, clock) = self.side(direction);
+        let (way, clock) = self.side(direction);
         let now = clock.now();
-        let mut schedule = fibre.schedule();
+        let mut schedule = way.schedule();
         let current = physics::interpolate(&schedule, now);
         schedule.clear();
         schedule.push((now, current));
@@ -204,8 +253,8 @@ impl OpticalLine {
     /// The impairment of a direction now.
     #[must_use]
     pub fn impairment(&self, direction: Direction) -> Impairment {
-        let (fibre, clock) = self.side(direction);
-        physics::interpolate(&fibre.schedule(), clock.now())
+        let (way, clock) = self.side(direction);
+        physics::interpolate(&way.schedule(), clock.now())
     }
 
     /// The two modules.
@@ -217,7 +266,7 @@ impl OpticalLine {
 
 impl Drop for OpticalLine {
     fn drop(&mut self) {
-        self.b.detach(&self.a_to_b);
-        self.a.detach(&self.b_to_a);
+        self.b.detach(&Fibre::Line(self.a_to_b.clone()));
+        self.a.detach(&Fibre::Line(self.b_to_a.clone()));
     }
 }

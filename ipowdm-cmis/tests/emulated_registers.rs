@@ -55,24 +55,24 @@ impl Raw {
 #[test]
 fn item_01_an_unsupported_page_turns_pageselect_to_00h() {
     let mut raw = Raw::new(Profile::OPENZRP);
-    for page in [0x03, 0x13, 0x22, 0x9F, 0xB0] {
+    for page in [0x03, 0x05, 0x15, 0x22, 0xB0] {
         raw.write(127, &[page]);
         assert_eq!(raw.read::<2>(126), [0, 0], "page {page:02X}h");
         assert_eq!(raw.byte(128), 0x18, "page 00h shows");
     }
     let mut bench = Bench::new(Profile::OPENZRP);
     let unsupported =
-        ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::page(0x13, 128), &mut [0]);
+        ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::page(0x05, 128), &mut [0]);
     assert!(matches!(
         unsupported,
-        Err(TransportError::Busy | TransportError::PageUnsupported { page: 0x13, .. })
+        Err(TransportError::Busy | TransportError::PageUnsupported { page: 0x05, .. })
     ));
     let mut result = unsupported;
     while result == Err(TransportError::Busy) {
         bench.clock.advance(1);
-        result = ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::page(0x13, 128), &mut [0]);
+        result = ipowdm_cmis::access::Eeprom::read(&mut bench.eeprom, Address::page(0x05, 128), &mut [0]);
     }
-    assert_eq!(result, Err(TransportError::PageUnsupported { bank: 0, page: 0x13 }));
+    assert_eq!(result, Err(TransportError::PageUnsupported { bank: 0, page: 0x05 }));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn item_06_checksums_hold() {
         let half: [u8; 128] = raw.read(128);
         let sum = half[first - 128..=last - 128].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         assert_eq!(sum, half[checksum - 128], "page {page:02X}h");
-        assert_ne!(sum, 0);
+        assert!(half.iter().any(|byte| *byte != 0), "page {page:02X}h");
     }
 }
 

@@ -110,6 +110,7 @@ fn a_signal_of_another_frequency_or_mode_is_not_demodulated() {
     let (mut a, mut b, _line) = lit_pair(LineParameters::default(), -1000, 0x46);
     assert!(b.sweep().osnr.value().is_some());
     a.configure(target(193_500_000, -1000, 0x46)).unwrap();
+    assert_eq!(b.sweep().rx_los.value(), Some(true), "it was dark for a while: the flag is latched");
     let off = b.sweep();
     assert_eq!(
         (off.rx_los.value(), off.osnr, off.pre_fec_ber),

@@ -204,7 +204,7 @@ fn a_reset_is_waited_for_and_leaves_the_power_on_defaults() {
     let begun = bench.clock.now();
     let state = bench.run(Reset::new(&bench.info).unwrap()).unwrap();
     assert_eq!(state, ModuleState::LowPwr);
-    assert!(bench.clock.now().elapsed_since(begun) >= Profile::OPENZRP.management_init);
+    assert!(bench.clock.now().elapsed_since(begun) >= Profile::OPENZRP.hold_offs.management_init);
     assert!(bench.module.emission().is_none());
     let readback = bench.configure(PLAIN).unwrap();
     assert_eq!(readback.change, Change::Reprovisioned, "the target comes back");
@@ -252,7 +252,7 @@ fn each_wait_of_a_bring_up_is_measured_beside_its_advertised_limit() {
         assert!(time.advertised.is_none_or(|limit| time.took <= limit), "{time:?}");
     }
     let initialized = times.iter().find(|time| time.step == Initialized).unwrap();
-    assert!(initialized.took >= Profile::OPENZRP.dp_init.actual);
+    assert!(initialized.took >= Profile::OPENZRP.durations.dp_init.actual);
     assert_eq!(initialized.advertised, Some(core::time::Duration::from_secs(60)));
 }
 

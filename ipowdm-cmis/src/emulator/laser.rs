@@ -1,15 +1,17 @@
-//! The tunable laser: what is asked of it, what it is at, and how long it takes.
+//! The tunable lasers: what is asked of them, what they are at, and how long it takes (12h).
 
-use super::core::Core;
-use super::profile::Profile;
+use super::core::{Core, number};
+use super::profile::{LaserProfile, Profile};
 use crate::codes::DataPathState;
 use crate::map::page12;
 use crate::time::Millis;
+use core::time::Duration;
 use ipowdm_core::grid::Grid;
 use ipowdm_core::units::{Frequency, Power};
 
 /// Flags of 12h:231.
 const POWER_OUT_OF_RANGE: u8 = 0x20;
+const FINE_OUT_OF_RANGE: u8 = 0x10;
 const NOT_ACCEPTED: u8 = 0x08;
 const INVALID_CHANNEL: u8 = 0x04;
 const UNLOCKED: u8 = 0x02;
@@ -19,148 +21,316 @@ const COMPLETE: u8 = 0x01;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Frequency,
+    Fine,
     Power,
 }
 
-/// The laser of media lane 1.
+/// The laser of a media lane; of a fixed transmitter, its wavelength.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Laser {
     grid: Grid,
     channel: i16,
+    /// Fine tuning in effect.
+    fine_mhz: i16,
+    /// Wavelength of a transmitter that cannot be tuned.
+    fixed: Option<Frequency>,
     /// Power in effect.
     pub(super) power: Power,
     work: Option<(Work, Millis)>,
 }
 
+/// The controls of a lane in 12h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Controls {
+    grid: u8,
+    fine: bool,
+    channel: i16,
+    fine_mhz: i16,
+    power: i16,
+}
+
+/// Where the controls of a lane are.
+struct Places {
+    grid: u8,
+    channel: u8,
+    fine: u8,
+    power: u8,
+}
+
+impl Places {
+    const fn of(lane: u8) -> Self {
+        Self {
+            grid: page12::GRID_SPACING_TX.byte + lane,
+            channel: page12::CHANNEL_NUMBER_TX.byte + 2 * lane,
+            fine: page12::FINE_TUNING_OFFSET_TX.byte + 2 * lane,
+            power: page12::TARGET_OUTPUT_POWER_TX.byte + 2 * lane,
+        }
+    }
+}
+
+impl Controls {
+    fn of(half: &super::cells::Half, places: &Places) -> Self {
+        let byte = |at: u8| half[usize::from(at - 128)];
+        let word = |at: u8| i16::from_be_bytes([byte(at), byte(at + 1)]);
+        Self {
+            grid: byte(places.grid) >> 4,
+            fine: byte(places.grid) & 1 != 0,
+            channel: word(places.channel),
+            fine_mhz: word(places.fine),
+            power: word(places.power),
+        }
+    }
+}
+
 impl Laser {
     pub(super) fn new(profile: &Profile) -> Self {
-        Self {
-            grid: profile.power_on.channel.0,
-            channel: profile.power_on.channel.1,
-            power: profile.power_on.power,
-            work: None,
+        match &profile.laser {
+            Some(laser) => Self {
+                grid: laser.default_grid,
+                channel: laser.default_channel,
+                fine_mhz: 0,
+                fixed: None,
+                power: laser.default_power,
+                work: None,
+            },
+            None => Self {
+                grid: Grid::Ghz100,
+                channel: 0,
+                fine_mhz: 0,
+                fixed: Some(Frequency::ANCHOR),
+                power: profile
+                    .fixed_transmitter
+                    .as_ref()
+                    .map_or(Power::from_hundredths(0), |fixed| fixed.power),
+                work: None,
+            },
         }
     }
 
-    /// The frequency of the channel in effect.
+    /// Gives a fixed transmitter its wavelength.
+    pub(super) fn fix(&mut self, frequency: Frequency) {
+        if self.fixed.is_some() {
+            self.fixed = Some(frequency);
+        }
+    }
+
+    /// The frequency in effect.
     pub(super) fn frequency(&self) -> Option<Frequency> {
-        self.grid.frequency(self.channel).ok()
+        self.fixed.or_else(|| self.grid.frequency(self.channel).ok()?.offset(i64::from(self.fine_mhz)))
     }
 
     pub(super) fn busy_until(&self) -> Option<Millis> {
         self.work.map(|(_, until)| until)
     }
 
-    /// Whether the laser is between two frequencies.
+    /// Whether the laser is between two channels.
     pub(super) fn is_moving(&self) -> bool {
         matches!(self.work, Some((Work::Frequency, _)))
     }
 }
 
+/// Whether a channel is one of the profile's.
+fn is_legal(laser: &LaserProfile, grid: Grid, channel: i16) -> bool {
+    let advertised = laser.grids.iter().find(|known| known.grid == grid);
+    grid.frequency(channel).is_ok()
+        && advertised.is_some_and(|known| (known.low..=known.high).contains(&channel))
+}
+
 impl Core {
-    /// Ends the laser's work when it is due.
-    pub(super) fn step_laser(&mut self, at: Millis) -> bool {
-        let due = self.laser.busy_until().is_some_and(|until| until <= at);
-        if due {
-            self.laser.work = None;
-            self.cells.raise(0x12, page12::TUNING_COMPLETE_FLAG_TX.byte, COMPLETE);
+    fn tuning_flag(&mut self, carrier: usize, bits: u8) {
+        let (bank, lane) = self.place_of(carrier);
+        self.cells.raise(number(bank), 0x12, page12::TUNING_COMPLETE_FLAG_TX.byte + lane, bits);
+    }
+
+    /// Ends the lasers' work when it is due.
+    pub(super) fn step_lasers(&mut self, at: Millis) -> bool {
+        let mut moved = false;
+        for carrier in 0..self.lasers.len() {
+            if self.lasers[carrier].busy_until().is_some_and(|until| until <= at) {
+                self.lasers[carrier].work = None;
+                self.tuning_flag(carrier, COMPLETE);
+                moved = true;
+            }
         }
-        due
+        moved
     }
 
-    /// The data path has come up: the laser was tuned on the way.
-    pub(super) fn laser_initialised(&mut self) {
-        self.cells.raise(0x12, page12::TUNING_COMPLETE_FLAG_TX.byte, COMPLETE);
+    /// A data path has come up: its lasers were tuned on the way.
+    pub(super) fn lasers_initialised(&mut self, bank: usize, host: u8) {
+        let lane = u8::try_from(host.trailing_zeros()).unwrap_or(0).min(7);
+        let media = self.data_path(bank, lane).map_or(0x01, |(_, placement)| placement.media);
+        for lane in 0..8_u8 {
+            if media & (1 << lane) != 0
+                && let Some(carrier) = self.carrier(bank, usize::from(lane))
+            {
+                self.tuning_flag(carrier, COMPLETE);
+            }
+        }
     }
 
-    /// The status byte 12h:222 of lane 1.
-    pub(super) fn tuning_status(&self) -> u8 {
-        let initialising = self.paths.iter().any(|path| path.state == DataPathState::Init);
-        match self.laser.work {
+    /// The status byte 12h:222 of a carrier.
+    pub(super) fn tuning_status(&self, carrier: usize) -> u8 {
+        let initialising = self.path_on(carrier).is_some_and(|(state, _)| state == DataPathState::Init);
+        match self.lasers[carrier].work {
             Some((Work::Frequency, _)) => 0x03,
-            Some((Work::Power, _)) => 0x02,
+            Some((Work::Power | Work::Fine, _)) => 0x02,
             None if initialising => 0x03,
             None => 0x00,
         }
     }
 
-    /// The host has written bytes of page 12h; `before` is the page as it was.
-    pub(super) fn laser_written(&mut self, before: &super::cells::Half, at: Millis) {
-        let now = |core: &Self, byte: u8| core.cells.get(0x12, byte);
-        let was = |byte: u8| before[usize::from(byte - 128)];
-        let grid_byte = now(self, page12::GRID_SPACING_TX.byte);
-        let channel_at = page12::CHANNEL_NUMBER_TX.byte;
-        let power_at = page12::TARGET_OUTPUT_POWER_TX.byte;
-        let word = |high: u8, low: u8| i16::from_be_bytes([high, low]);
-        let channel = word(now(self, channel_at), now(self, channel_at + 1));
-        let old_channel = word(was(channel_at), was(channel_at + 1));
-        let power = word(now(self, power_at), now(self, power_at + 1));
-        let old_power = word(was(power_at), was(power_at + 1));
-        let grid_changed = grid_byte != was(page12::GRID_SPACING_TX.byte);
-        let channel_changed = channel != old_channel;
-
-        if (grid_changed || channel_changed || power != old_power) && self.laser.work.is_some() {
-            // A new value while tuning is not accepted; the old one stays.
-            self.cells.raise(0x12, page12::TUNING_COMPLETE_FLAG_TX.byte, NOT_ACCEPTED);
-            let restore = |core: &mut Self, byte: u8, len: u8| {
-                let from = usize::from(byte - 128);
-                core.cells.set(0x12, byte, &before[from..from + usize::from(len)]);
-            };
-            restore(self, page12::GRID_SPACING_TX.byte, 1);
-            restore(self, channel_at, 2);
-            restore(self, power_at, 2);
-            return;
-        }
-        if grid_changed || channel_changed {
-            self.tune(grid_byte, channel, channel_changed, old_channel, at);
-        }
-        if power != old_power {
-            self.change_power(power, old_power, at);
+    /// The frequency that 12h:168 shows: 0 until the laser is on.
+    pub(super) fn reported_frequency(&self, carrier: usize) -> u32 {
+        match self.lasers[carrier].frequency() {
+            Some(frequency) if self.carrier_on(carrier) => {
+                let reported = frequency.offset(i64::from(self.faults.laser_report_offset));
+                reported.unwrap_or(frequency).mhz()
+            }
+            _ => 0,
         }
     }
 
-    fn tune(&mut self, grid_byte: u8, channel: i16, channel_written: bool, old_channel: i16, at: Millis) {
-        let grid = Grid::from_code(grid_byte >> 4);
-        let legal = grid.is_some_and(|grid| {
-            grid.frequency(channel).is_ok()
-                && self
-                    .profile
-                    .grids
-                    .iter()
-                    .any(|(known, low, high)| *known == grid && (*low..=*high).contains(&channel))
-        });
-        let Some(grid) = grid.filter(|_| legal) else {
-            // A new grid alone may make the old channel illegal; the host writes the channel next.
-            if channel_written {
-                self.cells.raise(0x12, page12::TUNING_COMPLETE_FLAG_TX.byte, INVALID_CHANNEL);
-                let bytes = old_channel.to_be_bytes();
-                self.cells.set(0x12, page12::CHANNEL_NUMBER_TX.byte, &bytes);
+    /// The host has written `len` bytes from `byte` of 12h; `before` is the page as it was.
+    pub(super) fn laser_written(
+        &mut self,
+        bank: usize,
+        byte: u8,
+        len: usize,
+        before: &super::cells::Half,
+        at: Millis,
+    ) {
+        let touched = |first: u8, size: u8| {
+            let (first, byte) = (usize::from(first), usize::from(byte));
+            byte < first + usize::from(size) && first < byte + len
+        };
+        for lane in 0..self.layout.media_lanes {
+            let Some(carrier) = self.carrier(bank, lane) else { continue };
+            let places = Places::of(u8::try_from(lane).unwrap_or(0));
+            let parts = Parts {
+                grid: touched(places.grid, 1),
+                channel: touched(places.channel, 2),
+                fine: touched(places.fine, 2),
+                power: touched(places.power, 2),
+            };
+            if parts.grid || parts.channel || parts.fine || parts.power {
+                self.controls_written(bank, carrier, &places, &parts, before, at);
             }
+        }
+    }
+
+    fn controls_written(
+        &mut self,
+        bank: usize,
+        carrier: usize,
+        places: &Places,
+        parts: &Parts,
+        before: &super::cells::Half,
+        at: Millis,
+    ) {
+        let Some(now) = self.cells.page(number(bank), 0x12).map(|half| Controls::of(half, places)) else {
             return;
         };
-        let before = self.laser.frequency();
-        self.laser.grid = grid;
-        self.laser.channel = channel;
-        if self.laser_on() && self.laser.frequency() != before {
-            let until = at.after(self.lasting(self.profile.tuning));
-            self.laser.work = Some((Work::Frequency, until));
-            self.cells.raise(0x12, page12::TUNING_COMPLETE_FLAG_TX.byte, UNLOCKED);
+        let was = Controls::of(before, places);
+        let restore = |core: &mut Self, byte: u8, len: u8| {
+            let from = usize::from(byte - 128);
+            core.cells.set(number(bank), 0x12, byte, &before[from..from + usize::from(len)]);
+        };
+        if now != was && self.lasers[carrier].work.is_some() {
+            // A new value while tuning is not accepted; the old one stays.
+            self.tuning_flag(carrier, NOT_ACCEPTED);
+            for (byte, len) in [(places.grid, 1), (places.channel, 2), (places.fine, 2), (places.power, 2)] {
+                restore(self, byte, len);
+            }
+            return;
+        }
+        let tunes = (parts.grid && now.grid != was.grid) || parts.channel;
+        if tunes && !self.tune(carrier, now, at) && parts.channel {
+            self.tuning_flag(carrier, INVALID_CHANNEL);
+            restore(self, places.channel, 2);
+        }
+        if (parts.grid && now.fine != was.fine) || parts.fine {
+            let accepted = self.fine_tune(carrier, now, at);
+            if !accepted {
+                self.tuning_flag(carrier, FINE_OUT_OF_RANGE);
+                restore(self, places.fine, 2);
+            }
+        }
+        if parts.power && now.power != was.power {
+            self.change_power(carrier, now.power, at, |core| restore(core, places.power, 2));
         }
     }
 
-    fn change_power(&mut self, power: i16, old_power: i16, at: Millis) {
+    /// Tunes to a channel; false where it is none of the grid's, or the grid none of the module's.
+    ///
+    /// A new grid alone may make the old channel illegal; the laser stays, and the host writes the channel next.
+    fn tune(&mut self, carrier: usize, wanted: Controls, at: Millis) -> bool {
+        let Some(profile) = &self.profile.laser else { return true };
+        let legal = Grid::from_code(wanted.grid).filter(|grid| is_legal(profile, *grid, wanted.channel));
+        let Some(grid) = legal else { return false };
+        let takes = self.lasting(profile.tuning);
+        let before = self.lasers[carrier].frequency();
+        self.lasers[carrier].grid = grid;
+        self.lasers[carrier].channel = wanted.channel;
+        if self.carrier_on(carrier) && self.lasers[carrier].frequency() != before {
+            self.begin(carrier, Work::Frequency, at.after(takes));
+            self.tuning_flag(carrier, UNLOCKED);
+        }
+        true
+    }
+
+    /// Tunes within a channel; false where the offset is out of range or between two steps.
+    fn fine_tune(&mut self, carrier: usize, wanted: Controls, at: Millis) -> bool {
+        let laser = self.profile.laser.as_ref();
+        let Some((fine, takes)) = laser.and_then(|laser| Some((laser.fine_tuning?, laser.fine_tuning_time)))
+        else {
+            return true;
+        };
+        let step = i32::from(fine.resolution_mhz.max(1));
+        let in_range = (fine.low_mhz..=fine.high_mhz).contains(&wanted.fine_mhz);
+        if !in_range || i32::from(wanted.fine_mhz) % step != 0 {
+            return false;
+        }
+        let offset = if wanted.fine { wanted.fine_mhz } else { 0 };
+        if offset != self.lasers[carrier].fine_mhz {
+            self.lasers[carrier].fine_mhz = offset;
+            if self.carrier_on(carrier) {
+                let until = at.after(self.lasting(takes));
+                self.begin(carrier, Work::Fine, until);
+            }
+        }
+        true
+    }
+
+    fn change_power(&mut self, carrier: usize, power: i16, at: Millis, restore: impl Fn(&mut Self)) {
+        let Some(profile) = &self.profile.laser else { return };
+        let (range, takes): (_, Duration) = (profile.min_power..=profile.max_power, profile.power_change);
         let wanted = Power::from_hundredths(power);
-        let (least, greatest) = self.profile.power_range;
-        if !(least..=greatest).contains(&wanted) {
-            self.cells.raise(0x12, page12::TUNING_COMPLETE_FLAG_TX.byte, POWER_OUT_OF_RANGE);
-            let bytes = old_power.to_be_bytes();
-            self.cells.set(0x12, page12::TARGET_OUTPUT_POWER_TX.byte, &bytes);
+        if !range.contains(&wanted) {
+            self.tuning_flag(carrier, POWER_OUT_OF_RANGE);
+            restore(self);
             return;
         }
-        self.laser.power = wanted;
-        if self.laser_on() {
-            let until = at.after(self.lasting(self.profile.power_change));
-            self.laser.work = Some((Work::Power, until));
+        self.lasers[carrier].power = wanted;
+        if self.carrier_on(carrier) {
+            let until = at.after(self.lasting(takes));
+            self.begin(carrier, Work::Power, until);
         }
     }
+
+    /// Begins work; a channel change that is under way stays one.
+    fn begin(&mut self, carrier: usize, work: Work, until: Millis) {
+        let work = match self.lasers[carrier].work {
+            Some((Work::Frequency, earlier)) => (Work::Frequency, earlier.max(until)),
+            _ => (work, until),
+        };
+        self.lasers[carrier].work = Some(work);
+    }
+}
+
+/// Which controls of a lane a write has touched.
+struct Parts {
+    grid: bool,
+    channel: bool,
+    fine: bool,
+    power: bool,
 }

@@ -5,11 +5,17 @@
 //! and belong to whoever writes them. A page that the module lacks therefore shows page 00h, as it does through optoe,
 //! and a host that wants to know writes 127 and reads it back.
 //!
+//! Where the mapping cannot be put back because the module is busy, that is done before the next access, as current kernels
+//! do. A module that acknowledges and does not obey ([`Fault::WrongPageRestore`](super::Fault)) shows its other page in the
+//! place of page 00h, until an access to a page above 00h, or a write to 127, selects page 00h again: the driver does not
+//! write 127 for page 00h.
+//!
 //! Like the driver, an access polls a module that does not acknowledge for up to [`POLLING`]. In virtual time that polling
 //! takes no time: a hold-off that ends within it is waited out at once, a longer one is [`TransportError::Busy`].
 
 use super::clock::ModuleClock;
-use super::handle::{EmulatedModule, EmulatedWindow};
+use super::handle::EmulatedModule;
+use super::window::EmulatedWindow;
 use crate::access::{MAX_READ, TransportError, Window};
 use crate::map::Address;
 use core::time::Duration;
@@ -23,15 +29,25 @@ pub const POLLING: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub struct LinearModule {
     module: EmulatedModule,
-    window: Mutex<EmulatedWindow>,
+    port: Mutex<Port>,
+}
+
+/// The driver's side of the port.
+#[derive(Debug)]
+struct Port {
+    window: EmulatedWindow,
+    /// A mapping that is still to be put back.
+    owed: Option<[u8; 2]>,
+    /// A mapping that stayed although it was to be put back.
+    left: Option<[u8; 2]>,
 }
 
 impl LinearModule {
     /// The memory of `module`.
     #[must_use]
     pub fn new(module: EmulatedModule) -> Self {
-        let window = Mutex::new(module.window());
-        Self { module, window }
+        let port = Port { window: module.window(), owed: None, left: None };
+        Self { module, port: Mutex::new(port) }
     }
 
     /// The module.
@@ -69,21 +85,31 @@ impl LinearModule {
         at: Address,
         mut data: impl FnMut(&mut EmulatedWindow) -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owed) = port.owed {
+            self.polled(|| port.window.write(126, &owed))?;
+            port.owed = None;
+        }
         if at.is_lower() {
-            return self.polled(|| data(&mut window));
+            return self.polled(|| data(&mut port.window));
         }
         let mut found = [0; 2];
-        self.polled(|| window.read(126, &mut found))?;
+        self.polled(|| port.window.read(126, &mut found))?;
         let wanted = [at.bank, at.page];
-        let select = found != wanted && !(found[1] == at.page && at.in_bank(1).bank == 0);
-        if select {
-            self.polled(|| window.write(126, &wanted))?;
+        let shown = found == wanted || (found[1] == at.page && at.in_bank(1).bank == 0);
+        let left = port.left.take().filter(|left| *left == found);
+        if shown || (left.is_some() && at.page == 0) {
+            port.left = left;
+            return self.polled(|| data(&mut port.window));
         }
-        let result = self.polled(|| data(&mut window));
-        if select {
-            // A module that is busy by now keeps the page, as it does with the driver in the kernel.
-            let _ = self.polled(|| window.write(126, &found));
+        let back = if left.is_some() { [0, 0] } else { found };
+        self.polled(|| port.window.write(126, &wanted))?;
+        let result = self.polled(|| data(&mut port.window));
+        match self.polled(|| port.window.write(126, &back)) {
+            Ok(()) => port.left = Some(self.module.mapping()).filter(|now| *now != back),
+            Err(TransportError::Busy) => port.owed = Some(back),
+            // A module that is gone or reset has no mapping to be put back.
+            Err(_) => {}
         }
         result
     }

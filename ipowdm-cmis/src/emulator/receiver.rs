@@ -1,7 +1,9 @@
-//! The receiver: from light to the numbers that a coherent receiver reports.
+//! The receiver: from light to the numbers that a receiver reports.
 
 use super::core::Core;
-use ipowdm_core::modes::{self, Modulation};
+use super::optics::OpticalState;
+use crate::time::Millis;
+use ipowdm_core::modes::{self, Mode, Modulation};
 use ipowdm_core::units::{Ber, Db, Frequency, Power};
 use std::sync::OnceLock;
 use std::vec::Vec;
@@ -27,6 +29,12 @@ pub(crate) struct ReceivedSignal {
     pub(crate) power_dbm: f64,
     pub(crate) osnr_db: f64,
     pub(crate) dispersion_ps_nm: f64,
+    /// Differential group delay.
+    pub(crate) dgd_ps: f64,
+    /// Polarisation dependent loss.
+    pub(crate) pdl_db: f64,
+    /// Rate of change of the state of polarisation.
+    pub(crate) sop_krad_s: f64,
 }
 
 /// What arrives at a receiver.
@@ -39,92 +47,209 @@ pub struct ReceivedLight {
 }
 
 /// What a power monitor reads with nothing connected.
-const FLOOR_DBM: f64 = -40.0;
+pub(super) const FLOOR_DBM: f64 = -40.0;
 /// A coherent receiver finds a carrier this near to its local oscillator.
 const CAPTURE_MHZ: u32 = 1_000;
-/// Below this signal power the receiver does not lock.
-const SENSITIVITY_DBM: f64 = -24.0;
+/// A receiver without an oscillator sees its wavelength within this distance: a CWDM window.
+const WINDOW_MHZ: u32 = 1_500_000;
+/// Rate of change of polarisation that the equaliser follows.
+const MAX_SOP_KRAD_S: f64 = 300.0;
 
 impl ReceivedLight {
     /// No light at all.
     pub const DARK: Self = Self { total_dbm: FLOOR_DBM, signal: None };
-}
 
-/// What the receiver has to say; `demodulated` only while it is locked to a signal of its own mode.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Reception {
-    pub(super) los: bool,
-    pub(super) total: Power,
-    pub(super) signal: Power,
-    pub(super) demodulated: Option<Demodulated>,
+    /// An emission that comes back inside the module.
+    fn looped(emission: Emission) -> Self {
+        let power_dbm = emission.power.value();
+        Self {
+            total_dbm: power_dbm,
+            signal: Some(ReceivedSignal {
+                frequency: emission.frequency,
+                media_code: emission.media_code,
+                power_dbm,
+                osnr_db: emission.osnr.value(),
+                dispersion_ps_nm: 0.0,
+                dgd_ps: 0.0,
+                pdl_db: 0.0,
+                sop_krad_s: 0.0,
+            }),
+        }
+    }
 }
 
 /// Quantities of a locked receiver.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Demodulated {
-    pub(super) osnr: Db,
-    pub(super) esnr: Db,
-    pub(super) ber: Ber,
+pub(super) struct Locked {
+    pub(super) mode: Mode,
+    pub(super) osnr_db: f64,
+    pub(super) esnr_db: f64,
+    pub(super) ber: f64,
     pub(super) dispersion_ps_nm: f64,
     pub(super) offset_mhz: f64,
+    pub(super) dgd_ps: f64,
+    pub(super) pdl_db: f64,
+    pub(super) sop_krad_s: f64,
+    /// Position of the clock recovery loop, per cent of its range.
+    pub(super) clock_recovery: f64,
 }
 
-impl Demodulated {
-    /// Q² of the equivalent binary decision: BER = erfc(Q/√2)/2.
-    pub(super) fn q_factor(&self) -> Db {
-        ratio(linear_to_db(snr_of_ber(Modulation::DpQpsk, self.ber.value())))
+/// What one media lane measures at an instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    pub(super) los: bool,
+    pub(super) total_dbm: f64,
+    pub(super) signal_dbm: f64,
+    pub(super) locked: Option<Locked>,
+    /// Transmitted power, while there is light.
+    pub(super) transmitted_dbm: Option<f64>,
+    pub(super) laser_on: bool,
+    /// Distance of the laser from its channel.
+    pub(super) laser_error_mhz: f64,
+}
+
+impl Seen {
+    pub(super) const NOTHING: Self = Self {
+        los: true,
+        total_dbm: FLOOR_DBM,
+        signal_dbm: FLOOR_DBM,
+        locked: None,
+        transmitted_dbm: None,
+        laser_on: false,
+        laser_error_mhz: 0.0,
+    };
+}
+
+impl Locked {
+    /// Q of the equivalent binary decision in dB: BER = erfc(Q/√2)/2.
+    pub(super) fn q_db(&self) -> f64 {
+        linear_to_db(snr_of_ber(Modulation::DpQpsk, self.ber.max(1e-15)))
+    }
+
+    /// Q beyond what the FEC needs.
+    pub(super) fn q_margin_db(&self) -> f64 {
+        self.q_db() - linear_to_db(snr_of_ber(Modulation::DpQpsk, self.mode.fec_limit.value()))
+    }
+
+    /// Electrical SNR beyond what the FEC needs.
+    pub(super) fn snr_margin_db(&self) -> f64 {
+        self.esnr_db - linear_to_db(snr_of_ber(self.mode.modulation, self.mode.fec_limit.value()))
+    }
+
+    /// Error vector magnitude in per cent.
+    pub(super) fn evm_percent(&self) -> f64 {
+        100.0 / db_to_linear(self.esnr_db).sqrt()
+    }
+
+    /// Second-order polarisation mode dispersion in ps², of the size that goes with the group delay.
+    pub(super) fn sopmd_ps2(&self) -> f64 {
+        self.dgd_ps * self.dgd_ps / 3.0_f64.sqrt()
+    }
+
+    /// Fraction of FEC frames that cannot be corrected.
+    pub(super) fn frame_error_ratio(&self) -> f64 {
+        let limit = self.mode.fec_limit.value();
+        if self.ber <= 0.0 || limit <= 0.0 {
+            return 0.0;
+        }
+        // A FEC threshold is steep: ten decades of frame errors within a tenth of a decade of bit errors.
+        let ratio = 1.0 / (1.0 + libm::pow(10.0, -100.0 * libm::log10(self.ber / limit)));
+        if ratio < 1e-15 { 0.0 } else { ratio }
+    }
+
+    /// Bits per second before FEC.
+    pub(super) fn line_rate(&self) -> f64 {
+        let bits = match self.mode.modulation {
+            Modulation::DpQpsk => 4.0,
+            Modulation::Dp8Qam => 6.0,
+            Modulation::Dp16Qam => 8.0,
+        };
+        f64::from(self.mode.baud_mbd) * 1e6 * bits
     }
 }
 
-fn power(dbm: f64) -> Power {
-    Power::from_number(dbm).unwrap_or(Power::from_hundredths(-4000))
-}
+/// 800ZR (OIF): 118.2 GBd DP-16QAM, oFEC.
+const ZR800: Mode = Mode {
+    name: "800ZR",
+    media_code: 0x6C,
+    rate_gbps: 800,
+    modulation: Modulation::Dp16Qam,
+    baud_mbd: 118_200,
+    width_m: 12,
+    required_osnr: Db::from_hundredths(2700),
+    fec_limit: match Ber::new(20, -3) {
+        Some(ber) => ber,
+        None => Ber::ZERO,
+    },
+};
 
-fn ratio(db: f64) -> Db {
-    Db::from_number(db).unwrap_or(Db::from_hundredths(0))
+/// What a media interface code is received like; the emulator has no own numbers for custom and newer ones.
+fn mode_of(media_code: u8) -> Mode {
+    match media_code {
+        0x6C..=0x6E => ZR800,
+        _ => modes::by_media_code(media_code).or(modes::by_media_code(0x3E)).copied().unwrap_or(ZR800),
+    }
 }
 
 impl Core {
-    /// What the receiver reports about the light it has.
-    pub(super) fn reception(&self) -> Reception {
-        let light = self.received;
-        let jitter =
-            |channel: u64, amplitude: f64| amplitude * noise(self.seed, channel, self.synced.0 / 1_000);
-        let floor = |dbm: f64| dbm.max(FLOOR_DBM);
-        let dark = Reception {
-            los: true,
-            total: power(floor(light.total_dbm)),
-            signal: power(FLOOR_DBM),
-            demodulated: None,
+    /// What a carrier's monitors measure at an instant.
+    pub(super) fn look(
+        &self,
+        carrier: usize,
+        at: Millis,
+        state: &OpticalState,
+        light: ReceivedLight,
+    ) -> Seen {
+        let jitter = |channel: u64, amplitude: f64| {
+            let channel = channel + 16 * u64::try_from(carrier).unwrap_or(0);
+            amplitude * noise(self.seed, channel, at.0 / 1_000)
+        };
+        let emission = state.emissions[carrier];
+        let light = match emission {
+            Some(emission) if state.looped & (1 << carrier) != 0 => ReceivedLight::looped(emission),
+            _ => light,
+        };
+        let oscillator = state.oscillators[carrier];
+        let mut seen = Seen {
+            total_dbm: light.total_dbm.max(FLOOR_DBM),
+            transmitted_dbm: emission.map(|emission| emission.power.value()),
+            laser_on: oscillator.is_some(),
+            laser_error_mhz: if oscillator.is_some() { jitter(4, 60.0) } else { 0.0 },
+            ..Seen::NOTHING
         };
         // Noise of the amplifiers alone is no signal, however strong it is.
         let strength = light.signal.map_or(light.total_dbm, |signal| signal.power_dbm);
-        if strength < self.profile.los.value() {
-            return dark;
+        if strength < self.profile.receiver.los.value() {
+            return seen;
         }
-        let total = power(floor(light.total_dbm + jitter(1, 0.03)));
-        let Some(signal) = light.signal else {
-            return Reception { los: false, total, ..dark };
-        };
-        let oscillator = self.laser.frequency().filter(|_| self.laser_on() && !self.laser.is_moving());
-        let in_reach = oscillator.is_some_and(|at| at.distance(signal.frequency) <= CAPTURE_MHZ);
-        let same_mode = self.receives() == Some(signal.media_code);
-        let strong = signal.power_dbm >= SENSITIVITY_DBM;
-        let demodulated = (in_reach && same_mode && strong)
-            .then(|| demodulate(signal, signal.osnr_db + jitter(2, 0.04), jitter(3, 40.0)));
-        Reception {
-            los: false,
-            total,
-            signal: if in_reach { power(floor(signal.power_dbm + jitter(1, 0.03))) } else { dark.signal },
-            demodulated,
+        seen.los = false;
+        let breath = jitter(1, 0.03);
+        seen.total_dbm = (light.total_dbm + breath).max(FLOOR_DBM);
+        let Some(signal) = light.signal else { return seen };
+        let reach = if self.layout.coherent { CAPTURE_MHZ } else { WINDOW_MHZ };
+        if oscillator.is_none_or(|at| at.distance(signal.frequency) > reach) {
+            return seen;
         }
-    }
-
-    /// Media interface code that the receiver is provisioned for.
-    fn receives(&self) -> Option<u8> {
-        let app_sel = (0..8_u8).map(|lane| self.active_config(lane) >> 4).find(|code| *code != 0)?;
-        let row = self.profile.applications.get(usize::from(app_sel) - 1)?;
-        Some(row.media_code)
+        seen.signal_dbm = (signal.power_dbm + breath).max(FLOOR_DBM);
+        let receiver = self.profile.receiver;
+        let equalised = signal.dispersion_ps_nm.abs() <= f64::from(receiver.max_dispersion_ps_nm)
+            && signal.sop_krad_s <= MAX_SOP_KRAD_S;
+        let strong = signal.power_dbm >= receiver.sensitivity.value();
+        if strong && equalised && state.receives[carrier] == Some(signal.media_code) {
+            let locked = if self.layout.coherent {
+                demodulate(signal, signal.osnr_db + jitter(2, 0.04))
+            } else {
+                detect(signal, receiver.sensitivity.value(), jitter(2, 0.05))
+            };
+            seen.locked = Some(Locked {
+                offset_mhz: jitter(3, 40.0),
+                dgd_ps: (signal.dgd_ps * (1.0 + jitter(5, 0.05))).max(0.0),
+                sop_krad_s: (signal.sop_krad_s * (1.0 + jitter(6, 0.1))).max(0.0),
+                clock_recovery: jitter(7, 3.0),
+                ..locked
+            });
+        }
+        seen
     }
 }
 
@@ -172,20 +297,20 @@ fn snr_of_ber(modulation: Modulation, ber: f64) -> f64 {
 const TRANSCEIVER_SNR_DB: f64 = 21.0;
 
 /// SNR after the transceivers' own noise.
-fn with_transceiver_noise(mode: &modes::Mode, osnr_db: f64) -> f64 {
+fn with_transceiver_noise(mode: &Mode, osnr_db: f64) -> f64 {
     let line = snr_of_osnr(osnr_db, mode.baud_mbd);
     1.0 / (1.0 / line + 1.0 / db_to_linear(TRANSCEIVER_SNR_DB))
 }
 
-/// Implementation penalties of the catalogue's modes, in its order, as linear ratios.
-fn penalties() -> &'static [f64] {
-    static PENALTIES: OnceLock<Vec<f64>> = OnceLock::new();
+/// The modes with penalties: the catalogue's in its order, then 800ZR.
+fn penalties() -> &'static [(u8, f64)] {
+    static PENALTIES: OnceLock<Vec<(u8, f64)>> = OnceLock::new();
     PENALTIES.get_or_init(|| {
-        let penalty = |mode: &modes::Mode| {
+        let penalty = |mode: &Mode| {
             let at_limit = snr_of_ber(mode.modulation, mode.fec_limit.value());
-            with_transceiver_noise(mode, mode.required_osnr.value()) / at_limit
+            (mode.media_code, with_transceiver_noise(mode, mode.required_osnr.value()) / at_limit)
         };
-        modes::CATALOGUE.iter().map(penalty).collect()
+        modes::CATALOGUE.iter().chain([&ZR800]).map(penalty).collect()
     })
 }
 
@@ -193,25 +318,44 @@ fn penalties() -> &'static [f64] {
 ///
 /// Noise of the line and of the transceivers adds up; what is left between that and the FEC limit at the required OSNR
 /// is the implementation penalty of the mode.
-fn effective_snr(mode: &modes::Mode, osnr_db: f64) -> f64 {
-    let index = modes::CATALOGUE.iter().position(|known| known.media_code == mode.media_code);
-    let penalty = index.and_then(|index| penalties().get(index)).copied().unwrap_or(1.0);
-    with_transceiver_noise(mode, osnr_db) / penalty
+fn effective_snr(mode: &Mode, osnr_db: f64) -> f64 {
+    let own = penalties().iter().find(|(media_code, _)| *media_code == mode.media_code);
+    with_transceiver_noise(mode, osnr_db) / own.map_or(1.0, |(_, penalty)| *penalty)
 }
 
-fn demodulate(signal: ReceivedSignal, osnr_db: f64, offset_mhz: f64) -> Demodulated {
-    // A custom or newer code is received like 400ZR: the emulator has no other numbers for it.
-    let mode = modes::by_media_code(signal.media_code).or(modes::by_media_code(0x3E));
-    let (snr, ber) = mode.map_or((1.0, 0.5), |mode| {
-        let snr = effective_snr(mode, osnr_db);
-        (snr, ber_of_snr(mode.modulation, snr))
-    });
-    Demodulated {
-        osnr: ratio(osnr_db),
-        esnr: ratio(linear_to_db(snr)),
-        ber: Ber::from_number(ber.clamp(0.0, 0.5)).unwrap_or(Ber::ZERO),
+/// A coherent receiver. Polarisation effects beyond what a line usually has cost SNR.
+fn demodulate(signal: ReceivedSignal, osnr_db: f64) -> Locked {
+    let mode = mode_of(signal.media_code);
+    let polarisation_db = 0.1 * (signal.pdl_db - 1.0).max(0.0) + 0.02 * (signal.dgd_ps - 10.0).max(0.0);
+    let snr = effective_snr(&mode, osnr_db) * db_to_linear(-polarisation_db);
+    Locked {
+        mode,
+        osnr_db,
+        esnr_db: linear_to_db(snr),
+        ber: ber_of_snr(mode.modulation, snr).clamp(0.0, 0.5),
         dispersion_ps_nm: signal.dispersion_ps_nm,
-        offset_mhz,
+        offset_mhz: 0.0,
+        dgd_ps: signal.dgd_ps,
+        pdl_db: signal.pdl_db,
+        sop_krad_s: signal.sop_krad_s,
+        clock_recovery: 0.0,
+    }
+}
+
+/// Direct detection of PAM4: errors follow from the power above the sensitivity, where the ratio is 2.4·10⁻⁴ (KP4 FEC).
+fn detect(signal: ReceivedSignal, sensitivity_dbm: f64, jitter_db: f64) -> Locked {
+    const KP4_LIMIT: Ber = match Ber::new(24, -5) {
+        Some(ber) => ber,
+        None => Ber::ZERO,
+    };
+    let margin_db = signal.power_dbm + jitter_db - sensitivity_dbm;
+    let mode = Mode { baud_mbd: 53_125, modulation: Modulation::DpQpsk, fec_limit: KP4_LIMIT, ..ZR800 };
+    let ideal = demodulate(signal, signal.osnr_db);
+    Locked {
+        mode,
+        ber: (2.4e-4 * libm::pow(10.0, -margin_db / 1.5)).clamp(1e-12, 0.5),
+        esnr_db: (17.0 + margin_db * 0.6).clamp(10.0, 26.0),
+        ..ideal
     }
 }
 
@@ -231,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_required_osnr_of_every_mode_gives_its_fec_limit() {
-        for mode in modes::CATALOGUE {
+        for mode in modes::CATALOGUE.iter().chain([&ZR800]) {
             let snr = effective_snr(mode, mode.required_osnr.value());
             let ber = ber_of_snr(mode.modulation, snr);
             let limit = mode.fec_limit.value();
@@ -249,6 +393,24 @@ mod tests {
                 last = ber;
             }
         }
+    }
+
+    #[test]
+    fn frames_fail_above_the_fec_limit_and_not_below() {
+        let signal = ReceivedSignal {
+            frequency: Frequency::ANCHOR,
+            media_code: 0x46,
+            power_dbm: -10.0,
+            osnr_db: 24.0,
+            dispersion_ps_nm: 0.0,
+            dgd_ps: 0.0,
+            pdl_db: 0.0,
+            sop_krad_s: 0.0,
+        };
+        assert!(demodulate(signal, 23.0).frame_error_ratio() > 0.99);
+        assert!(demodulate(signal, 25.5).frame_error_ratio() < 1e-12);
+        let limit = demodulate(signal, 24.0);
+        assert!(limit.q_margin_db().abs() < 0.01 && limit.snr_margin_db().abs() < 0.01);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A module on a Unix socket: the server of the [line protocol](crate::transport::line_protocol).
 //!
-//! Offsets are those of [`LinearModule`]. Requests of several clients take turns; a line is bounded, and what is not a
+//! Offsets are those of [`LinearModule`]; `X` takes a [`Control`] document. Requests of several clients take turns; a line is bounded, and what is not a
 //! request is answered with `ERR` and changes nothing. The socket file has mode 0600 unless another one is asked for; it
 //! is removed when the server ends, and one that a dead server left behind is replaced.
 
 use super::clock::ModuleClock;
+use super::control::Control;
 use super::handle::EmulatedModule;
 use super::linear::LinearModule;
 use crate::transport::line_protocol::{LineError, MAX_LINE, Refusal, RefusalKind, Request, Response};
@@ -238,7 +239,12 @@ impl Shared {
                 }
                 ModuleClock::Scaled { .. } => refused(RefusalKind::Unsupported, "time is real"),
             },
-            Request::Control { .. } => refused(RefusalKind::Unsupported, "no control of the module here"),
+            Request::Control { json } => {
+                match Control::from_json(&json).and_then(|control| self.memory.module().control(control)) {
+                    Ok(()) => Response::Ok(Vec::new()),
+                    Err(error) => refused(RefusalKind::BadRequest, &std::format!("{error}")),
+                }
+            }
         }
     }
 }

@@ -13,6 +13,18 @@ const DISPERSION: f64 = 16.7;
 /// Noise bandwidth that reaches the receiver through a 75 GHz channel filter, in units of 12.5 GHz.
 const FILTER_BANDWIDTH: f64 = 6.0;
 
+/// Differential group delay of a line, where nothing else is said.
+pub(super) const USUAL_DGD_PS: f64 = 1.5;
+/// Polarisation dependent loss.
+pub(super) const USUAL_PDL_DB: f64 = 0.4;
+/// Rate of change of polarisation.
+pub(super) const USUAL_SOP_KRAD_S: f64 = 1.0;
+
+/// Power of a signal with the noise that comes through the filter with it.
+pub(super) fn with_noise(power_dbm: f64, osnr_db: f64) -> f64 {
+    linear_to_db(db_to_linear(power_dbm) * (1.0 + FILTER_BANDWIDTH / db_to_linear(osnr_db)))
+}
+
 /// The impairment at `now`: constant before the first and after the last instant, linear in between.
 pub(super) fn interpolate(schedule: &[(Millis, Impairment)], now: Millis) -> Impairment {
     let after = schedule.iter().position(|(at, _)| *at > now);
@@ -66,15 +78,18 @@ pub(super) fn propagate(
             power += gain.value();
         }
     }
-    let total = db_to_linear(power) * (1.0 + noise * FILTER_BANDWIDTH);
+    let osnr = -linear_to_db(noise);
     ReceivedLight {
-        total_dbm: linear_to_db(total),
+        total_dbm: with_noise(power, osnr),
         signal: Some(ReceivedSignal {
             frequency: emission.frequency,
             media_code: emission.media_code,
             power_dbm: power,
-            osnr_db: -linear_to_db(noise),
+            osnr_db: osnr,
             dispersion_ps_nm: dispersion,
+            dgd_ps: USUAL_DGD_PS,
+            pdl_db: USUAL_PDL_DB,
+            sop_krad_s: USUAL_SOP_KRAD_S,
         }),
     }
 }

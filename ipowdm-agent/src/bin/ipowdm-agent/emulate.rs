@@ -2,9 +2,10 @@
 
 use clap::{Args, ValueEnum};
 use ipowdm_cmis::emulator::socket::{DEFAULT_MODE, Server};
-use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile, VirtualClock};
+use ipowdm_cmis::emulator::{Control, EmulatedModule, ModuleClock, Profile, VirtualClock};
+use ipowdm_cmis::line::ScriptedLine;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,8 +19,8 @@ enum Time {
 /// What `emulate` is told.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Built-in profile: 400zr, openzrp.
-    #[arg(long, value_name = "NAME")]
+    /// A built-in profile (400zr, openzrp, 800zr, dual400, 400g-fr4, copper), or a TOML file.
+    #[arg(long, value_name = "NAME | FILE.toml")]
     profile: String,
     /// Socket, as `unix:PATH`.
     #[arg(long, value_name = "unix:PATH", value_parser = socket_path)]
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Serial number, which also seeds the measurement noise.
     #[arg(long, default_value_t = 1)]
     serial: u32,
+    /// No line at all; otherwise a clean span of 80 km, lit at its far end, until the request `X` says something else.
+    #[arg(long)]
+    dark: bool,
     /// Mode of the socket file, octal.
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "600")]
     mode: u32,
@@ -52,10 +56,19 @@ fn octal(text: &str) -> Result<u32, String> {
     }
 }
 
+fn profile(name: &str) -> Result<Profile, String> {
+    if name.ends_with(".toml") {
+        return Profile::load(Path::new(name)).map_err(|error| error.to_string());
+    }
+    Profile::by_name(name).ok_or_else(|| {
+        let known: Vec<String> = Profile::built_in().iter().map(|profile| profile.name.clone()).collect();
+        format!("no profile is named {name:?}; there are {}, and TOML files", known.join(", "))
+    })
+}
+
 /// Serves until interrupted or terminated.
 pub(crate) fn emulate(options: &Options) -> Result<bool, Box<dyn Error>> {
-    let profile = Profile::by_name(&options.profile)
-        .ok_or_else(|| format!("no profile is named {}", options.profile))?;
+    let profile = profile(&options.profile)?;
     if options.time == Time::Virtual && options.scale != 1 {
         return Err("--scale is for real time".into());
     }
@@ -64,6 +77,9 @@ pub(crate) fn emulate(options: &Options) -> Result<bool, Box<dyn Error>> {
         Time::Virtual => ModuleClock::Virtual(VirtualClock::new()),
     };
     let module = EmulatedModule::new(profile, options.serial, clock);
+    if !options.dark {
+        module.control(Control { line: Some(Some(ScriptedLine::default())), ..Control::default() })?;
+    }
     let server = Server::bind(&options.listen, options.mode, module)?;
     let stopper = server.stopper();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
