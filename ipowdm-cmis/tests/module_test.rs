@@ -127,7 +127,7 @@ fn a_bring_up_tells_every_stage_once_and_is_repeatable() {
     }
     assert!(table.contains("60.000 s"), "the advertised limit: {table}");
     let initialized = done.times.iter().find(|time| time.step == WaitStep::Initialized).unwrap();
-    assert!(initialized.took >= Profile::OPENZRP.dp_init.actual);
+    assert!(initialized.took >= Profile::OPENZRP.durations.dp_init.actual);
     assert!(done.lines().iter().all(|line| line.verdict == Verdict::Pass));
 }
 
