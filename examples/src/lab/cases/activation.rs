@@ -86,6 +86,15 @@ async fn grants(lab: &Lab, tenant: &Tenant, say: &mut Narrator) {
     );
 }
 
+/// Ports of a tenant of whose modules LinkDB knows what they can do.
+async fn stored(lab: &Lab, tenant: &Tenant) -> usize {
+    let mut known = 0;
+    for port in &tenant.ports {
+        known += usize::from(lab.db.port(port).await.is_ok_and(|status| status.port.capability.is_some()));
+    }
+    known
+}
+
 /// The agents as the tenant's controller hears them.
 async fn agents(lab: &Lab, tenant: &Tenant, controller: &ControllerHandle, say: &mut Narrator) {
     let wanted = tenant.ports.iter().map(ipowdm_core::ids::PortRef::router).collect::<BTreeSet<_>>().len();
@@ -100,7 +109,10 @@ async fn agents(lab: &Lab, tenant: &Tenant, controller: &ControllerHandle, say: 
         (online.count(), ports)
     };
     let patience = PATIENCE + Duration::from_millis(20) * u32::try_from(lab.fleet.len()).unwrap_or(u32::MAX);
-    while complete() != (wanted, tenant.ports.len()) && started.elapsed() < patience {
+    // The controller hears of a module a moment before LinkDB has it stored, and connections are planned from LinkDB.
+    while (complete() != (wanted, tenant.ports.len()) || stored(lab, tenant).await < tenant.ports.len())
+        && started.elapsed() < patience
+    {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let (online, ports) = complete();
@@ -114,6 +126,9 @@ async fn agents(lab: &Lab, tenant: &Tenant, controller: &ControllerHandle, say: 
         online == wanted && ports == tenant.ports.len(),
         text,
     );
+    let known = stored(lab, tenant).await;
+    let text = format!("LinkDB knows what {known} of them can do");
+    say.expect(&format!("{}_modules_stored", tenant.vop), known == tenant.ports.len(), text);
     let topic = name(Role::Health, &tenant.vop, None);
     let heartbeats = lab.observer.wait_for(PATIENCE, |seen| seen.health.get(topic.as_str()).copied()).await;
     let text = format!("{} messages on the health topic of {}", heartbeats.unwrap_or(0), tenant.vop);
