@@ -1,6 +1,7 @@
 //! Transports of a hosted system.
 
 mod bus_cost;
+pub mod i2c;
 mod image;
 pub mod line_protocol;
 mod linear;

@@ -88,6 +88,9 @@ pub enum OpenError {
     /// The `eeprom` file.
     #[error("sysfs:{0}")]
     Optoe(#[from] OptoeError),
+    /// The I2C bus.
+    #[error("i2c:{0}")]
+    I2c(#[from] super::i2c::I2cError),
     /// The image.
     #[cfg(feature = "json")]
     #[error("image:{}: {source}", path.display())]
@@ -118,6 +121,15 @@ impl fmt::Debug for OpenModule {
 }
 
 impl ModuleSpec {
+    /// What to know before using the module; `None` where there is nothing.
+    #[must_use]
+    pub const fn warning(&self) -> Option<&'static str> {
+        match self {
+            Self::I2c(_) => Some(super::i2c::WARNING),
+            Self::Unix(_) | Self::Sysfs(_) | Self::Image(_) => None,
+        }
+    }
+
     /// Opens the module. Nothing is read from a module itself yet.
     ///
     /// # Errors
@@ -128,7 +140,7 @@ impl ModuleSpec {
             Self::Sysfs(path) => {
                 Ok(OpenModule { eeprom: Box::new(Optoe::open(path)?), clock: Box::new(HostClock::start()) })
             }
-            Self::I2c(_) => Err(OpenError::NotBuilt("i2c-dev transport (feature i2c-dev)")),
+            Self::I2c(bus) => open_i2c(*bus),
             Self::Image(path) => open_image(path),
         }
     }
@@ -148,6 +160,18 @@ fn open_socket(path: &std::path::Path) -> Result<OpenModule, OpenError> {
 #[cfg(not(unix))]
 fn open_socket(_: &std::path::Path) -> Result<OpenModule, OpenError> {
     Err(OpenError::NotBuilt("Unix sockets"))
+}
+
+#[cfg(all(feature = "i2c-dev", target_os = "linux"))]
+fn open_i2c(bus: u32) -> Result<OpenModule, OpenError> {
+    let eeprom = super::i2c::I2cDev::open(bus)?;
+    Ok(OpenModule { eeprom: Box::new(eeprom), clock: Box::new(HostClock::start()) })
+}
+
+#[cfg(not(all(feature = "i2c-dev", target_os = "linux")))]
+fn open_i2c(bus: u32) -> Result<OpenModule, OpenError> {
+    super::i2c::check_unbound(std::path::Path::new("/sys/bus/i2c/devices"), bus)?;
+    Err(OpenError::NotBuilt("i2c-dev transport (feature i2c-dev)"))
 }
 
 #[cfg(feature = "json")]

@@ -35,6 +35,9 @@ struct Named<'a> {
 /// Prints the dump; whether all went well.
 pub(crate) fn dump(options: &Options) -> Result<bool, Box<dyn Error>> {
     let mut module = options.module.open()?;
+    if let Some(warning) = options.module.warning() {
+        eprintln!("{}: {warning}", options.module);
+    }
     let image = matches!(options.module, ModuleSpec::Image(_));
     let plan = if image || options.all_pages { Plan::Everything } else { Plan::Advertised };
     let reading = ReadMemory::new(plan);
