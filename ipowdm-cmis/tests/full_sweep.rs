@@ -197,6 +197,10 @@ fn changed_commissioning_is_told_until_the_catalogue_is_read_anew() {
     swept.module.write(Address::page(0x23, 178), &[0, 83]).expect("the page is there");
     let report = swept.sweep(SweepScope::default());
     assert_eq!(report.fits(&swept.catalogue), Reading::Value(false));
+    assert_eq!(report.current.osnr, Reading::Stale);
+    let osnr = report.quantity(&swept.catalogue, Observable::Osnr, 0);
+    assert_eq!((osnr.current, osnr.average), (Reading::Stale, Reading::Unsupported));
+    assert!(report.current.tx_power.value().is_some(), "a lane monitor means what it did");
     let before = swept.catalogue.clone();
     swept.catalogue =
         run(Survey::new(&swept.info, 0), &mut swept.module, &mut Waiting::default()).expect("surveyed");
@@ -204,7 +208,9 @@ fn changed_commissioning_is_told_until_the_catalogue_is_read_anew() {
         catalogue.vdm.as_ref().and_then(|vdm| vdm.find(Observable::Vcc12, 0)).is_some()
     };
     assert!(!found(&before) && found(&swept.catalogue));
-    assert_eq!(swept.sweep(SweepScope::default()).fits(&swept.catalogue), Reading::Value(true));
+    let report = swept.sweep(SweepScope::default());
+    assert_eq!(report.fits(&swept.catalogue), Reading::Value(true));
+    assert_eq!(report.current.osnr.value(), Some(Db::from_tenths(338)));
 }
 
 #[test]

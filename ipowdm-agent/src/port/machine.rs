@@ -84,6 +84,8 @@ pub struct PortMachine {
     swapped: bool,
     /// Whether the module was changed since `report` was read.
     stale: bool,
+    /// How the lanes were commissioned when the module was identified: what its VDM descriptors hold for.
+    commissioned: Option<[u8; 8]>,
 }
 
 impl PortMachine {
@@ -126,6 +128,7 @@ impl PortMachine {
             suspected: false,
             swapped: false,
             stale: false,
+            commissioned: None,
         }
     }
 
@@ -271,7 +274,7 @@ impl PortMachine {
             Plan::Transmitter(goal) => Active::Transmitter(boxed(TxControl::new(info, goal)?)),
             Plan::Nothing => {
                 running.stage = Stage::Look;
-                Active::Sweep(boxed(sweep_of(info, Flags::Latch)))
+                Active::Sweep(boxed(sweep_of(info, Flags::Latch, self.commissioned)))
             }
         };
         Ok(())
@@ -311,7 +314,7 @@ impl PortMachine {
     ) -> Option<Running> {
         match finished {
             Finished::Identify(Ok(info)) => {
-                running.active = Active::Sweep(boxed(sweep_of(&info, Flags::Latch)));
+                running.active = Active::Sweep(boxed(sweep_of(&info, Flags::Latch, None)));
                 running.stage = Stage::Survey;
                 self.take_module(info);
                 self.keep_sessions(now);
@@ -377,7 +380,7 @@ impl PortMachine {
             return None;
         };
         running.stage = Stage::Look;
-        running.active = Active::Sweep(boxed(sweep_of(info, Flags::Latch)));
+        running.active = Active::Sweep(boxed(sweep_of(info, Flags::Latch, self.commissioned)));
         Some(running)
     }
 

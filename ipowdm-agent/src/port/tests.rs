@@ -415,6 +415,28 @@ fn a_foreign_change_is_reported_not_undone() {
 }
 
 #[test]
+fn a_module_that_another_host_commissioned_anew_is_identified_again() {
+    use ipowdm_cmis::procedure::{ApplicationChoice, Configure, Identify, Target, run};
+    let mut bench = Bench::new();
+    assert_eq!(bench.work(setup(193_400_000, -1000)).outcome, Outcome::Applied);
+    bench.run(10_000);
+    let looks = |bench: &Bench| bench.reports().iter().filter(|report| report.refreshed).count();
+    assert_eq!(looks(&bench), 0);
+    let (mut other, mut clock) = (bench.module.eeprom(), bench.clock.clone());
+    let info = run(Identify::new(), &mut other, &mut clock).unwrap();
+    let target = Target {
+        frequency: Frequency::from_mhz(193_400_000),
+        tx_power: Power::from_hundredths(-1000),
+        application: ApplicationChoice::MediaCode(0x3E),
+    };
+    run(Configure::new(&info, target).unwrap(), &mut other, &mut clock).unwrap();
+    bench.run(10_000);
+    assert_eq!(looks(&bench), 1, "once, and then the descriptors hold again");
+    bench.run(60_000);
+    assert_eq!(looks(&bench), 1);
+}
+
+#[test]
 fn s0_09_samples_come_at_a_fixed_rate_from_the_start_of_the_session() {
     let mut bench = Bench::new();
     bench.work(setup(193_100_000, -200));

@@ -21,6 +21,8 @@ pub enum Missing {
     NotRead,
     /// The module's numbers contradict each other.
     Implausible,
+    /// What is known of the register is older than what it means now.
+    Stale,
 }
 
 impl fmt::Display for Missing {
@@ -31,6 +33,7 @@ impl fmt::Display for Missing {
             Self::Unreadable(error) => write!(f, "unreadable: {error}"),
             Self::NotRead => f.write_str("not read"),
             Self::Implausible => f.write_str("implausible"),
+            Self::Stale => f.write_str("stale"),
         }
     }
 }

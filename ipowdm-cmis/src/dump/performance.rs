@@ -20,6 +20,7 @@ where
             Reading::Unsupported => Self::Missing(Missing::Unsupported),
             Reading::Unreadable(error) => Self::Missing(Missing::Unreadable(error)),
             Reading::Implausible => Self::Missing(Missing::Implausible),
+            Reading::Stale => Self::Missing(Missing::Stale),
         }
     }
 }
@@ -115,6 +116,7 @@ fn quantity(statistics: &LinkStatistics) -> Item {
     // Numbers in no order contradict each other, and none of them is to be believed.
     let [min, avg, max] = match statistics.triplet() {
         Reading::Implausible => [Reading::Implausible; 3],
+        Reading::Stale => [Reading::Stale; 3],
         _ => [statistics.minimum, statistics.average, statistics.maximum],
     };
     Item::Map(vec![

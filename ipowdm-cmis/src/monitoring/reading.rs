@@ -16,6 +16,8 @@ pub enum Reading<T> {
     Unreadable(TransportError),
     /// The module's numbers contradict each other, so that none of them can be believed.
     Implausible,
+    /// What is known of the module's monitors is older than its commissioning: their meaning may have changed.
+    Stale,
 }
 
 impl<T> Reading<T> {
@@ -43,6 +45,7 @@ impl<T> Reading<T> {
             Self::Unsupported => Reading::Unsupported,
             Self::Unreadable(error) => Reading::Unreadable(error),
             Self::Implausible => Reading::Implausible,
+            Self::Stale => Reading::Stale,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::module_info::{ModuleInfo, SERIAL, VdmSpan, same_module};
 use super::{Op, ProcError, Procedure, Reply, read};
 use crate::access::TransportError;
 use crate::map::{Address, Block};
+use crate::monitoring::Reading;
 use crate::time::Millis;
 use heapless::{String, Vec};
 use report::Decoder;
@@ -52,6 +53,7 @@ pub struct Sweep {
     tunable: bool,
     paged: bool,
     spans: Vec<VdmSpan, 4>,
+    expected: Option<[u8; 8]>,
     decoder: Decoder,
 }
 
@@ -67,7 +69,25 @@ impl Sweep {
             tunable: info.tunable,
             paged: !info.flat_memory,
             spans: info.vdm_spans.clone(),
+            expected: None,
             decoder: Decoder::new(lane, flags, place),
+        }
+    }
+
+    /// Reads samples only while the lanes are commissioned like this (an earlier
+    /// [`SweepReport::commissioned`]): descriptors may change with the commissioning, and samples under old ones are
+    /// [`Reading::Stale`](crate::monitoring::Reading) until the module is identified again.
+    #[must_use]
+    pub fn expecting(mut self, commissioned: Option<[u8; 8]>) -> Self {
+        self.expected = commissioned;
+        self
+    }
+
+    /// Whether the commissioning is known to be another one than expected.
+    fn is_recommissioned(&self) -> bool {
+        match (self.expected, self.decoder.commissioned()) {
+            (Some(expected), Reading::Value(found)) => expected != found,
+            _ => false,
         }
     }
 
@@ -76,9 +96,9 @@ impl Sweep {
             (Phase::Identity, _) => SERIAL,
             (Phase::State, _) => (Address::lower(2), 6),
             (Phase::Monitors, _) => (Address::lower(14), 4),
-            (Phase::LaneStates, Flags::Latch) => (Address::page(0x11, 128), 74),
+            (Phase::LaneStates, Flags::Latch) => (Address::page(0x11, 128), 86),
             (Phase::LaneStates, Flags::Leave) => (Address::page(0x11, 128), 6),
-            (Phase::LaneMonitors, _) => (Address::page(0x11, 154), 48),
+            (Phase::LaneMonitors, _) => (Address::page(0x11, 154), 60),
             (Phase::Laser, Flags::Latch) => (Address::page(0x12, 128), 111),
             (Phase::Laser, Flags::Leave) => (Address::page(0x12, 128), 102),
             (Phase::Vdm(index), _) => {
@@ -151,7 +171,12 @@ impl Procedure for Sweep {
             Reply::Failed(source) => self.take(phase, Err(source)),
             Reply::Written | Reply::Woken => return Op::Done(Err(ProcError::OutOfStep)),
         }
-        match self.next(phase) {
+        let next = self.next(phase);
+        if matches!(next, Some(Phase::Vdm(_))) && self.is_recommissioned() {
+            self.decoder.distrust_samples();
+            return Op::Done(Ok(self.decoder.conclude()));
+        }
+        match next {
             Some(next) => {
                 self.phase = next;
                 let (at, len) = self.place(next);

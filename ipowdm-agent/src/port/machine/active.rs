@@ -66,7 +66,7 @@ pub(super) fn identify() -> Active {
     Active::Identify(boxed(Identify::new()))
 }
 
-/// A sweep of the first media lane: one laser serves the whole port.
-pub(super) fn sweep_of(info: &ModuleInfo, flags: Flags) -> Sweep {
-    Sweep::new(info, 0, flags)
+/// A sweep of the first media lane: one laser serves the whole port. `commissioned` is what `info` holds for, if known.
+pub(super) fn sweep_of(info: &ModuleInfo, flags: Flags, commissioned: Option<[u8; 8]>) -> Sweep {
+    Sweep::new(info, 0, flags).expecting(commissioned)
 }

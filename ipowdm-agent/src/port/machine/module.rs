@@ -28,6 +28,7 @@ impl PortMachine {
             self.facts = Some(Arc::new(facts));
         }
         self.info = Some(info);
+        self.commissioned = None;
         self.trouble = None;
         self.unanswered = false;
     }
@@ -45,6 +46,7 @@ impl PortMachine {
         match result {
             Ok(report) => {
                 self.stale = false;
+                self.commissioned = self.commissioned.or(report.commissioned.value());
                 self.report = Some(report);
                 self.read_at = now;
             }
@@ -61,7 +63,7 @@ impl PortMachine {
         };
         // The flags that clear on read belong to a procedure that is under way.
         let flags = if self.running.is_some() { Flags::Leave } else { Flags::Latch };
-        self.sweep = Some((boxed(sweep_of(info, flags)), due));
+        self.sweep = Some((boxed(sweep_of(info, flags, self.commissioned)), due));
     }
 
     /// Works on a sweep for samples; when it wants to be called again, `None` when there is none (any more).
@@ -96,6 +98,7 @@ impl PortMachine {
             self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
         }
         self.suspect();
+        self.recognise();
         out.push(self.status());
         None
     }
@@ -116,6 +119,16 @@ impl PortMachine {
             && !self.suspected
         {
             self.suspected = true;
+            self.queue.push_back(Job::own(Work::Refresh));
+        }
+    }
+
+    /// A module whose lanes are commissioned otherwise than when it was identified may observe other quantities: identify
+    /// it again.
+    fn recognise(&mut self) {
+        let found = self.report.as_ref().and_then(|report| report.commissioned.value());
+        let other = found.is_some() && self.commissioned.is_some() && found != self.commissioned;
+        if other && self.running.is_none() && self.queue.is_empty() {
             self.queue.push_back(Job::own(Work::Refresh));
         }
     }

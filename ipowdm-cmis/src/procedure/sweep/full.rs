@@ -68,6 +68,7 @@ pub struct FullSweep {
     release: Release,
     error: Option<ProcError>,
     bank: u8,
+    commissioned: [u8; 8],
     decoder: Decoder,
 }
 
@@ -123,6 +124,7 @@ impl FullSweep {
             release: Release::NotNeeded,
             error: None,
             bank: first.bank,
+            commissioned: first.commissioned,
             decoder: Decoder::new(lane, scope.flags, place),
         })
     }
@@ -211,7 +213,7 @@ impl FullSweep {
             release: self.release,
             snapshot: core::mem::take(&mut self.snapshot),
         };
-        report.feed(&mut self.decoder, self.bank);
+        report.feed(&mut self.decoder, self.bank, self.commissioned);
         report.current = self.decoder.conclude();
         Op::Done(Ok(report))
     }
@@ -366,7 +368,7 @@ pub struct FullSweepReport {
 }
 
 impl FullSweepReport {
-    fn feed(&self, decoder: &mut Decoder, bank: u8) {
+    fn feed(&self, decoder: &mut Decoder, bank: u8, expected: [u8; 8]) {
         let got = |at: Address, len: u8| match self.snapshot.block(at, len) {
             Reading::Value(block) => Some(Ok(block)),
             Reading::Unreadable(error) => Some(Err(error)),
@@ -382,13 +384,16 @@ impl FullSweepReport {
         if let Some(block) = got(page(0x11, 128), 6) {
             decoder.take_lane_states(block);
         }
-        if let Some(block) = got(page(0x11, 154), 48) {
+        if let Some(block) = got(page(0x11, 154), 60) {
             decoder.take_lane_monitors(block);
         }
         if let Some(block) = got(page(0x12, 128), 102) {
             decoder.take_laser(block);
         }
         decoder.take_each_sample(|of, byte| self.snapshot.word(page(of, byte)));
+        if decoder.commissioned().value().is_some_and(|found| found != expected) {
+            decoder.distrust_samples();
+        }
     }
 
     /// Every access in the order in which it was made, as far as it was answered: for a
@@ -433,7 +438,10 @@ impl FullSweepReport {
     pub fn quantity(&self, catalogue: &MonitorCatalogue, quantity: Observable, lane: u8) -> QuantityReadings {
         let none = VdmGroups::default();
         let groups = catalogue.vdm.as_ref().unwrap_or(&none);
-        QuantityReadings::collect(groups, quantity, lane, |instance| self.sample(catalogue.bank, instance))
+        let stale = self.fits(catalogue) == Reading::Value(false);
+        QuantityReadings::collect(groups, quantity, lane, |instance| {
+            if stale { Reading::Stale } else { self.sample(catalogue.bank, instance) }
+        })
     }
 
     /// Alarm and warning flags of an instance: b0 high alarm, b1 low alarm, b2 high warning, b3 low warning.

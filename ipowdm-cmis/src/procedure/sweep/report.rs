@@ -17,6 +17,8 @@ pub struct SweepReport {
     pub module_state: Reading<ModuleState>,
     /// Data-path state of each host lane.
     pub dp_states: Reading<[DataPathState; 8]>,
+    /// DPConfig of each host lane in the active control set (11h:206-213): what the VDM descriptors hold for.
+    pub commissioned: Reading<[u8; 8]>,
     /// Case temperature.
     pub temperature: Reading<Temperature>,
     /// Supply voltage.
@@ -56,6 +58,9 @@ pub struct SweepReport {
     /// Laser tuning flags since the last sweep (12h:231).
     pub tuning_flags: Reading<u8>,
 }
+
+/// First byte of DPConfig in the active control set.
+const ACTIVE_DP_CONFIG: Field = page11::ACS_DP_CONFIG_LANE_APP_SEL_CODE;
 
 /// Collects the blocks of a sweep and turns them into a [`SweepReport`]. Blocks that do not come leave their quantities
 /// [`Reading::Unsupported`].
@@ -121,8 +126,10 @@ impl Decoder {
         }
     }
 
-    /// 11h:154-201.
+    /// 11h:154-213.
     pub(super) fn take_lane_monitors(&mut self, block: Got<'_>) {
+        self.report.commissioned =
+            got(block, |b| b.slice(ACTIVE_DP_CONFIG.byte, 8).and_then(|bytes| bytes.try_into().ok()));
         let lane = u16::from(self.lane);
         let power = |field| {
             let raw = got(block, |b| b.word_at(field, lane));
@@ -170,6 +177,20 @@ impl Decoder {
         for (place, raw) in self.samples.iter().zip(&mut self.raw) {
             if let Some((page, byte)) = *place {
                 *raw = sample(page, byte);
+            }
+        }
+    }
+
+    /// The lanes' commissioning, as far as it is known.
+    pub(super) const fn commissioned(&self) -> Reading<[u8; 8]> {
+        self.report.commissioned
+    }
+
+    /// The samples mean something else than what is known of them.
+    pub(super) fn distrust_samples(&mut self) {
+        for (place, raw) in self.samples.iter().zip(&mut self.raw) {
+            if place.is_some() {
+                *raw = Reading::Stale;
             }
         }
     }
