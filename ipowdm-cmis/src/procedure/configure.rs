@@ -405,7 +405,8 @@ impl Procedure for Configure {
     type Output = Result<Readback, ProcError>;
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
-        if reply == Reply::Start {
+        if reply == Reply::Start && self.phase == Phase::Survey {
+            self.reader = Reader::new(self.options.scope.bank());
             return self.reader.op();
         }
         match self.advance(now, &reply) {
