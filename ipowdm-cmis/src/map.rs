@@ -23,7 +23,7 @@ mod support;
 mod vdm;
 
 pub use administrative::{page00, page0d, page01, page02};
-pub use block::Block;
+pub use block::{Block, store};
 pub use cdb::*;
 pub use coherent::*;
 pub use diagnostics::{page13, page14};

@@ -106,3 +106,35 @@ impl<'a> Block<'a> {
         self.bytes.get(start..start + usize::from(len))
     }
 }
+
+/// Puts the raw number of element `index` of a register into bytes of its page, the first of which is at `at`; other bits
+/// stay. The opposite of [`Block::unsigned_at`].
+///
+/// `false`, and nothing has changed, for a register on another page or not wholly inside the bytes, and for a number that
+/// does not fit.
+pub fn store(at: Address, bytes: &mut [u8], field: Field, index: u16, raw: u64) -> bool {
+    let Some(place) = field.element(index) else { return false };
+    let same_page = place.at.is_lower() == at.is_lower() && (at.is_lower() || place.at.page == at.page);
+    let Some(start) = place.at.byte.checked_sub(at.byte).filter(|_| same_page) else { return false };
+    let start = usize::from(start);
+    let Some(element) = bytes.get_mut(start..start + usize::from(place.len)) else { return false };
+    if let Some((high, low)) = place.bits {
+        let mask = bit_mask(high, low);
+        let (Ok(value), [byte]) = (u8::try_from(raw), element) else { return false };
+        if value > mask >> low {
+            return false;
+        }
+        *byte = (*byte & !mask) | (value << low);
+        return true;
+    }
+    let whole = raw.to_be_bytes();
+    let Some(unused) = whole.len().checked_sub(element.len()) else { return false };
+    if whole[..unused].iter().any(|byte| *byte != 0) {
+        return false;
+    }
+    element.copy_from_slice(&whole[unused..]);
+    if matches!(field.kind, Kind::BitmapLe16) {
+        element.reverse();
+    }
+    true
+}

@@ -1,6 +1,7 @@
 //! The tables against the reference rows, and what the rest of the crate relies on.
 
 use super::*;
+use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,6 +84,36 @@ fn a_block_that_does_not_cover_a_register_says_so() {
     assert_eq!(block.byte(page12::GRID_SPACING_TX), None, "before the block");
     assert_eq!(block.word_at(page11::OPTICAL_POWER_TX, 0), None, "another page");
     assert_eq!(block.byte(lower::MODULE_STATE), None, "the lower memory is not a page");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Row S4-18: what is parsed from a register and emitted again is what was there, and touches nothing else.
+    #[test]
+    fn s4_18_every_register_survives_parsing_and_emitting(page in prop::collection::vec(any::<u8>(), 128)) {
+        for (name, field, place) in elements() {
+            let start = if place.at.is_lower() { Address::lower(0) } else { Address::page(field.page, 128) };
+            let index = u16::try_from(
+                (0..field.count).position(|index| field.element(index) == Some(place)).expect("an element"),
+            ).expect("an index");
+            let Some(raw) = Block::new(start, &page).unsigned_at(field, index) else {
+                prop_assert!(place.len > 8, "{} is a number", name);
+                continue;
+            };
+            let mut zeros = [0_u8; 128];
+            prop_assert!(store(start, &mut zeros, field, index, raw), "{}", name);
+            prop_assert_eq!(Block::new(start, &zeros).unsigned_at(field, index), Some(raw), "{}", name);
+            let mut same = page.clone();
+            prop_assert!(store(start, &mut same, field, index, raw));
+            prop_assert_eq!(&same, &page, "{} touches its neighbours", name);
+            if let Some((high, low)) = place.bits {
+                let mut unchanged = page.clone();
+                prop_assert!(!store(start, &mut unchanged, field, index, 1 << (high - low + 1)), "{}", name);
+                prop_assert_eq!(&unchanged, &page);
+            }
+        }
+    }
 }
 
 #[test]

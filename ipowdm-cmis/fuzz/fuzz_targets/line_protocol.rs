@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ipowdm_cmis_fuzz::run("line_protocol", data));
