@@ -11,7 +11,8 @@ mod vdm;
 
 pub use lanes::{LaneMonitor, MonitorSupport};
 pub use pm::{
-    FecCounters, LinkPerformance, LinkStatistics, MinAvgMax, PmAdvertisement, SubIntervalBits, ratio_of,
+    FecCounters, FecTotals, LinkPerformance, LinkStatistics, MinAvgMax, PmAdvertisement, SubIntervalBits,
+    ratio_of,
 };
 pub use reading::Reading;
 pub use thresholds::{ModuleThresholds, Thresholds};

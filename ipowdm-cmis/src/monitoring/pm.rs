@@ -254,6 +254,32 @@ impl FecCounters {
     }
 }
 
+/// FEC counters added up over intervals: what a 64-bit counter of the port shows.
+///
+/// To be given every interval that was ended, once. Saturating, so that a total never falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FecTotals {
+    /// Bits.
+    pub bits: u64,
+    /// Corrected bits.
+    pub corrected_bits: u64,
+    /// Frames.
+    pub frames: u64,
+    /// Frames that could not be corrected.
+    pub uncorrected_frames: u64,
+}
+
+impl FecTotals {
+    /// Adds the counters of an interval.
+    pub fn add(&mut self, interval: &FecCounters) {
+        self.bits = self.bits.saturating_add(interval.bits);
+        self.corrected_bits = self.corrected_bits.saturating_add(interval.corrected_bits);
+        self.frames = self.frames.saturating_add(u64::from(interval.frames));
+        self.uncorrected_frames =
+            self.uncorrected_frames.saturating_add(u64::from(interval.uncorrected_frames));
+    }
+}
+
 /// Which statistics of page 35h a module has (42h:130-135, 138-140).
 ///
 /// Secondary source: the nibble of a quantity holds current, average, minimum, maximum from its high bit down.

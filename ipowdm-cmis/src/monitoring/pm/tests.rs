@@ -76,6 +76,18 @@ fn uncorrected_frames_are_divided_by_their_own_frames() {
 }
 
 #[test]
+fn totals_are_64_bits_wide_and_never_fall() {
+    let mut totals = FecTotals::default();
+    let interval = FecCounters { uncorrected_frames: u32::MAX, ..REAL };
+    totals.add(&interval);
+    totals.add(&interval);
+    assert_eq!(totals.uncorrected_frames, 2 * u64::from(u32::MAX));
+    assert_eq!(totals.corrected_bits, 2 * REAL.corrected_bits);
+    totals.add(&FecCounters { bits: u64::MAX, ..REAL });
+    assert_eq!(totals.bits, u64::MAX);
+}
+
+#[test]
 fn nothing_counted_is_absent_and_contradictions_are_implausible() {
     let none = FecCounters::default();
     assert_eq!((none.pre_fec_ber(), none.frame_error_ratio()), (Reading::Absent, Reading::Absent));

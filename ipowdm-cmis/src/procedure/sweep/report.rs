@@ -62,6 +62,9 @@ pub struct SweepReport {
 /// First byte of DPConfig in the active control set.
 const ACTIVE_DP_CONFIG: Field = page11::ACS_DP_CONFIG_LANE_APP_SEL_CODE;
 
+/// One step of the monitors of 11h, 0.1 µW.
+const MONITOR_FLOOR: Power = Power::from_hundredths(-4_000);
+
 /// Collects the blocks of a sweep and turns them into a [`SweepReport`]. Blocks that do not come leave their quantities
 /// [`Reading::Unsupported`].
 #[derive(Debug)]
@@ -212,10 +215,12 @@ impl Decoder {
         let dark = self.report.rx_los == Reading::Value(true);
         let off = matches!(self.report.laser_frequency, Reading::Absent);
         let mut report = self.report;
-        // The monitor says 0 for "off"; the VDM sample of an unlit laser is some floor.
+        // The monitor says 0 for "off"; the VDM sample of an unlit laser is some floor, at or below what the monitor resolves.
         report.tx_power = match (off, self.tx_power_monitor) {
             (true, _) => Reading::Absent,
-            (false, monitor) => self.power(Observable::TxPower, monitor),
+            (false, monitor) => self.power(Observable::TxPower, monitor).and_then(|power| {
+                if power <= MONITOR_FLOOR { Reading::Absent } else { Reading::Value(power) }
+            }),
         };
         report.rx_total_power = self.power(Observable::RxTotalPower, self.rx_power_monitor);
         let lit =
@@ -232,9 +237,16 @@ impl Decoder {
         report.q_factor = db(Observable::QFactor);
         report.pre_fec_ber = received(Observable::PreFecBerMedia)
             .and_then(|measured| measured.ratio().map_or(Reading::Implausible, Reading::Value));
-        report.frequency_offset =
-            lit(Observable::FrequencyOffset).and_then(|raw| Reading::Value(raw.cast_signed()));
-        let dispersion = |o, step| lit(o).and_then(|raw| Reading::Value(i32::from(raw.cast_signed()) * step));
+        // Dispersion and offset may well be 0. They are measured while anything is that may not.
+        let quality = [Observable::Osnr, Observable::Esnr, Observable::QFactor, Observable::PreFecBerMedia];
+        let silent = |o| matches!(received(o), Reading::Absent);
+        let measuring =
+            !quality.into_iter().any(silent) || quality.into_iter().any(|o| received(o).value().is_some());
+        let measured = |o| {
+            lit(o).and_then(|raw| if measuring { Reading::Value(raw.cast_signed()) } else { Reading::Absent })
+        };
+        report.frequency_offset = measured(Observable::FrequencyOffset);
+        let dispersion = |o, step| measured(o).and_then(|raw| Reading::Value(i32::from(raw) * step));
         report.dispersion = match dispersion(Observable::DispersionFine, 1) {
             Reading::Unsupported => dispersion(Observable::DispersionCoarse, 20),
             fine => fine,
