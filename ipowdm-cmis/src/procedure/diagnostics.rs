@@ -290,13 +290,14 @@ impl DiagnosticCapabilities {
         self.patterns[unit.index() as usize] & (1 << pattern.code()) != 0
     }
 
-    /// Whether a unit works at that position.
+    /// Whether a unit works at that position. A module that says nothing about a unit works after FEC, which is how the
+    /// control bit is at power-on.
     #[must_use]
     pub const fn has_position(&self, unit: PatternUnit, position: FecPosition) -> bool {
         let (before, after) = unit.location_bits();
         match position {
             FecPosition::BeforeFec => self.location & before != 0,
-            FecPosition::AfterFec => self.location & after != 0,
+            FecPosition::AfterFec => self.location & after != 0 || self.location & before == 0,
         }
     }
 

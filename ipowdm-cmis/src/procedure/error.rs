@@ -70,6 +70,8 @@ pub enum Feature {
     Loopback(LoopbackPoint),
     /// Loopbacks of single lanes.
     LoopbackPerLane(Side),
+    /// Input and output loopback of one lane at the same time; no module does.
+    OpposedLoopbacks(Side),
     /// Host side and media side loopbacks at the same time.
     SimultaneousLoopbacks,
     /// A pattern generator or checker of this kind with this pattern.
@@ -91,6 +93,9 @@ impl fmt::Display for Feature {
             Self::Loopback(point) => write!(f, "{point} loopback (13h:128)"),
             Self::LoopbackPerLane(side) => {
                 write!(f, "loopback of single {side} lanes; 00h and FFh are legal (13h:128)")
+            }
+            Self::OpposedLoopbacks(side) => {
+                write!(f, "input and output loopback of one {side} lane at the same time (13h:180-183)")
             }
             Self::SimultaneousLoopbacks => {
                 f.write_str("host and media side loopbacks at the same time (13h:128.6)")

@@ -51,6 +51,14 @@ impl Loopbacks {
                 return refuse(Feature::LoopbackPerLane(point.side()));
             }
         }
+        for (output, input) in [
+            (LoopbackPoint::MediaOutput, LoopbackPoint::MediaInput),
+            (LoopbackPoint::HostOutput, LoopbackPoint::HostInput),
+        ] {
+            if self.lanes(output) & self.lanes(input) != 0 {
+                return refuse(Feature::OpposedLoopbacks(output.side()));
+            }
+        }
         if self.any(Side::Host) && self.any(Side::Media) && !can.loops_both_sides() {
             return refuse(Feature::SimultaneousLoopbacks);
         }

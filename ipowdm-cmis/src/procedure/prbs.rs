@@ -362,6 +362,8 @@ impl Measure {
         ])
     }
 
+    /// Two-byte numbers of eight lanes. Counters and SNR come low byte first, ratios as the 16-bit floats of the rest of the
+    /// specification, high byte first.
     fn halves<T>(&self, first: u8, make: impl Fn(u16) -> T) -> [T; 8] {
         core::array::from_fn(|lane| {
             let lane = u8::try_from(lane).unwrap_or(0);
@@ -381,8 +383,8 @@ impl Measure {
         };
         match self.measurement {
             Measurement::BitErrorRatio => Measured::BitErrorRatio {
-                host: self.halves(192, Ber::from_f16),
-                media: self.halves(208, Ber::from_f16),
+                host: self.halves(192, |raw| Ber::from_f16(raw.swap_bytes())),
+                media: self.halves(208, |raw| Ber::from_f16(raw.swap_bytes())),
             },
             Measurement::ErrorCounters => Measured::ErrorCounters {
                 host: core::array::from_fn(|lane| count(0, lane)),
