@@ -145,7 +145,13 @@ pub(crate) fn body(api: Api, version: i16, name: &str, n: i32) -> Vec<u8> {
         }
         Api::Metadata => {
             let row = MetadataRequestTopic::default().with_name(Some(topic()));
-            put!(MetadataRequest::default().with_topics(Some(vec![row; count])))
+            let asked = MetadataRequest::default().with_topics(Some(vec![row; count]));
+            // Encoded only where the version has them.
+            put!(
+                asked
+                    .with_include_cluster_authorized_operations(version >= 8)
+                    .with_include_topic_authorized_operations(version >= 8)
+            )
         }
         Api::OffsetCommit => {
             let row = |index| {

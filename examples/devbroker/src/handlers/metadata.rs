@@ -17,6 +17,22 @@ use crate::wire::Call;
 
 const CLUSTER_ID: &str = "ipowdm-devbroker";
 
+/// What a client may do, as bits by the numbers of Kafka's `AclOperation`. A broker that authorises nobody answers, where it is
+/// asked, with every operation that the kind of resource has: of a topic Read 3, Write 4, Create 5, Delete 6, Alter 7, Describe 8,
+/// DescribeConfigs 10, AlterConfigs 11.
+const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
+/// Of the cluster: Create 5, Alter 7, Describe 8, ClusterAction 9, DescribeConfigs 10, AlterConfigs 11, IdempotentWrite 12.
+const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
+
+const fn operations(numbers: &[u8]) -> i32 {
+    let (mut bits, mut next) = (0, 0);
+    while next < numbers.len() {
+        bits |= 1 << numbers[next];
+        next += 1;
+    }
+    bits
+}
+
 impl Serve for MetadataRequest {
     type Response = MetadataResponse;
 
@@ -40,7 +56,16 @@ impl Serve for MetadataRequest {
                 })
                 .collect(),
         })?;
-        Ok(Some(response(engine, topics)))
+        let mut response = response(engine, topics);
+        if self.include_cluster_authorized_operations {
+            response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+        }
+        if self.include_topic_authorized_operations {
+            for topic in response.topics.iter_mut().filter(|topic| topic.error_code == 0) {
+                topic.topic_authorized_operations = TOPIC_OPERATIONS;
+            }
+        }
+        Ok(Some(response))
     }
 
     fn refuse(self, _: &Call, error: ResponseError) -> Result<Option<Self::Response>, HangUp> {

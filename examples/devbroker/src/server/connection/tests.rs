@@ -124,6 +124,18 @@ async fn an_injected_error_reaches_the_client_in_every_version_and_changes_nothi
 }
 
 #[tokio::test]
+async fn operations_are_told_to_whom_they_are_asked_by_and_are_all_of_their_kind() {
+    let engine = willing();
+    // The samples ask for both where the version has them.
+    for (version, cluster, topic) in [(7, false, false), (8, true, true), (9, true, true)] {
+        let answer = ask(&engine, frame(Api::Metadata, version, "known", 1)).await.flatten().unwrap();
+        let text = read(Api::Metadata, version, &answer);
+        assert_eq!(text.contains(" cluster_authorized_operations: 8096"), cluster, "v{version}: {text}");
+        assert_eq!(text.contains(" topic_authorized_operations: 3576"), topic, "v{version}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_api_versions_request_is_answered_in_version_zero_with_the_table() {
     let engine = willing();
     for version in [-1, 4, i16::MAX] {
