@@ -2,55 +2,15 @@
 
 mod common;
 
+use common::raw::Raw;
 use common::{Bench, dbm, target};
 use core::time::Duration;
 use ipowdm_cmis::access::{TransportError, Window};
 use ipowdm_cmis::codes::{ConfigStatus, DataPathState, ModuleState};
-use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile, VirtualClock};
+use ipowdm_cmis::emulator::Profile;
 use ipowdm_cmis::map::Address;
 use ipowdm_cmis::procedure::{ModulePower, PowerMode, ProcError, TxControl, TxGoal};
 use ipowdm_cmis::time::Clock;
-
-/// A raw window that waits out the hold-offs.
-struct Raw {
-    clock: VirtualClock,
-    window: EmulatedWindow,
-}
-
-impl Raw {
-    fn new(profile: Profile) -> Self {
-        let clock = VirtualClock::new();
-        let module = EmulatedModule::new(profile, 9, ModuleClock::from(&clock));
-        let window = module.window();
-        // MgmtInit.
-        clock.advance(2_000);
-        Self { clock, window }
-    }
-
-    fn read<const N: usize>(&mut self, byte: u8) -> [u8; N] {
-        let mut into = [0; N];
-        while self.window.read(byte, &mut into) == Err(TransportError::Busy) {
-            self.clock.advance(1);
-        }
-        into
-    }
-
-    fn byte(&mut self, byte: u8) -> u8 {
-        let [value] = self.read(byte);
-        value
-    }
-
-    fn write(&mut self, byte: u8, bytes: &[u8]) {
-        while self.window.write(byte, bytes) == Err(TransportError::Busy) {
-            self.clock.advance(1);
-        }
-    }
-
-    fn page(&mut self, page: u8) {
-        self.write(126, &[0, page]);
-        assert_eq!(self.byte(127), page);
-    }
-}
 
 #[test]
 fn item_01_an_unsupported_page_turns_pageselect_to_00h() {

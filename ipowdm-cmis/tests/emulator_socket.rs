@@ -161,6 +161,27 @@ fn several_clients_talk_to_one_module_and_too_many_are_told() {
 }
 
 #[test]
+fn lines_and_faults_are_changed_over_the_socket_and_nothing_by_a_wrong_document() {
+    let (_served, mut client) = Served::awake(Profile::OPENZRP);
+    let los = format!("R {} 1", at(0x11, 147));
+    assert_eq!(client.ask(&los), "OK 01", "dark");
+    assert_eq!(client.ask(r#"X {"line": {"far_end": {"tx_power_dbm": -9}}}"#), "OK");
+    client.ask(&los);
+    assert_eq!(client.ask(&los), "OK 00");
+    assert!(
+        client.ask(r#"X {"line": null, "faults": [{"fault": "nonesuch"}]}"#).starts_with("ERR bad-request")
+    );
+    assert_eq!(client.ask(&los), "OK 00", "the line is still there");
+    assert_eq!(client.ask(r#"X {"faults": [{"fault": "stuck_busy", "on": true}]}"#), "OK");
+    assert!(client.ask("R 0 1").starts_with("ERR busy"));
+    assert_eq!(client.ask(r#"X {"faults": [{"fault": "clear"}, {"fault": "pull_out"}]}"#), "OK");
+    assert!(client.ask("R 0 1").starts_with("ERR absent"));
+    assert_eq!(client.ask(r#"X {"faults": [{"fault": "insert"}], "line": null}"#), "OK");
+    assert_eq!(client.ask("T 2000"), "OK");
+    assert_eq!(client.ask(&los), "OK 01");
+}
+
+#[test]
 fn a_driver_may_use_it_as_an_eeprom() {
     let served = Served::new(Profile::ZR400);
     let socket = Socket::connect(&served.path).unwrap();

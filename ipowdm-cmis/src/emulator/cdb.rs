@@ -11,6 +11,9 @@ use std::vec::Vec;
 /// Host password of a new module (OIF-CMIS-05.4).
 const DEFAULT_PASSWORD: u32 = 0x0000_1011;
 
+/// From the result of a run command to the reset.
+const SHORTEST_RUN_DELAY: Duration = Duration::from_millis(100);
+
 /// Result codes of 00h:37, bits 5-0, of a command that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failure {
@@ -226,7 +229,8 @@ impl Core {
                 let [_, mode, high, low] =
                     lpl.get(..4).and_then(|l| l.try_into().ok()).ok_or(Failure::Parameter)?;
                 let delay = Duration::from_millis(u64::from(u16::from_be_bytes([high, low])));
-                self.firmware.plan(mode, cdb.hitless, at.after(delay))?;
+                // However short the delay: the result can be read before the reset.
+                self.firmware.plan(mode, cdb.hitless, at.after(delay.max(SHORTEST_RUN_DELAY)))?;
             }
             0x010A => self.firmware.commit(),
             // Images cannot be read back.

@@ -98,7 +98,7 @@ impl LinearModule {
         let wanted = [at.bank, at.page];
         let shown = found == wanted || (found[1] == at.page && at.in_bank(1).bank == 0);
         let left = port.left.take().filter(|left| *left == found);
-        if shown || (left.is_some() && at.page == 0) {
+        if (shown && left.is_none()) || (left.is_some() && at.page == 0) {
             port.left = left;
             return self.polled(|| data(&mut port.window));
         }

@@ -1,6 +1,6 @@
 //! Memory when the power comes on: what a profile makes of it, and which pages there are.
 
-use super::cells::{Cells, Writer, value_of};
+use super::cells::{Cells, Writer, page_masks, value_of};
 use super::placement::Placement;
 use super::profile::{ProfileData, write_registers};
 use super::vdm;
@@ -135,6 +135,7 @@ pub(super) fn at_power_on(data: &ProfileData, layout: &Layout, serial: u32) -> C
         let mut to = Writer { cells: &mut cells, bank };
         write_controls(&mut to, data, layout);
         write_vdm(&mut to, data);
+        mask_coherent_flags(&mut to);
     }
     cells
 }
@@ -290,6 +291,16 @@ fn write_controls(to: &mut Writer<'_>, data: &ProfileData, layout: &Layout) {
                 to.signed(page12::TARGET_OUTPUT_POWER_TX, lane, laser.default_power.hundredths());
             }
             to.bytes(page12::TUNING_COMPLETE_MASK_TX, lane, &[0x3F]);
+        }
+    }
+}
+
+/// Flags of C-CMIS have no bit in the summary of 00h:4: they are masked until a host that knows of them asks for them.
+fn mask_coherent_flags(to: &mut Writer<'_>) {
+    for (page, bytes) in [(0x32, 128..=132_u8), (0x3B, 128..=132)] {
+        let Some(masks) = page_masks(page) else { continue };
+        for byte in bytes {
+            to.cells.set(to.bank, page, byte, &[masks.write[usize::from(byte - 128)]]);
         }
     }
 }

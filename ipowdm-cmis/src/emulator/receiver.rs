@@ -123,17 +123,17 @@ impl Seen {
 impl Locked {
     /// Q of the equivalent binary decision in dB: BER = erfc(Q/√2)/2.
     pub(super) fn q_db(&self) -> f64 {
-        linear_to_db(snr_of_ber(Modulation::DpQpsk, self.ber.max(1e-15)))
+        q_of_ber(self.ber)
     }
 
     /// Q beyond what the FEC needs.
     pub(super) fn q_margin_db(&self) -> f64 {
-        self.q_db() - linear_to_db(snr_of_ber(Modulation::DpQpsk, self.mode.fec_limit.value()))
+        self.q_db() - q_of_ber(self.mode.fec_limit.value())
     }
 
     /// Electrical SNR beyond what the FEC needs.
     pub(super) fn snr_margin_db(&self) -> f64 {
-        self.esnr_db - linear_to_db(snr_of_ber(self.mode.modulation, self.mode.fec_limit.value()))
+        self.esnr_db - figures(self.mode.media_code).limit_snr_db
     }
 
     /// Error vector magnitude in per cent.
@@ -302,16 +302,32 @@ fn with_transceiver_noise(mode: &Mode, osnr_db: f64) -> f64 {
     1.0 / (1.0 / line + 1.0 / db_to_linear(TRANSCEIVER_SNR_DB))
 }
 
-/// The modes with penalties: the catalogue's in its order, then 800ZR.
-fn penalties() -> &'static [(u8, f64)] {
-    static PENALTIES: OnceLock<Vec<(u8, f64)>> = OnceLock::new();
-    PENALTIES.get_or_init(|| {
-        let penalty = |mode: &Mode| {
-            let at_limit = snr_of_ber(mode.modulation, mode.fec_limit.value());
-            (mode.media_code, with_transceiver_noise(mode, mode.required_osnr.value()) / at_limit)
+/// What follows from a mode's figures once and for all.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    media_code: u8,
+    /// Implementation penalty as a linear ratio.
+    penalty: f64,
+    /// Effective SNR at the FEC limit.
+    limit_snr_db: f64,
+}
+
+/// The figures of a mode; of an unknown one those of the last that is known.
+fn figures(media_code: u8) -> Figures {
+    static FIGURES: OnceLock<Vec<Figures>> = OnceLock::new();
+    let all = FIGURES.get_or_init(|| {
+        let of = |mode: &Mode| {
+            let limit = snr_of_ber(mode.modulation, mode.fec_limit.value());
+            Figures {
+                media_code: mode.media_code,
+                penalty: with_transceiver_noise(mode, mode.required_osnr.value()) / limit,
+                limit_snr_db: linear_to_db(limit),
+            }
         };
-        modes::CATALOGUE.iter().chain([&ZR800]).map(penalty).collect()
-    })
+        modes::CATALOGUE.iter().chain([&ZR800]).map(of).collect()
+    });
+    let known = all.iter().find(|figures| figures.media_code == media_code).or(all.last());
+    known.copied().unwrap_or(Figures { media_code, penalty: 1.0, limit_snr_db: 0.0 })
 }
 
 /// The effective SNR at an OSNR, such that the required OSNR of the mode gives its FEC limit.
@@ -319,8 +335,54 @@ fn penalties() -> &'static [(u8, f64)] {
 /// Noise of the line and of the transceivers adds up; what is left between that and the FEC limit at the required OSNR
 /// is the implementation penalty of the mode.
 fn effective_snr(mode: &Mode, osnr_db: f64) -> f64 {
-    let own = penalties().iter().find(|(media_code, _)| *media_code == mode.media_code);
-    with_transceiver_noise(mode, osnr_db) / own.map_or(1.0, |(_, penalty)| *penalty)
+    with_transceiver_noise(mode, osnr_db) / figures(mode.media_code).penalty
+}
+
+/// Q in dB of a bit error ratio: 20·log10 of the normal quantile, by Acklam's rational approximation (relative error below
+/// 1.2·10⁻⁹).
+fn q_of_ber(ber: f64) -> f64 {
+    const A: [f64; 6] = [
+        -3.969_683_028_665_376e1,
+        2.209_460_984_245_205e2,
+        -2.759_285_104_469_687e2,
+        1.383_577_518_672_69e2,
+        -3.066_479_806_614_716e1,
+        2.506_628_277_459_239,
+    ];
+    const B: [f64; 6] = [
+        -5.447_609_879_822_406e1,
+        1.615_858_368_580_409e2,
+        -1.556_989_798_598_866e2,
+        6.680_131_188_771_972e1,
+        -1.328_068_155_288_572e1,
+        1.0,
+    ];
+    const C: [f64; 6] = [
+        -7.784_894_002_430_293e-3,
+        -3.223_964_580_411_365e-1,
+        -2.400_758_277_161_838,
+        -2.549_732_539_343_734,
+        4.374_664_141_464_968,
+        2.938_163_982_698_783,
+    ];
+    const D: [f64; 5] = [
+        7.784_695_709_041_462e-3,
+        3.224_671_290_700_398e-1,
+        2.445_134_137_142_996,
+        3.754_408_661_907_416,
+        1.0,
+    ];
+    let horner = |coefficients: &[f64], x: f64| coefficients.iter().fold(0.0, |sum, c| sum * x + c);
+    let ber = ber.clamp(1e-15, 0.499);
+    let quantile = if ber < 0.024_25 {
+        let tail = (-2.0 * libm::log(ber)).sqrt();
+        horner(&C, tail) / horner(&D, tail)
+    } else {
+        let offset = ber - 0.5;
+        let square = offset * offset;
+        offset * horner(&A, square) / horner(&B, square)
+    };
+    20.0 * libm::log10(-quantile)
 }
 
 /// A coherent receiver. Polarisation effects beyond what a line usually has cost SNR.
@@ -392,6 +454,15 @@ mod tests {
                 assert!(ber <= last && ber >= 0.0, "{} at {tenths}", mode.name);
                 last = ber;
             }
+        }
+    }
+
+    #[test]
+    fn q_is_the_quantile_of_the_bit_error_ratio() {
+        for exponent in 1..120 {
+            let ber = 0.45 * libm::pow(10.0, -f64::from(exponent) / 10.0);
+            let exact = linear_to_db(snr_of_ber(Modulation::DpQpsk, ber));
+            assert!((q_of_ber(ber) - exact).abs() < 1e-6, "{ber}: {} and {exact}", q_of_ber(ber));
         }
     }
 

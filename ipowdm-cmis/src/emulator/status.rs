@@ -167,7 +167,8 @@ impl Core {
     fn raise_receiver_levels(&mut self, carrier: usize, seen: &Seen) {
         let (bank, lane) = self.place_of(carrier);
         let bit = 1 << lane;
-        let on = self.carrier_on(carrier);
+        // Of the instant that was looked at, which may be past.
+        let on = seen.laser_on;
         if seen.los {
             self.cells.raise(number(bank), 0x11, page11::LOS_RX_FLAG.byte, bit);
         } else if on && seen.locked.is_none() {

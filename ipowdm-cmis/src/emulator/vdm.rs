@@ -155,6 +155,12 @@ impl Core {
         }
     }
 
+    /// Whether the data path behind an instance carried traffic at the instant that was looked at.
+    fn was_up(&self, bank: usize, lane: u8) -> bool {
+        let meter = self.carrier(bank, usize::from(lane)).and_then(|carrier| self.meters.get(carrier));
+        meter.map_or_else(|| self.host_active(bank), |meter| meter.seen.transmitted_dbm.is_some())
+    }
+
     /// Raises the flags of every instance that is beyond a threshold now (2Ch).
     pub(super) fn raise_vdm_flags(&mut self) {
         if self.watched.is_empty() || !self.vdm_samples() {
@@ -163,7 +169,7 @@ impl Core {
         for index in 0..self.watched.len() {
             let watch = self.watched[index];
             // Data paths that are not up have nothing to be alarmed about.
-            if watch.lane != 15 && !self.host_active(watch.bank) {
+            if watch.lane != 15 && !self.was_up(watch.bank, watch.lane) {
                 continue;
             }
             let Some(value) = self.observe(watch.bank, watch.observable, watch.lane) else { continue };

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![expect(clippy::expect_used, reason = "a bench that does not work fails its test")]
 
+pub(crate) mod raw;
+
 use ipowdm_cmis::access::{Counters, Eeprom, Paged, TransportError};
 use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile, VirtualClock};
 use ipowdm_cmis::map::Address;
