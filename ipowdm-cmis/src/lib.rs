@@ -5,8 +5,11 @@
 //! - [`procedure`]: what a host does with a module, sans-I/O: [`Identify`](procedure::Identify),
 //!   [`Configure`](procedure::Configure) (bring-up and reconfiguration), [`TxControl`](procedure::TxControl) (teardown,
 //!   output on and off), [`SetTxPower`](procedure::SetTxPower), [`ModulePower`](procedure::ModulePower),
-//!   [`Sweep`](procedure::Sweep) (telemetry); and the two runners [`run`](procedure::run) and
-//!   [`Pollable`](procedure::Pollable).
+//!   [`Sweep`](procedure::Sweep) (the state of the light, every few seconds), [`Survey`](procedure::Survey) and
+//!   [`FullSweep`](procedure::FullSweep) (all that is monitored, statistics of an interval included); and the two runners
+//!   [`run`](procedure::run) and [`Pollable`](procedure::Pollable).
+//! - [`monitoring`]: what monitors say: thresholds, VDM by quantity, FEC and link performance.
+//! - [`flags`]: clear-on-read flags, read once and known to every consumer.
 //! - [`machine`]: module and data-path state machines as pure types.
 //! - `transport` (feature `std`): the optoe `eeprom` file, the line protocol on a Unix socket, images in memory and (feature
 //!   `json`) in files; [`ModuleSpec`](transport::ModuleSpec) opens them by name.
@@ -15,7 +18,7 @@
 //!
 //! The core needs neither std nor a heap. No content of a module makes it panic; bad input is a typed
 //! [`ProcError`](procedure::ProcError) before the first write. A quantity that the module does not state is
-//! [`Reading::Absent`](procedure::Reading), `Unsupported` or `Unreadable`, never a zero.
+//! [`Reading::Absent`](procedure::Reading), `Unsupported`, `Unreadable`, `Implausible` or `Stale`, never a zero.
 //!
 //! # Example
 //!

@@ -1,10 +1,13 @@
 //! Telemetry: everything a module says about its light, in few bulk reads.
 
 mod full;
+mod full_report;
+mod plan;
 mod report;
 mod snapshot;
 
-pub use full::{FullSweep, FullSweepReport, Interval, SweepScope};
+pub use full::{FullSweep, Interval, SweepScope};
+pub use full_report::FullSweepReport;
 pub use report::SweepReport;
 
 use super::module_info::{ModuleInfo, SERIAL, VdmSpan, same_module};

@@ -1,15 +1,12 @@
 //! The full sweep: everything a module monitors, statistics of a whole interval included.
 
 use super::Flags;
+use super::full_report::FullSweepReport;
+use super::plan::{plan_lower, plan_state, plan_statistics};
 use super::report::{Decoder, SweepReport};
 use super::snapshot::Snapshot;
 use crate::access::TransportError;
-use crate::codes::Observable;
-use crate::map::{Address, Block};
-use crate::monitoring::{
-    FecCounters, LaneMonitor, LinkPerformance, MonitorCatalogue, QuantityReadings, Reading, VdmGroups,
-    VdmInstance,
-};
+use crate::monitoring::MonitorCatalogue;
 use crate::procedure::freeze::{Handshake, IntervalEnd, Next, Release};
 use crate::procedure::module_info::{ModuleInfo, SERIAL, same_module};
 use crate::procedure::{Op, ProcError, Procedure, Reply, read};
@@ -49,7 +46,7 @@ pub struct SweepScope {
 /// ```
 ///
 /// Each page is read in one access that covers what the catalogue says is there. An access that fails leaves its
-/// quantities [`Reading::Unreadable`] and the rest is read. Once a freeze may have been requested it is released on
+/// quantities [`Reading::Unreadable`](crate::monitoring::Reading) and the rest is read. Once a freeze may have been requested it is released on
 /// every way out, errors and replies out of step included; a sweep that is dropped half way owes an
 /// [`Unfreeze`](crate::procedure::Unfreeze) where [`FullSweep::owes_release`] says so.
 ///
@@ -261,227 +258,5 @@ impl Procedure for FullSweep {
                 }
             }
         }
-    }
-}
-
-/// First and last byte of the samples of some instances.
-fn extent<'a>(instances: impl Iterator<Item = &'a VdmInstance>) -> Option<(u8, u8)> {
-    instances.fold(None, |extent, instance| {
-        let last = instance.byte.saturating_add(1);
-        let (low, high) = extent.unwrap_or((instance.byte, last));
-        Some((low.min(instance.byte), high.max(last)))
-    })
-}
-
-fn in_group(vdm: &VdmGroups, group: u8) -> impl Iterator<Item = &VdmInstance> {
-    vdm.instances.iter().filter(move |instance| instance.group() == group)
-}
-
-/// The reads that need the module frozen.
-fn plan_statistics(
-    to: &mut Snapshot,
-    catalogue: &MonitorCatalogue,
-    scope: SweepScope,
-) -> Result<(), ProcError> {
-    let bank = catalogue.bank;
-    for group in 0..4_u8 {
-        let Some(vdm) = &catalogue.vdm else { break };
-        let statistics = extent(in_group(vdm, group).filter(|instance| instance.is_statistic()));
-        let everything = extent(in_group(vdm, group));
-        let wanted = if scope.fresh_currents { statistics } else { statistics.and(everything) };
-        to.plan_range(Address::page(0x24 + group, 0).in_bank(bank), wanted)?;
-    }
-    let pages = [
-        (catalogue.pm.media_fec, FecCounters::MEDIA),
-        (catalogue.pm.link, LinkPerformance::PLACE),
-        (catalogue.pm.host_fec, FecCounters::HOST),
-    ];
-    for (_, (at, len)) in pages.into_iter().filter(|(there, _)| *there) {
-        to.plan(at.in_bank(bank), len)?;
-    }
-    Ok(())
-}
-
-/// The reads of the state of the moment, and of the flags.
-fn plan_state(
-    to: &mut Snapshot,
-    catalogue: &MonitorCatalogue,
-    tunable: bool,
-    scope: SweepScope,
-) -> Result<(), ProcError> {
-    let page = |page, byte| Address::page(page, byte).in_bank(catalogue.bank);
-    let latch = scope.flags == Flags::Latch;
-    if let Some(vdm) = &catalogue.vdm {
-        for group in 0..4_u8 {
-            let mixed = in_group(vdm, group).any(VdmInstance::is_statistic);
-            let current = extent(in_group(vdm, group).filter(|instance| !instance.is_statistic()));
-            if !mixed || scope.fresh_currents {
-                to.plan_range(page(0x24 + group, 0), current)?;
-            }
-        }
-        if latch {
-            let flags = vdm.instances.iter().map(|instance| instance.flag_place().0);
-            let extent = flags.clone().min().zip(flags.max());
-            to.plan_range(page(0x2C, 0), extent)?;
-        }
-    }
-    if tunable {
-        to.plan(page(0x12, 128), if latch { 111 } else { 102 })?;
-    }
-    if latch {
-        to.plan(page(0x11, 128), 86)?;
-        if catalogue.pm.media_alarms {
-            to.plan(page(0x33, 128), 5)?;
-        }
-        if catalogue.pm.host_alarms {
-            to.plan(page(0x3B, 192), 5)?;
-        }
-    } else {
-        to.plan(page(0x11, 128), 6)?;
-        to.plan(page(0x11, 154), 60)?;
-    }
-    Ok(())
-}
-
-fn plan_lower(to: &mut Snapshot, flags: Flags) -> Result<(), ProcError> {
-    match flags {
-        Flags::Latch => to.plan(Address::lower(3), 23),
-        Flags::Leave => {
-            to.plan(Address::lower(3), 5)?;
-            to.plan(Address::lower(14), 12)
-        }
-    }
-}
-
-/// What a full sweep found: the bytes as they were read, and views of them.
-///
-/// Views decode when they are asked for. What was not read, or not readable, says why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FullSweepReport {
-    /// The state of the moment, as [`Sweep`](super::Sweep) reports it.
-    pub current: SweepReport,
-    /// How the statistics interval ended.
-    pub interval: IntervalEnd,
-    /// How the release of the freeze ended.
-    pub release: Release,
-    snapshot: Snapshot,
-}
-
-impl FullSweepReport {
-    fn feed(&self, decoder: &mut Decoder, bank: u8, expected: [u8; 8]) {
-        let got = |at: Address, len: u8| match self.snapshot.block(at, len) {
-            Reading::Value(block) => Some(Ok(block)),
-            Reading::Unreadable(error) => Some(Err(error)),
-            _ => None,
-        };
-        let page = |page, byte| Address::page(page, byte).in_bank(bank);
-        if let Some(block) = got(Address::lower(3), 1) {
-            decoder.take_state(block);
-        }
-        if let Some(block) = got(Address::lower(14), 4) {
-            decoder.take_monitors(block);
-        }
-        if let Some(block) = got(page(0x11, 128), 6) {
-            decoder.take_lane_states(block);
-        }
-        if let Some(block) = got(page(0x11, 154), 60) {
-            decoder.take_lane_monitors(block);
-        }
-        if let Some(block) = got(page(0x12, 128), 102) {
-            decoder.take_laser(block);
-        }
-        decoder.take_each_sample(|of, byte| self.snapshot.word(page(of, byte)));
-        if decoder.commissioned().value().is_some_and(|found| found != expected) {
-            decoder.distrust_samples();
-        }
-    }
-
-    /// Every access in the order in which it was made, as far as it was answered: for a
-    /// [`FlagLatch`](crate::flags::FlagLatch), or to keep.
-    pub fn reads(&self) -> impl Iterator<Item = (Address, &[u8])> {
-        self.snapshot.reads()
-    }
-
-    /// A part of what was read.
-    #[must_use]
-    pub fn block(&self, at: Address, len: u8) -> Reading<Block<'_>> {
-        self.snapshot.block(at, len)
-    }
-
-    /// Whether the commissioning of the bank is still the one for which `catalogue` was read. Where it is not, the
-    /// descriptors may have changed: repeat the [`Survey`](crate::procedure::Survey).
-    #[must_use]
-    pub fn fits(&self, catalogue: &MonitorCatalogue) -> Reading<bool> {
-        let at = Address::page(0x11, 206).in_bank(catalogue.bank);
-        self.snapshot
-            .block(at, 8)
-            .and_then(|block| Reading::of(block.slice(206, 8).map(|bytes| bytes == catalogue.commissioned)))
-    }
-
-    /// What the statistics of a failed freeze are.
-    fn of_interval<T>(&self, reading: impl FnOnce() -> Reading<T>) -> Reading<T> {
-        match self.interval {
-            IntervalEnd::NotFrozen(fault) => Reading::Unreadable(fault.transport()),
-            IntervalEnd::Running | IntervalEnd::Frozen | IntervalEnd::FoundFrozen => reading(),
-        }
-    }
-
-    /// The raw sample of an instance in a bank.
-    #[must_use]
-    pub fn sample(&self, bank: u8, instance: &VdmInstance) -> Reading<u16> {
-        let sample = || self.snapshot.word(Address::page(instance.page, instance.byte).in_bank(bank));
-        if instance.is_statistic() { self.of_interval(sample) } else { sample() }
-    }
-
-    /// Current sample and statistics of a quantity at a lane or data path (0-based; 15 for the module).
-    #[must_use]
-    pub fn quantity(&self, catalogue: &MonitorCatalogue, quantity: Observable, lane: u8) -> QuantityReadings {
-        let none = VdmGroups::default();
-        let groups = catalogue.vdm.as_ref().unwrap_or(&none);
-        let stale = self.fits(catalogue) == Reading::Value(false);
-        QuantityReadings::collect(groups, quantity, lane, |instance| {
-            if stale { Reading::Stale } else { self.sample(catalogue.bank, instance) }
-        })
-    }
-
-    /// Alarm and warning flags of an instance: b0 high alarm, b1 low alarm, b2 high warning, b3 low warning.
-    #[must_use]
-    pub fn vdm_flags(&self, bank: u8, instance: &VdmInstance) -> Reading<u8> {
-        let at = Address::page(0x2C, instance.flag_place().0).in_bank(bank);
-        self.snapshot.block(at, 1).and_then(|block| Reading::of(instance.flags(block)))
-    }
-
-    /// Media FEC counters (34h).
-    #[must_use]
-    pub fn media_fec(&self, bank: u8) -> Reading<FecCounters> {
-        let (at, len) = FecCounters::MEDIA;
-        let block = || self.snapshot.block(at.in_bank(bank), len);
-        self.of_interval(block).and_then(|block| Reading::of(FecCounters::decode_media(block)))
-    }
-
-    /// Host FEC counters (3Ah).
-    #[must_use]
-    pub fn host_fec(&self, bank: u8) -> Reading<FecCounters> {
-        let (at, len) = FecCounters::HOST;
-        let block = || self.snapshot.block(at.in_bank(bank), len);
-        self.of_interval(block).and_then(|block| Reading::of(FecCounters::decode_host(block)))
-    }
-
-    /// Link quantities (35h).
-    #[must_use]
-    pub fn link(&self, catalogue: &MonitorCatalogue) -> Reading<LinkPerformance> {
-        let (at, len) = LinkPerformance::PLACE;
-        let block = || self.snapshot.block(at.in_bank(catalogue.bank), len);
-        self.of_interval(block)
-            .and_then(|block| Reading::of(LinkPerformance::decode(block, &catalogue.pm.advertisement)))
-    }
-
-    /// Monitors of a lane (0-based) of the catalogue's bank.
-    #[must_use]
-    pub fn lane(&self, catalogue: &MonitorCatalogue, lane: u8) -> Reading<LaneMonitor> {
-        let at = Address::page(0x11, 154).in_bank(catalogue.bank);
-        self.snapshot
-            .block(at, 48)
-            .and_then(|block| Reading::Value(LaneMonitor::decode(block, lane.min(7), catalogue.support)))
     }
 }
