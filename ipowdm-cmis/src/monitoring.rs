@@ -9,7 +9,7 @@ mod reading;
 mod thresholds;
 mod vdm;
 
-pub use lanes::{LaneMonitor, MonitorSupport};
+pub use lanes::{AuxKind, AuxValue, LaneMonitor, MonitorSupport};
 pub use pm::{
     FecCounters, FecTotals, LinkPerformance, LinkStatistics, MinAvgMax, PmAdvertisement, SubIntervalBits,
     ratio_of,

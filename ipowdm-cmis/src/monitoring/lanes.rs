@@ -1,9 +1,48 @@
 //! Monitors of the lanes and which of them a module has.
 
 use super::Reading;
-use crate::map::{Block, page01, page11};
+use crate::map::{Address, Block, lower, page01, page11};
 use crate::physics::power_of_tenth_microwatts;
-use ipowdm_core::units::Power;
+use ipowdm_core::units::{Power, Temperature, Voltage};
+
+/// What an auxiliary monitor of the module observes (01h:145.2-0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuxKind {
+    /// As the vendor defines.
+    Custom,
+    /// Current of the thermo-electric cooler.
+    TecCurrent,
+    /// Laser temperature.
+    LaserTemperature,
+    /// Another supply voltage.
+    SecondSupply,
+}
+
+/// A sample or a threshold of an auxiliary monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuxValue {
+    /// As the vendor defines.
+    Custom(i16),
+    /// TEC current in units of 100/32767 % of the greatest heating current; negative cools.
+    TecCurrent(i16),
+    /// Laser temperature.
+    LaserTemperature(Temperature),
+    /// Another supply voltage.
+    SecondSupply(Voltage),
+}
+
+impl AuxKind {
+    /// A register of the monitor.
+    #[must_use]
+    pub const fn value(self, raw: i16) -> AuxValue {
+        match self {
+            Self::Custom => AuxValue::Custom(raw),
+            Self::TecCurrent => AuxValue::TecCurrent(raw),
+            Self::LaserTemperature => AuxValue::LaserTemperature(Temperature::from_raw(raw)),
+            Self::SecondSupply => AuxValue::SecondSupply(Voltage::from_raw(raw.cast_unsigned())),
+        }
+    }
+}
 
 /// Which monitors of lower memory and page 11h a module has (01h:159-160).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +51,8 @@ pub struct MonitorSupport {
     pub temperature: bool,
     /// Supply voltage, 00h:16.
     pub voltage: bool,
-    /// Auxiliary monitors 1-3, 00h:18-23.
-    pub aux: [bool; 3],
+    /// Auxiliary monitors 1-3, 00h:18-23; `None` for one that the module does not have.
+    pub aux: [Option<AuxKind>; 3],
     /// Vendor's own monitor, 00h:24.
     pub custom: bool,
     /// Transmitted power, 11h:154.
@@ -32,7 +71,7 @@ impl Default for MonitorSupport {
         Self {
             temperature: false,
             voltage: false,
-            aux: [false; 3],
+            aux: [None; 3],
             custom: false,
             tx_power: false,
             tx_bias: false,
@@ -43,15 +82,26 @@ impl Default for MonitorSupport {
 }
 
 impl MonitorSupport {
-    /// Decodes 01h:159-160; what the block does not cover is not supported.
+    /// Where the advertisement is.
+    pub const PLACE: (Address, u8) = (Address::page(0x01, 145), 16);
+
+    /// Decodes 01h:145-160; what the block does not cover is not supported.
     #[must_use]
     pub fn decode(block: Block<'_>) -> Self {
         let has = |field| block.flag(field).unwrap_or(false);
-        let aux = |index| block.byte_at(page01::AUX_MON_SUPPORTED, index).unwrap_or(0) != 0;
+        let bit = |field, index| block.byte_at(field, index).is_some_and(|bit| bit != 0);
+        let aux = |index, clear, set| {
+            let kind = if bit(page01::AUX_MON_OBSERVABLE, index) { set } else { clear };
+            bit(page01::AUX_MON_SUPPORTED, index).then_some(kind)
+        };
         Self {
             temperature: has(page01::TEMP_MON_SUPPORTED),
             voltage: has(page01::VCC_MON_SUPPORTED),
-            aux: [aux(0), aux(1), aux(2)],
+            aux: [
+                aux(0, AuxKind::Custom, AuxKind::TecCurrent),
+                aux(1, AuxKind::LaserTemperature, AuxKind::TecCurrent),
+                aux(2, AuxKind::LaserTemperature, AuxKind::SecondSupply),
+            ],
             custom: has(page01::CUSTOM_MON_SUPPORTED),
             tx_power: has(page01::TX_OPTICAL_POWER_MON_SUPPORTED),
             tx_bias: has(page01::TX_BIAS_MON_SUPPORTED),
@@ -63,6 +113,16 @@ impl MonitorSupport {
                 _ => 1,
             },
         }
+    }
+
+    /// Auxiliary monitor `index` (0-2) in a block of the lower memory.
+    #[must_use]
+    pub fn aux_value(self, block: Block<'_>, index: u8) -> Reading<AuxValue> {
+        let Some(kind) = self.aux.get(usize::from(index)).copied().flatten() else {
+            return Reading::Unsupported;
+        };
+        let raw = block.signed_at(lower::AUX_MON_VALUE, u16::from(index));
+        Reading::of(raw.map(|raw| kind.value(raw)))
     }
 
     /// A bias register in µA: 2 µA times the advertised multiplier.
@@ -107,6 +167,26 @@ impl LaneMonitor {
 mod tests {
     use super::*;
     use crate::map::Address;
+
+    #[test]
+    fn an_auxiliary_monitor_is_what_the_module_says_it_is() {
+        let mut advertised = [0_u8; 16];
+        advertised[0] = 0b110;
+        advertised[14] = 0b0001_1000;
+        let support = MonitorSupport::decode(Block::new(MonitorSupport::PLACE.0, &advertised));
+        assert_eq!(support.aux, [None, Some(AuxKind::TecCurrent), Some(AuxKind::SecondSupply)]);
+        let values = [0x12, 0x34, 0xFF, 0xFE, 0x80, 0xE8];
+        let block = Block::new(Address::lower(18), &values);
+        assert_eq!(support.aux_value(block, 0), Reading::Unsupported);
+        assert_eq!(support.aux_value(block, 1), Reading::Value(AuxValue::TecCurrent(-2)));
+        let volts = AuxValue::SecondSupply(Voltage::from_raw(33_000));
+        assert_eq!(support.aux_value(block, 2), Reading::Value(volts));
+        assert_eq!(support.aux_value(block, 3), Reading::Unsupported);
+        assert_eq!(
+            AuxKind::LaserTemperature.value(256),
+            AuxValue::LaserTemperature(Temperature::from_raw(256))
+        );
+    }
 
     #[test]
     fn bias_has_the_advertised_multiplier_and_no_value_without_a_monitor() {

@@ -40,7 +40,7 @@ pub struct ModuleThresholds {
     pub temperature: Thresholds<Temperature>,
     /// Supply voltage.
     pub voltage: Thresholds<Voltage>,
-    /// Auxiliary monitors 1-3, raw; their meaning is in 01h:145.2-0.
+    /// Auxiliary monitors 1-3, raw; [`AuxKind::value`](super::AuxKind::value) gives them their unit.
     pub aux: [Thresholds<i16>; 3],
     /// Vendor's own monitor, raw.
     pub custom: Thresholds<u16>,

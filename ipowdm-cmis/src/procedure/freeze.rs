@@ -336,3 +336,6 @@ impl Procedure for Unfreeze {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

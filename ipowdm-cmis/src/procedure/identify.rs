@@ -5,7 +5,7 @@ use super::module_info::{
 };
 use super::{Op, ProcError, Procedure, Reply, data, read};
 use crate::codes::{ModuleState, Observable, duration_limit};
-use crate::map::{Address, Block, Field, lower, page00, page01, page2f, page04, page20};
+use crate::map::{Address, Block, Field, lower, page00, page01, page2f, page04};
 use crate::time::Millis;
 use core::time::Duration;
 use ipowdm_core::capability::{ApplicationInfo, GridRange, PowerRange};
@@ -288,34 +288,18 @@ impl Identify {
     }
 
     fn take_descriptors(&mut self, group: u8, block: Block<'_>) {
-        // All descriptor pages have the layout of 20h.
-        let at = Address::page(0x20, 128);
-        let block = block.slice(128, 128).map_or(block, |bytes| Block::new(at, bytes));
-        let mut span: Option<(u8, u8)> = None;
-        for index in 0..64_u8 {
-            let element = u16::from(index);
-            let observable = block.byte_at(page20::VDM_OBSERVABLE_TYPE, element).unwrap_or(0);
-            if observable == 0 {
-                continue;
-            }
-            let instance = VdmInstance {
-                observable,
-                lane: block.byte_at(page20::VDM_LANE_OR_DATA_PATH, element).unwrap_or(15),
-                threshold_set: block.byte_at(page20::VDM_THRESHOLD_SET_ID, element).unwrap_or(0),
-                page: 0x24 + group,
-                byte: 128 + 2 * index,
-            };
-            let _ = self.info.vdm_instances.push(instance);
-            let wanted = matches!(instance.lane, 0 | 15)
-                && Observable::SWEPT.iter().any(|known| known.code() == observable);
-            if wanted {
-                let first = span.map_or(instance.byte, |(first, _)| first);
-                span = Some((first, instance.byte));
-            }
-        }
-        if let Some((first, last)) = span {
-            let _ =
-                self.info.vdm_spans.push(VdmSpan { page: 0x24 + group, byte: first, len: last - first + 2 });
+        let known = self.info.vdm_instances.len();
+        VdmInstance::decode_page(block, group, &mut self.info.vdm_instances);
+        let is_swept = |instance: &&VdmInstance| {
+            matches!(instance.lane, 0 | 15)
+                && instance.known().is_some_and(|observable| Observable::SWEPT.contains(&observable))
+        };
+        let mut swept = self.info.vdm_instances.iter().skip(known).filter(is_swept).map(|i| i.byte);
+        if let Some(first) = swept.next() {
+            // In the order of their descriptors, which is that of their samples.
+            let last = swept.next_back().unwrap_or(first);
+            let span = VdmSpan { page: 0x24 + group, byte: first, len: last - first + 2 };
+            let _ = self.info.vdm_spans.push(span);
         }
     }
 }

@@ -69,7 +69,7 @@ impl Survey {
         let page = |page, byte| Address::page(page, byte).in_bank(self.catalogue.bank);
         match phase {
             Phase::Identity | Phase::Over => SERIAL,
-            Phase::Support => (Address::page(0x01, 159), 2),
+            Phase::Support => MonitorSupport::PLACE,
             Phase::Thresholds => (Address::page(0x02, 128), 128),
             Phase::Commissioned => (page(0x11, 206), 8),
             Phase::VdmGroups => (page(0x2F, 128), 3),

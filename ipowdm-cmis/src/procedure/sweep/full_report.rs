@@ -5,8 +5,8 @@ use super::snapshot::Snapshot;
 use crate::codes::Observable;
 use crate::map::{Address, Block};
 use crate::monitoring::{
-    FecCounters, LaneMonitor, LinkPerformance, MonitorCatalogue, QuantityReadings, Reading, VdmGroups,
-    VdmInstance,
+    AuxValue, FecCounters, LaneMonitor, LinkPerformance, MonitorCatalogue, QuantityReadings, Reading,
+    VdmGroups, VdmInstance,
 };
 use crate::procedure::freeze::{IntervalEnd, Release};
 
@@ -132,6 +132,13 @@ impl FullSweepReport {
         let block = || self.snapshot.block(at.in_bank(catalogue.bank), len);
         self.of_interval(block)
             .and_then(|block| Reading::of(LinkPerformance::decode(block, &catalogue.pm.advertisement)))
+    }
+
+    /// Auxiliary monitor `index` (0-2) of the module.
+    #[must_use]
+    pub fn aux(&self, catalogue: &MonitorCatalogue, index: u8) -> Reading<AuxValue> {
+        let block = self.snapshot.block(Address::lower(18), 6);
+        block.and_then(|block| catalogue.support.aux_value(block, index))
     }
 
     /// Monitors of a lane (0-based) of the catalogue's bank.
