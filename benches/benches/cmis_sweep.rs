@@ -13,8 +13,8 @@ mod full_image;
 
 use full_image::{Freezing, Waiting};
 use ipowdm_cmis::access::Eeprom;
+use ipowdm_cmis::dump::{Dump, Plan, ReadMemory};
 use ipowdm_cmis::flags::FlagLatch;
-use ipowdm_cmis::map::{Address, Block, TABLES};
 use ipowdm_cmis::monitoring::{MonitorCatalogue, Reading};
 use ipowdm_cmis::procedure::{FullSweep, FullSweepReport, Identify, ModuleInfo, Survey, SweepScope, run};
 use ipowdm_cmis::transport::{BusCost, Image, Priced};
@@ -67,27 +67,6 @@ fn decode(report: &FullSweepReport, catalogue: &MonitorCatalogue, latch: &mut Fl
     numbers
 }
 
-/// Reads nothing: decodes every register that the map declares from the bytes of a whole image; how many there were.
-fn decode_dump(lower: &[u8; 128], pages: &[(u8, [u8; 128])]) -> usize {
-    let mut numbers = 0;
-    let blocks = pages.iter().map(|(page, bytes)| Block::new(Address::page(*page, 128), bytes));
-    let blocks = std::iter::once(Block::new(Address::lower(0), lower)).chain(blocks);
-    for block in blocks {
-        for table in TABLES {
-            // All registers of a table are of one page: of another one than the block's if the first is.
-            if table.first().is_none_or(|field| block.unsigned_at(*field, 0).is_none()) {
-                continue;
-            }
-            for field in *table {
-                for index in 0..field.count {
-                    numbers += usize::from(black_box(block.unsigned_at(*field, index)).is_some());
-                }
-            }
-        }
-    }
-    numbers
-}
-
 /// Median and 95th percentile of the time of one of `of` runs, in µs.
 fn timed(of: u32, mut run: impl FnMut()) -> (f64, f64) {
     let mut batches: Vec<Duration> = (0..BATCHES)
@@ -106,10 +85,8 @@ fn main() -> ExitCode {
     let real = full_image::real_800zr_tunable();
     let name = if real.is_some() { "real 800ZR with laser pages of a real 400ZR" } else { "synthetic 800ZR" };
     let mut image = real.unwrap_or_else(full_image::synthetic);
-    let mut lower = [0; 128];
-    image.read(Address::lower(0), &mut lower).expect("lower memory");
-    let there: Vec<u8> = (0..=255).filter(|page| image.has_page(0, *page)).collect();
-    let pages: Vec<_> = there.into_iter().map(|page| (page, full_image::half(&mut image, page))).collect();
+    let everything = ReadMemory::new(Plan::Everything);
+    let memory = run(everything, &mut image, &mut Waiting::default()).expect("an image is always read");
     let mut below = Freezing::new(image);
     let mut clock = Waiting::default();
     let info = run(Identify::new(), &mut below, &mut clock).expect("identified");
@@ -141,7 +118,7 @@ fn main() -> ExitCode {
         black_box(decode(&report, &catalogue, &mut latch));
     });
     let (dump, dump_p95) = timed(BATCH, || {
-        black_box(decode_dump(&lower, &pages));
+        black_box(Dump::decode(black_box(&memory)));
     });
 
     println!(
@@ -158,7 +135,7 @@ fn main() -> ExitCode {
     println!("cpu p50_us={cpu:.1} p95_us={cpu_p95:.1} limit_us={MOST_CPU_US} numbers={numbers} image={name}");
     println!(
         "dump registers={} p50_us={dump:.1} p95_us={dump_p95:.1} limit_us={MOST_DUMP_US}",
-        decode_dump(&lower, &pages)
+        Dump::decode(&memory).pages.iter().map(|page| page.registers.len()).sum::<usize>()
     );
     println!(
         "peer (quoted, NOT measured in this run) sonic-platform-common 8607c9f3, CPython 3.11, EPYC, the same image: \
