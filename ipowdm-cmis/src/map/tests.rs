@@ -86,6 +86,61 @@ fn a_block_that_does_not_cover_a_register_says_so() {
     assert_eq!(block.byte(lower::MODULE_STATE), None, "the lower memory is not a page");
 }
 
+/// All tables as a page for people.
+fn as_markdown() -> String {
+    let mut page = String::from(
+        "# Registers\n\nEvery register that `map` declares, made from its tables: `IPOWDM_UPDATE_REGISTERS=1 cargo test -p ipowdm-cmis \
+         registers_md`.\n\nConfidence: empty for what rests on the specification, or on agreeing implementations and a real module; \
+         **B** for one secondary source;\n**C** where sources contradict each other. Check B and C against the OIF documents before \
+         relying on them. `×n` is an array of n elements.\n",
+    );
+    for table in TABLES {
+        let Some(first) = table.first() else { continue };
+        let title =
+            if first.byte < 128 { "Lower memory".into() } else { format!("Page {:02X}h", first.page) };
+        page += &format!("\n## {title}\n\n{}; exists: {:?}.\n\n", first.citation, first.support());
+        page += "| byte | bits | name | type | scale | unit | access | confidence |\n|---|---|---|---|---|---|---|---|\n";
+        for field in *table {
+            let bits = field.bits.map_or_else(String::new, |(high, low)| {
+                if high == low { high.to_string() } else { format!("{high}-{low}") }
+            });
+            let last = u16::from(field.byte) + u16::from(field.len) - 1;
+            let bytes = if field.len > 1 { format!("{}-{last}", field.byte) } else { field.byte.to_string() };
+            let count = if field.count > 1 { format!(" ×{}", field.count) } else { String::new() };
+            let scale = match field.scale {
+                Some((1, 1)) => String::new(),
+                Some((times, 1)) => times.to_string(),
+                Some((times, by)) => format!("{times}/{by}"),
+                None => "elsewhere".into(),
+            };
+            let confidence = match field.confidence {
+                Confidence::Binding => "",
+                Confidence::Secondary => "B",
+                Confidence::Contradicted => "C",
+            };
+            page += &format!(
+                "| {bytes} | {bits} | `{}`{count} | {:?} | {scale} | {} | {} | {confidence} |\n",
+                field.name,
+                field.kind,
+                field.unit,
+                access_name(field.access)
+            );
+        }
+    }
+    page
+}
+
+#[test]
+fn registers_md_is_what_the_tables_say() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("REGISTERS.md");
+    let page = as_markdown();
+    if env::var_os("IPOWDM_UPDATE_REGISTERS").is_some() {
+        fs::write(&path, &page).expect("the page is written");
+    }
+    let found = fs::read_to_string(&path).expect("the page is there");
+    assert!(found == page, "REGISTERS.md is old: IPOWDM_UPDATE_REGISTERS=1 makes it anew");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 

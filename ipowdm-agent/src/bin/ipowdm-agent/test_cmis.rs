@@ -55,6 +55,9 @@ impl Options {
 pub(crate) fn test_cmis(options: &Options) -> Result<bool, Box<dyn Error>> {
     let target = options.target()?;
     let module = options.module.open()?;
+    if let Some(warning) = options.module.warning() {
+        eprintln!("{}: {warning}", options.module);
+    }
     match test(options, module, target) {
         // Whoever reads has seen enough, and the module is not left half done for it: nothing is printed in between.
         Err(error) if is_broken_pipe(&*error) => Ok(false),
