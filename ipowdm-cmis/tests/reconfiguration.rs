@@ -267,3 +267,54 @@ fn a_bring_up_that_fails_after_the_laser_came_on_turns_it_off_again() {
     assert_eq!(bench.byte(0x10, 130) & 1, 1);
     assert_eq!(bench.byte(0x10, 128), 0xFF);
 }
+
+#[test]
+fn a_slow_module_holds_up_no_other() {
+    use ipowdm_cmis::procedure::{BusyLimits, Pollable, Progress};
+    let clock = ipowdm_cmis::emulator::VirtualClock::new();
+    let mut slow = Bench::at(&clock, Profile::ZR400, 1);
+    let mut fast = Bench::at(&clock, Profile::OPENZRP, 2);
+    let zr = target(193_400_000, -1000, 0x3E);
+    let mut first = Pollable::new(Configure::new(&slow.info, zr).unwrap(), BusyLimits::default());
+    let mut second = Pollable::new(Configure::new(&fast.info, PLAIN).unwrap(), BusyLimits::default());
+    let begun = clock.now();
+    let mut clock = clock;
+    let (mut slow_until, mut fast_took) = (Some(clock.now()), None);
+    let mut fast_until = Some(clock.now());
+    while slow_until.is_some() || fast_until.is_some() {
+        let now = clock.now();
+        if slow_until.is_some_and(|until| until <= now) {
+            slow_until = match first.advance(now, &mut slow.eeprom) {
+                Progress::Sleep(until) => Some(until),
+                Progress::Done(result) => result.map(|_| None).unwrap(),
+            };
+        }
+        if fast_until.is_some_and(|until| until <= now) {
+            fast_until = match second.advance(now, &mut fast.eeprom) {
+                Progress::Sleep(until) => Some(until),
+                Progress::Done(result) => {
+                    fast_took = Some(now.elapsed_since(begun));
+                    result.map(|_| None).unwrap()
+                }
+            };
+        }
+        if let Some(next) = [slow_until, fast_until].into_iter().flatten().min() {
+            clock.sleep_until(next);
+        }
+    }
+    let (fast_took, slow_took) = (fast_took.unwrap(), clock.now().elapsed_since(begun));
+    let alone = core::time::Duration::from_secs(19);
+    assert!(fast_took < alone && slow_took > alone, "{fast_took:?} beside {slow_took:?}");
+}
+
+#[test]
+fn identification_waits_for_a_module_that_was_just_plugged_in() {
+    let mut bench = Bench::new(Profile::OPENZRP);
+    bench.module.pull_out();
+    bench.clock.advance(5_000);
+    bench.module.insert();
+    let begun = bench.clock.now();
+    let info = bench.run(ipowdm_cmis::procedure::Identify::new()).unwrap();
+    assert_eq!(info.serial_number, bench.info.serial_number);
+    assert!(bench.clock.now() > begun, "it was not ready at once");
+}
