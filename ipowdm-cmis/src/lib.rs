@@ -5,6 +5,10 @@
 //! - [`procedure`]: what a host does with a module, sans-I/O: [`Identify`](procedure::Identify),
 //!   [`Configure`](procedure::Configure) (bring-up and reconfiguration), [`TxControl`](procedure::TxControl) (teardown,
 //!   output on and off), [`SetTxPower`](procedure::SetTxPower), [`ModulePower`](procedure::ModulePower),
+//!   [`Reset`](procedure::Reset), [`Reconcile`](procedure::Reconcile) (compare, then the least change),
+//!   [`Provision`](procedure::Provision) and [`Decommission`](procedure::Decommission),
+//!   [`SetLoopbacks`](procedure::SetLoopbacks), [`SetPattern`](procedure::SetPattern) and
+//!   [`Measure`](procedure::Measure) (diagnostics), [`cdb`](procedure::cdb) (commands, firmware),
 //!   [`Sweep`](procedure::Sweep) (the state of the light, every few seconds), [`Survey`](procedure::Survey) and
 //!   [`FullSweep`](procedure::FullSweep) (all that is monitored, statistics of an interval included); and the two runners
 //!   [`run`](procedure::run) and [`Pollable`](procedure::Pollable).
@@ -13,6 +17,7 @@
 //! - [`machine`]: module and data-path state machines as pure types.
 //! - `transport` (feature `std`): the optoe `eeprom` file, the line protocol on a Unix socket, images in memory and (feature
 //!   `json`) in files; [`ModuleSpec`](transport::ModuleSpec) opens them by name.
+//! - `module_test` (feature `std`): checks of what a module says, and a bring-up with its times.
 //! - `dump` (feature `std`): everything that a module says, for people and (feature `json`) as JSON.
 //! - `emulator` and `line` (feature `emulator`): a register-true module and an optical line between two of them.
 //!
