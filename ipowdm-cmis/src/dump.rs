@@ -13,7 +13,7 @@
 //!
 //! | member | content |
 //! |---|---|
-//! | `pages` | by page (`lower`, `00` … `FF`, other banks as `10.bank1`), by register name: `value`, `raw`, `unit` where there is one, `confidence` where it is not the specification's |
+//! | `pages` | by page (`lower`, `00` … `FF`, other banks as `10.bank1`), by register name: `value`, `raw`, `unit` where there is one, `confidence` where it is not the specification's; a page without a table has its `bytes` |
 //! | `page_status` | `read`, `absent` (advertised and not there), `unreadable: …`, `not advertised` |
 //! | `identity`, `applications`, `state`, `laser`, `monitors`, `vdm`, `pm` | decoded groups; a quantity is an object of `value` and `unit` |
 //!
@@ -62,6 +62,17 @@ pub struct Dump<'a> {
     pub pages: Vec<Page<'a>>,
     /// The groups with their names, in the order in which they are shown.
     pub groups: [(&'static str, Item); 7],
+}
+
+impl<'a> Page<'a> {
+    /// The bytes of a page that was read whole and of which no table declares a register.
+    #[must_use]
+    pub fn undeclared(&self) -> Option<&'a [u8]> {
+        match self.state {
+            PageState::Read(half) if self.registers.is_empty() => half.get(128, 128),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Dump<'a> {

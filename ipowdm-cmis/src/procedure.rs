@@ -64,7 +64,7 @@ pub use survey::Survey;
 pub use sweep::{Flags, FullSweep, FullSweepReport, Interval, Sweep, SweepReport, SweepScope};
 pub use transmitter::{SetTxPower, TxControl, TxGoal, TxLanes, TxPowerSet, TxStatus};
 
-use crate::access::{Eeprom, MAX_CDB_WRITE, MAX_READ, TransportError};
+use crate::access::{Eeprom, HoldOff, MAX_CDB_WRITE, MAX_READ, TransportError};
 use crate::map::Address;
 use crate::time::{Clock, Millis};
 use core::time::Duration;
@@ -146,13 +146,13 @@ pub struct BusyLimits {
 }
 
 impl Default for BusyLimits {
-    /// Pauses of 1-32 ms for 2.5 s: every ordinary hold-off is at most 80 ms, tMgmtInit after insertion is 2 s
-    /// (OIF-CMIS-05.4, management interface timing).
+    /// Pauses of 1-32 ms for half a second more than [`HoldOff::MGMT_INIT`]: a module may have been reset without the host's
+    /// doing, and is silent for longer then than after any write ([`HoldOff::after_write`]).
     fn default() -> Self {
         Self {
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(32),
-            patience: Duration::from_millis(2_500),
+            patience: HoldOff::MGMT_INIT.saturating_add(Duration::from_millis(500)),
         }
     }
 }

@@ -63,10 +63,13 @@ impl Serialize for Pages<'_> {
 
 impl Serialize for Page<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.registers.len()))?;
+        let mut map = serializer.serialize_map(None)?;
         for register in &self.registers {
             map.serialize_key(&Shown(register.name()))?;
             map.serialize_value(register)?;
+        }
+        if let Some(bytes) = self.undeclared() {
+            map.serialize_entry("bytes", &hex(bytes))?;
         }
         map.end()
     }

@@ -51,6 +51,8 @@ enum Stage {
 pub struct ReadMemory {
     plan: Plan,
     leave_flags: bool,
+    /// Pages that are read besides, as no advertisement speaks of vendors' own.
+    further: Vec<u8>,
     memory: Memory,
     stage: Stage,
     parts: VecDeque<Part>,
@@ -68,6 +70,7 @@ impl ReadMemory {
         Self {
             plan,
             leave_flags: false,
+            further: Vec::new(),
             memory: Memory::default(),
             stage: Stage::Basics,
             parts: VecDeque::new(),
@@ -79,6 +82,13 @@ impl ReadMemory {
     #[must_use]
     pub const fn leaving_flags(mut self) -> Self {
         self.leave_flags = true;
+        self
+    }
+
+    /// Tries these pages too, in bank 0: vendors' own, of which no advertisement speaks.
+    #[must_use]
+    pub fn with_pages(mut self, pages: &[u8]) -> Self {
+        self.further.extend_from_slice(pages);
         self
     }
 
@@ -113,6 +123,11 @@ impl ReadMemory {
         let page2f = self.memory.block(PageName::page(0x2F), 128, 1);
         let lower = self.memory.block(PageName::Lower, 0, 3);
         lower.is_some_and(|lower| Support::of_page(page).is_advertised(lower, page01, page2f))
+    }
+
+    /// Whether a page is advertised, and not only as one of a range of which most pages are reserved.
+    fn is_expected(&self, page: u8) -> bool {
+        self.is_advertised(page) && (is_declared(page) || !matches!(page, 0x20..=0x4F))
     }
 
     /// Banks of the lanes' pages.
@@ -170,7 +185,7 @@ impl ReadMemory {
                 BankRule::CdbInstance => self.cdb_banks(),
                 BankRule::Unbanked | BankRule::Custom => 1,
             };
-            let wanted = everything || self.is_advertised(page);
+            let wanted = everything || self.further.contains(&page) || self.is_expected(page);
             for bank in 0..banks {
                 let name = PageName::Page { page, bank };
                 if self.memory.half(name).is_some() {
@@ -216,7 +231,7 @@ impl ReadMemory {
         self.parts.retain(|part| part.page != page);
         let PageName::Page { page: number, bank } = page else { return };
         let state = match error {
-            TransportError::PageUnsupported { .. } if self.is_advertised(number) => PageState::Absent,
+            TransportError::PageUnsupported { .. } if self.is_expected(number) => PageState::Absent,
             TransportError::PageUnsupported { .. } => PageState::NotAdvertised,
             other => PageState::Unreadable(other),
         };

@@ -28,7 +28,7 @@ fn memory(image: &mut Image, plan: Plan) -> Memory {
 fn a_page_is_read_absent_or_not_advertised() {
     let mut image = paged();
     let mut advertisement = [0_u8; 128];
-    advertisement[142 - 128] = 0x20 | 0x01;
+    advertisement[142 - 128] = 0x20 | 0x10 | 0x01;
     image.put_page(0, 1, advertisement);
     image.put_page(0, 0x10, [0; 128]);
     image.put_page(1, 0x10, [1; 128]);
@@ -38,6 +38,8 @@ fn a_page_is_read_absent_or_not_advertised() {
     assert!(matches!(state(0x10), PageState::Read(_)));
     assert!(matches!(memory.state(PageName::Page { page: 0x10, bank: 1 }), PageState::Read(_)), "two banks");
     assert_eq!(*state(0x13), PageState::Absent, "advertised and not there");
+    assert_eq!(*state(0x35), PageState::Absent);
+    assert!(memory.pages().all(|(name, _)| name != PageName::page(0x3F)), "reserved in an advertised range");
     assert_eq!(*state(0x04), PageState::NotAdvertised, "there and not advertised: not tried");
     let dump = Dump::decode(&memory);
     assert_eq!(dump.group("laser"), Some(&Item::Missing(Missing::Unsupported)));
@@ -231,7 +233,8 @@ fn a_vendors_page_is_rows_of_a_table() {
     page[..4].copy_from_slice(&[0x04, 0xD2, 0, 5]);
     page[12] = 0x01;
     image.put_page(0, 0xC5, page);
-    let memory = memory(&mut image, Plan::Everything);
+    let reading = ReadMemory::new(Plan::Advertised).with_pages(&[0xC5]);
+    let memory = run(reading, &mut image, &mut StillClock::default()).unwrap();
     // Made at run time as well as at compile time: a table is a slice of rows.
     let own = [page_c5::HEATER_CURRENT, page_c5::SELF_TEST];
     for dump in [Dump::decode_with(&memory, &[page_c5::TABLE]), Dump::decode_with(&memory, &[&own])] {
@@ -239,5 +242,7 @@ fn a_vendors_page_is_rows_of_a_table() {
         assert_eq!(dump.register("C5", "HeaterCurrent2").unwrap().to_string(), "0.5 mA");
         assert_eq!(dump.register("C5", "SelfTest").unwrap().to_string(), "passed");
     }
-    assert!(Dump::decode(&memory).register("C5", "SelfTest").is_none());
+    let without = Dump::decode(&memory);
+    assert!(without.register("C5", "SelfTest").is_none());
+    assert!(without.to_string().contains("04d200050000"), "a page without a table is shown as it is");
 }

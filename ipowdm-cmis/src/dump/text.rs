@@ -137,6 +137,12 @@ impl fmt::Display for Dump<'_> {
                 PageState::Absent => writeln!(f, "== page {}: advertised and not there", page.name)?,
                 PageState::Unreadable(error) => writeln!(f, "== page {}: {error}", page.name)?,
             }
+            for (line, bytes) in (128_u16..).step_by(16).zip(page.undeclared().unwrap_or_default().chunks(16))
+            {
+                write!(f, "{line:>8}  ")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                writeln!(f)?;
+            }
             for register in &page.registers {
                 let doubt = match register.field.confidence {
                     Confidence::Binding => "",
