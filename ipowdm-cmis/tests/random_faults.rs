@@ -6,11 +6,13 @@ mod common;
 use common::{Bench, target};
 use core::time::Duration;
 use ipowdm_cmis::access::{Counters, Eeprom, TransportError};
-use ipowdm_cmis::emulator::{EmulatedModule, Profile};
+use ipowdm_cmis::emulator::{EmulatedModule, Fault, Profile};
 use ipowdm_cmis::map::Address;
 use ipowdm_cmis::procedure::{
-    BusyLimits, Configure, Decommission, Intent, ModulePower, Op, Options, Pollable, PowerMode, ProcError,
-    Procedure, Progress, Reconcile, Remedy, Reply, Reset, SetTxPower, TxControl, TxGoal, TxLanes,
+    BusyLimits, Configure, ControlSet, Decommission, Identify, Intent, LoopbackPoint, Loopbacks, Measure,
+    Measurement, ModuleInfo, ModulePower, Op, Options, Pollable, PowerMode, ProcError, Procedure, Progress,
+    Provision, Provisioning, Reconcile, Remedy, Reply, Reset, SetLoopbacks, SetTxPower, Trigger, TxControl,
+    TxGoal, TxLanes,
 };
 use ipowdm_cmis::time::{Clock, Millis};
 use ipowdm_core::units::Power;
@@ -29,6 +31,11 @@ enum Accident {
     PullOut,
     Insert,
     LaserOff(i32),
+    NackFor(u64),
+    ClockStretch(u32),
+    TornReads(u32),
+    WrongPageRestore(u32),
+    Instant,
 }
 
 fn accident() -> impl Strategy<Value = Accident> {
@@ -43,6 +50,11 @@ fn accident() -> impl Strategy<Value = Accident> {
         1 => Just(Accident::PullOut),
         1 => Just(Accident::Insert),
         1 => (-5_000..5_000).prop_map(Accident::LaserOff),
+        2 => (1_u64..4_000).prop_map(Accident::NackFor),
+        1 => (1_u32..3).prop_map(Accident::ClockStretch),
+        1 => (1_u32..4).prop_map(Accident::TornReads),
+        1 => (1_u32..4).prop_map(Accident::WrongPageRestore),
+        2 => Just(Accident::Instant),
     ]
 }
 
@@ -58,7 +70,16 @@ fn happen(module: &EmulatedModule, accident: Accident) {
         Accident::PullOut => module.pull_out(),
         Accident::Insert => module.insert(),
         Accident::LaserOff(mhz) => module.report_laser_off_by(mhz),
+        Accident::NackFor(ms) => inject(module, Fault::NackFor { ms }),
+        Accident::ClockStretch(accesses) => inject(module, Fault::ClockStretch { accesses }),
+        Accident::TornReads(reads) => inject(module, Fault::TornReads { reads }),
+        Accident::WrongPageRestore(times) => inject(module, Fault::WrongPageRestore { times }),
+        Accident::Instant => inject(module, Fault::Instant { on: true }),
     }
+}
+
+fn inject(module: &EmulatedModule, fault: Fault) {
+    module.inject(fault).unwrap();
 }
 
 /// Runs a procedure while accidents happen at their times, within `most`.
@@ -98,7 +119,7 @@ fn run_through<P: Procedure>(
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn a_bring_up_ends_in_time_and_a_refused_one_leaves_no_new_light(
@@ -227,6 +248,64 @@ fn an_access_that_fails_for_good_ends_a_bring_up_at_every_step_and_leaves_it_dar
         }
         assert!(ended > 60, "{ended} accesses were made to fail");
     }
+}
+
+/// Makes every access of a procedure fail once, in a module of its own each time; how many there were.
+fn fail_each_access<P, T, E>(lit: bool, make: impl Fn(&ModuleInfo) -> P, judge: impl Fn(u32, E)) -> u32
+where
+    P: Procedure<Output = Result<T, E>>,
+{
+    for number in 1.. {
+        let mut bench = Bench::new(Profile::OPENZRP);
+        if lit {
+            bench.configure(target(193_400_000, -1000, 0x46)).unwrap();
+        }
+        let error = TransportError::Io(5);
+        let mut eeprom = FailsAt { below: bench.module.eeprom(), number, error, count: 0 };
+        let result = ipowdm_cmis::procedure::run(make(&bench.info), &mut eeprom, &mut bench.clock);
+        if eeprom.count < number {
+            assert!(result.is_ok(), "a procedure that nothing disturbs succeeds");
+            return number - 1;
+        }
+        if let Err(error) = result {
+            judge(number, error);
+        }
+    }
+    0
+}
+
+#[test]
+fn an_access_that_fails_for_good_ends_every_procedure_at_every_step_with_its_place() {
+    let judge = |number: u32, error: ProcError| {
+        assert!(matches!(error, ProcError::Bus { source: TransportError::Io(5), .. }), "{number}: {error}");
+    };
+    let provisioning = Provisioning {
+        bank: 0,
+        control_set: ControlSet::Scs0,
+        lanes: 0xFF,
+        dp_config: [0x10; 8],
+        signal_integrity: None,
+        trigger: Trigger::Immediate,
+    };
+    let loops = Loopbacks::all_lanes(LoopbackPoint::HostInput);
+    let power = Power::from_hundredths(-700);
+    let lit = Intent::Lit(target(194_000_000, -700, 0x46), Options::default());
+    let counts = [
+        fail_each_access(true, |info| TxControl::new(info, TxGoal::Deactivate).unwrap(), judge),
+        fail_each_access(false, |info| TxControl::new(info, TxGoal::Enable).unwrap(), judge),
+        fail_each_access(true, |info| ModulePower::new(info, PowerMode::Low).unwrap(), judge),
+        fail_each_access(false, |info| ModulePower::new(info, PowerMode::High).unwrap(), judge),
+        fail_each_access(true, |info| SetTxPower::new(info, power, 0).unwrap(), judge),
+        fail_each_access(true, |info| Reset::new(info).unwrap(), judge),
+        fail_each_access(true, |info| Decommission::new(info, 0, TxLanes::ALL).unwrap(), judge),
+        fail_each_access(true, |info| Provision::new(info, provisioning).unwrap(), judge),
+        fail_each_access(true, |info| Reconcile::new(info, lit, Remedy::Restore).unwrap(), judge),
+        fail_each_access(true, |info| Reconcile::new(info, Intent::Dark(0), Remedy::Restore).unwrap(), judge),
+        fail_each_access(true, |info| SetLoopbacks::new(info, 0, loops).unwrap(), judge),
+        fail_each_access(true, |info| Measure::new(info, 0, Measurement::ErrorCounters).unwrap(), judge),
+        fail_each_access(false, |_| Identify::new(), judge),
+    ];
+    assert!(counts.iter().all(|count| *count >= 4), "{counts:?}");
 }
 
 #[test]
