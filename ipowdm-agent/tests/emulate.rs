@@ -62,7 +62,7 @@ fn a_module_answers_on_its_socket_until_it_is_terminated() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("module");
     let listen = format!("unix:{}", socket.display());
-    let virtual_time = ["--profile", "400zr", "--listen", &listen, "--time", "virtual"];
+    let virtual_time = ["--profile", "400zr", "--listen", &listen, "--time", "virtual", "--cold"];
     let emulator = Emulator::start(&virtual_time);
     assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let answers = ask(&socket, &["R 0 1", "T 3000", "R 0 1", "what?", "R 3 1"]);
@@ -80,7 +80,10 @@ fn a_module_answers_on_its_socket_until_it_is_terminated() {
     let second = Command::new(env!("CARGO_BIN_EXE_ipowdm-agent")).arg("emulate").args(virtual_time).output();
     let second = second.unwrap();
     assert!(!second.status.success() && String::from_utf8_lossy(&second.stderr).contains("another program"));
-    assert!(ask(&socket, &["T 5"])[0].starts_with("ERR unsupported"), "time is real");
+    let answers = ask(&socket, &["R 0 1", "T 5", &format!("R {} 1", 17 * 128 + 147)]);
+    assert_eq!(answers[0], "OK 18", "a module that is not cold answers at once");
+    assert!(answers[1].starts_with("ERR unsupported"), "time is real");
+    assert_eq!(answers[2], "OK 00", "there is light");
     assert!(emulator.signal("-INT").success());
     assert!(!socket.exists());
 }
@@ -90,7 +93,8 @@ fn what_cannot_be_emulated_is_refused_with_words() {
     let directory = tempfile::tempdir().unwrap();
     let listen = format!("unix:{}", directory.path().join("module").display());
     for (arguments, word) in [
-        (["--profile", "nonesuch", "--listen", &listen], "nonesuch"),
+        (["--profile", "nonesuch", "--listen", &listen], "800zr"),
+        (["--profile", "absent.toml", "--listen", &listen], "absent.toml"),
         (["--profile", "400zr", "--listen", "/tmp/module"], "unix:PATH"),
     ] {
         let output =

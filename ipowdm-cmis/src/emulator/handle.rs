@@ -8,7 +8,7 @@ use super::profile::Profile;
 use super::receiver::{Emission, ReceivedLight};
 use super::window::EmulatedWindow;
 use crate::access::{Paged, ReadLimit};
-use crate::line::{AlreadyAttached, Fibre};
+use crate::line::{AlreadyAttached, Fibre, LineError, ScriptedLine};
 use crate::time::Millis;
 use core::time::Duration;
 use ipowdm_core::units::Frequency;
@@ -34,10 +34,32 @@ impl EmulatedModule {
     #[must_use]
     pub fn new(profile: Profile, serial: u32, clock: ModuleClock) -> Self {
         let now = clock.now();
+        Self::at(profile, serial, clock, now)
+    }
+
+    /// As [`EmulatedModule::new`], of a module that was plugged in at an instant at or before the clock's now, and has been
+    /// on a line to a described far end since.
+    ///
+    /// # Errors
+    /// [`LineError`].
+    pub fn plugged_in_at(
+        at: Millis,
+        profile: Profile,
+        serial: u32,
+        clock: ModuleClock,
+        line: Option<ScriptedLine>,
+    ) -> Result<Self, LineError> {
+        let script = line.map(|line| line.prepare(at)).transpose()?;
+        let module = Self::at(profile, serial, clock, at);
+        *module.fibre() = script.map(|script| Fibre::Script(Arc::new(script)));
+        Ok(module)
+    }
+
+    fn at(profile: Profile, serial: u32, clock: ModuleClock, at: Millis) -> Self {
         let seed = u64::from(serial).wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x1234_5678_9ABC_DEF0;
         let optics = Arc::new(Mutex::new(OpticalLog::default()));
         Self(Arc::new(Shared {
-            core: Mutex::new(Core::new(profile, serial, seed, now, optics.clone())),
+            core: Mutex::new(Core::new(profile, serial, seed, at, optics.clone())),
             fibre: Mutex::new(None),
             optics,
             clock,

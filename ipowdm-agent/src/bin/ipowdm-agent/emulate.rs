@@ -2,11 +2,16 @@
 
 use clap::{Args, ValueEnum};
 use ipowdm_cmis::emulator::socket::{DEFAULT_MODE, Server};
-use ipowdm_cmis::emulator::{Control, EmulatedModule, ModuleClock, Profile, VirtualClock};
+use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile, VirtualClock};
 use ipowdm_cmis::line::ScriptedLine;
+use ipowdm_cmis::time::Millis;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How long ago a module was plugged in that is not to begin with its insertion: above tMgmtInit.
+const WARM: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Time {
@@ -37,6 +42,9 @@ pub(crate) struct Options {
     /// No line at all; otherwise a clean span of 80 km, lit at its far end, until the request `X` says something else.
     #[arg(long)]
     dark: bool,
+    /// Begin with the insertion, in MgmtInit; otherwise the module was plugged in some seconds ago.
+    #[arg(long)]
+    cold: bool,
     /// Mode of the socket file, octal.
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "600")]
     mode: u32,
@@ -72,14 +80,22 @@ pub(crate) fn emulate(options: &Options) -> Result<bool, Box<dyn Error>> {
     if options.time == Time::Virtual && options.scale != 1 {
         return Err("--scale is for real time".into());
     }
+    let warm = if options.cold { Duration::ZERO } else { WARM };
     let clock = match options.time {
-        Time::Real => ModuleClock::scaled(options.scale),
-        Time::Virtual => ModuleClock::Virtual(VirtualClock::new()),
+        Time::Real => {
+            let now = Instant::now();
+            let origin = now.checked_sub(warm).unwrap_or(now);
+            ModuleClock::Scaled { origin, scale: options.scale }
+        }
+        Time::Virtual => {
+            let clock = VirtualClock::new();
+            clock.advance(u64::try_from(warm.as_millis()).unwrap_or(0));
+            ModuleClock::Virtual(clock)
+        }
     };
-    let module = EmulatedModule::new(profile, options.serial, clock);
-    if !options.dark {
-        module.control(Control { line: Some(Some(ScriptedLine::default())), ..Control::default() })?;
-    }
+    // In module time, zero is the insertion.
+    let line = (!options.dark).then(ScriptedLine::default);
+    let module = EmulatedModule::plugged_in_at(Millis(0), profile, options.serial, clock, line)?;
     let server = Server::bind(&options.listen, options.mode, module)?;
     let stopper = server.stopper();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
