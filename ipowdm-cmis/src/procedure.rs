@@ -9,6 +9,7 @@
 //! entry with the module's own advertised limit.
 
 mod apply;
+mod broadcast;
 pub mod cdb;
 mod configure;
 mod diagnostics;

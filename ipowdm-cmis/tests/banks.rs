@@ -115,4 +115,12 @@ fn a_broadcast_that_somebody_left_on_does_not_reach_the_other_bank() {
     assert_eq!(light(&bench, 0), Some((193_400_000, -1000)));
     assert_eq!(light(&bench, 1), Some((195_000_000, -500)));
     assert_eq!(bench.byte(0, 26) & 0x80, 0);
+    // The same for what writes without a configuration.
+    bench.write(Address::lower(26), &[control | 0x80]);
+    bench.run(SetTxPower::new(&bench.info, dbm(-700), 8).unwrap()).unwrap();
+    assert_eq!((light(&bench, 0), light(&bench, 1)), (Some((193_400_000, -1000)), Some((195_000_000, -700))));
+    bench.write(Address::lower(26), &[control | 0x80]);
+    let off = TxControl::of_lanes(&bench.info, TxGoal::Disable, 1, TxLanes::ALL).unwrap();
+    bench.run(off).unwrap();
+    assert_eq!((light(&bench, 0), light(&bench, 1)), (Some((193_400_000, -1000)), None));
 }

@@ -1,5 +1,6 @@
 //! Loopbacks (13h:180-183).
 
+use super::broadcast::{BroadcastGuard, Guarded};
 use super::diagnostics::{CONTROL_SPAN, DiagnosticCapabilities, LoopbackPoint, Side, control_at};
 use super::module_info::{ModuleInfo, SERIAL, same_module};
 use super::{Feature, Op, ProcError, Procedure, Reply, Setting, data, read, write, written};
@@ -95,6 +96,7 @@ enum Phase {
 /// What the module does not advertise (13h:128) is refused before the first write.
 #[derive(Debug)]
 pub struct SetLoopbacks {
+    guard: BroadcastGuard,
     serial: String<16>,
     bank: u8,
     wanted: Loopbacks,
@@ -115,6 +117,7 @@ impl SetLoopbacks {
     pub fn new(info: &ModuleInfo, bank: u8, wanted: Loopbacks) -> Result<Self, ProcError> {
         info.diagnosable(bank)?;
         Ok(Self {
+            guard: BroadcastGuard::new(info),
             serial: info.serial_number.clone(),
             bank,
             wanted,
@@ -185,7 +188,11 @@ fn loopbacks(block: Block<'_>) -> Loopbacks {
 impl Procedure for SetLoopbacks {
     type Output = Result<LoopbacksSet, ProcError>;
 
-    fn step(&mut self, _now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+    fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let reply = match self.guard.pass(now, reply) {
+            Guarded::Op(op) => return op,
+            Guarded::Through(reply) => reply,
+        };
         if reply == Reply::Start {
             return read(SERIAL.0, SERIAL.1);
         }

@@ -1,5 +1,6 @@
 //! Pattern generators and checkers (13h:144-175) and what the checkers measure (14h:192-255).
 
+use super::broadcast::{BroadcastGuard, Guarded};
 use super::diagnostics::{
     CONTROL_SPAN, DiagnosticCapabilities, FecPosition, Measurement, Pattern, PatternUnit, Side, control_at,
 };
@@ -49,6 +50,7 @@ enum Phase {
 /// Pattern and position are checked against 13h:131-139 before the first write.
 #[derive(Debug)]
 pub struct SetPattern {
+    guard: BroadcastGuard,
     serial: String<16>,
     bank: u8,
     unit: PatternUnit,
@@ -74,6 +76,7 @@ impl SetPattern {
     ) -> Result<Self, ProcError> {
         info.diagnosable(bank)?;
         Ok(Self {
+            guard: BroadcastGuard::new(info),
             serial: info.serial_number.clone(),
             bank,
             unit,
@@ -176,7 +179,11 @@ impl SetPattern {
 impl Procedure for SetPattern {
     type Output = Result<PatternSet, ProcError>;
 
-    fn step(&mut self, _now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+    fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let reply = match self.guard.pass(now, reply) {
+            Guarded::Op(op) => return op,
+            Guarded::Through(reply) => reply,
+        };
         if reply == Reply::Start {
             return read(SERIAL.0, SERIAL.1);
         }
@@ -240,6 +247,7 @@ enum MeasurePhase {
 /// has changed in between are not taken.
 #[derive(Debug)]
 pub struct Measure {
+    guard: BroadcastGuard,
     bank: u8,
     measurement: Measurement,
     can: Option<DiagnosticCapabilities>,
@@ -267,6 +275,7 @@ impl Measure {
     pub fn new(info: &ModuleInfo, bank: u8, measurement: Measurement) -> Result<Self, ProcError> {
         info.diagnosable(bank)?;
         Ok(Self {
+            guard: BroadcastGuard::new(info),
             bank,
             measurement,
             can: None,
@@ -402,6 +411,10 @@ impl Procedure for Measure {
     type Output = Result<Measured, ProcError>;
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let reply = match self.guard.pass(now, reply) {
+            Guarded::Op(op) => return op,
+            Guarded::Through(reply) => reply,
+        };
         if reply == Reply::Start {
             return read(control_at(self.bank, CONTROL_SPAN.0), CONTROL_SPAN.1);
         }

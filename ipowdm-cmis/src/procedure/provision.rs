@@ -1,6 +1,7 @@
 //! Staging and applying a configuration of lanes by itself, and taking lanes out of use.
 
 use super::apply::{Application as Applied, CONFIG_LIMIT, MOST_TRIGGERS, Verdict};
+use super::broadcast::{BroadcastGuard, Guarded};
 use super::module_info::{Durations, ModuleInfo, SERIAL, same_module};
 use super::snapshot::{active_set, config_status, dp_states};
 use super::transmitter::{TxControl, TxGoal, TxLanes};
@@ -139,6 +140,7 @@ enum Phase {
 /// out first, each with its own limit.
 #[derive(Debug)]
 pub struct Provision {
+    guard: BroadcastGuard,
     serial: String<16>,
     wanted: Provisioning,
     durations: Durations,
@@ -176,6 +178,7 @@ impl Provision {
         apply.mask = wanted.lanes;
         apply.wanted = wanted.dp_config;
         Ok(Self {
+            guard: BroadcastGuard::new(info),
             serial: info.serial_number.clone(),
             applies_to_live: match wanted.trigger {
                 Trigger::DpInit => info.controls.applies_to_live_paths(),
@@ -382,6 +385,10 @@ impl Procedure for Provision {
     type Output = Result<Provisioned, ProcError>;
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let reply = match self.guard.pass(now, reply) {
+            Guarded::Op(op) => return op,
+            Guarded::Through(reply) => reply,
+        };
         if reply == Reply::Start {
             return read(SERIAL.0, SERIAL.1);
         }

@@ -1,5 +1,6 @@
 //! Transmitter on and off, teardown, and the target power alone.
 
+use super::broadcast::{BroadcastGuard, Guarded};
 use super::laser_choice::check_power;
 use super::module_info::{Durations, ModuleInfo, SERIAL, same_module};
 use super::snapshot::dp_states;
@@ -87,6 +88,7 @@ enum Phase {
 /// What is already right is not written.
 #[derive(Debug)]
 pub struct TxControl {
+    guard: BroadcastGuard,
     goal: TxGoal,
     bank: u8,
     lanes: TxLanes,
@@ -120,6 +122,7 @@ impl TxControl {
     pub fn of_lanes(info: &ModuleInfo, goal: TxGoal, bank: u8, lanes: TxLanes) -> Result<Self, ProcError> {
         info.check_bank(bank)?;
         Ok(Self {
+            guard: BroadcastGuard::new(info),
             goal,
             bank,
             lanes,
@@ -279,6 +282,10 @@ impl Procedure for TxControl {
     type Output = Result<TxStatus, ProcError>;
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let reply = match self.guard.pass(now, reply) {
+            Guarded::Op(op) => return op,
+            Guarded::Through(reply) => reply,
+        };
         if reply == Reply::Start {
             return read(self.here(CONTROL.0), CONTROL.1);
         }
@@ -318,6 +325,7 @@ enum PowerPhase {
 /// ```
 #[derive(Debug)]
 pub struct SetTxPower {
+    guard: BroadcastGuard,
     serial: String<16>,
     power: Power,
     bank: u8,
@@ -344,6 +352,7 @@ impl SetTxPower {
         info.check_bank(laser / BANK_LANES)?;
         let durations = info.controllable()?;
         Ok(Self {
+            guard: BroadcastGuard::new(info),
             power,
             bank: laser / BANK_LANES,
             laser: laser % BANK_LANES,
@@ -452,6 +461,10 @@ impl Procedure for SetTxPower {
     type Output = Result<TxPowerSet, ProcError>;
 
     fn step(&mut self, now: Millis, reply: Reply<'_>) -> Op<Self::Output> {
+        let reply = match self.guard.pass(now, reply) {
+            Guarded::Op(op) => return op,
+            Guarded::Through(reply) => reply,
+        };
         if reply == Reply::Start {
             return read(SERIAL.0, SERIAL.1);
         }
