@@ -1,6 +1,7 @@
 //! The fuzz targets of `fuzz/` on stable: over their corpora, over mutations of these, and over random inputs.
 //!
-//! `IPOWDM_FUZZ_CASES` sets the number of random inputs for each target; the run prints targets and cases.
+//! The random inputs are the same in every run, so that a run that fails fails again; `IPOWDM_FUZZ_RANDOM` draws others.
+//! `IPOWDM_FUZZ_CASES` sets their number for each target; the run prints targets and cases.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,7 +16,7 @@ mod fuzz;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -39,6 +40,14 @@ fn cases() -> u32 {
     env::var("IPOWDM_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
 }
 
+fn new_runner() -> TestRunner {
+    let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
+    match env::var_os("IPOWDM_FUZZ_RANDOM") {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    }
+}
+
 /// Some bytes of a seed replaced.
 fn mutated(seed: &[u8], changes: &[(usize, u8)]) -> Vec<u8> {
     let mut bytes = seed.to_vec();
@@ -60,8 +69,7 @@ fn every_target_survives_its_corpus_and_random_inputs() {
         for seed in &seeds {
             target(seed);
         }
-        let mut runner =
-            TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
+        let mut runner = new_runner();
         runner
             .run(&vec(any::<u8>(), 0..LONGEST), |input| {
                 target(&input);
@@ -69,8 +77,7 @@ fn every_target_survives_its_corpus_and_random_inputs() {
             })
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let changes = vec((any::<usize>(), any::<u8>()), 1..16);
-        let mut runner =
-            TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
+        let mut runner = new_runner();
         runner
             .run(&(0..seeds.len(), changes), |(seed, changes)| {
                 target(&mutated(&seeds[seed], &changes));

@@ -9,6 +9,7 @@ mod json;
 pub use json::{ImageError, MAX_IMAGE};
 use std::boxed::Box;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Memory without behaviour: reads give what was put in or written; pages that were not put in are not supported.
 #[derive(Debug, Clone)]
@@ -51,10 +52,12 @@ impl Image {
 impl Eeprom for Image {
     fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         check(at, into.len(), MAX_READ)?;
+        let started = Instant::now();
         let first = usize::from(at.byte % 128);
         let half = self.half(at)?;
         into.copy_from_slice(&half[first..first + into.len()]);
         self.counters.transactions += 1;
+        self.counters.time += started.elapsed();
         self.counters.reads += 1;
         self.counters.read_bytes += into.len() as u64;
         Ok(())
@@ -62,10 +65,12 @@ impl Eeprom for Image {
 
     fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
         check_write(at, bytes.len())?;
+        let started = Instant::now();
         let first = usize::from(at.byte % 128);
         let half = self.half(at)?;
         half[first..first + bytes.len()].copy_from_slice(bytes);
         self.counters.transactions += 1;
+        self.counters.time += started.elapsed();
         self.counters.writes += 1;
         self.counters.written_bytes += bytes.len() as u64;
         Ok(())

@@ -26,7 +26,7 @@ pub(crate) fn open(
         }
         ModuleSource::Eeprom(path) => match Optoe::open(path) {
             Ok(eeprom) => Ok(Box::new(eeprom)),
-            Err(error) => Err(format!("{port}: {}: {error}", path.display())),
+            Err(error) => Err(format!("{port}: {error}")),
         },
     }
 }
