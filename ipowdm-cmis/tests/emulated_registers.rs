@@ -70,6 +70,9 @@ fn item_04_a_write_has_at_most_eight_bytes_and_stays_in_its_half() {
     assert!(matches!(raw.window.read(120, &mut [0; 16]), Err(TransportError::BadAccess { .. })));
     raw.write(145, &[0x20; 8]);
     assert_eq!(raw.read::<8>(145), [0x20; 8]);
+    // Up to the last byte of the page, where nothing is.
+    raw.write(248, &[0xFF; 8]);
+    assert_eq!(raw.read::<8>(248), [0; 8]);
 }
 
 #[test]

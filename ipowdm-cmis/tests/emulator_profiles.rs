@@ -5,8 +5,9 @@ mod common;
 use common::Bench;
 use common::raw::Raw;
 use ipowdm_cmis::access::{TransportError, Window};
-use ipowdm_cmis::emulator::{Profile, ProfileError};
+use ipowdm_cmis::emulator::{Fault, Profile, ProfileError};
 use ipowdm_cmis::map::{self, Access};
+use proptest::prelude::*;
 
 #[test]
 fn every_built_in_profile_is_well_formed_and_identified_by_its_registers() {
@@ -199,4 +200,87 @@ fn writes_beyond_eight_bytes_are_refused_unless_the_profile_takes_them() {
     assert_eq!(strict.read::<8>(145), [0x10; 8], "and nothing of it is written");
     lenient.window.write(145, &[0x20; 29]).unwrap();
     assert_eq!(lenient.read::<8>(145), [0x20; 8]);
+}
+
+/// What a host may do to a module, sensible or not.
+#[derive(Debug, Clone)]
+enum Deed {
+    Select(u8, u8),
+    Write(u8, Vec<u8>),
+    Read(u8, u8),
+    Wait(u64),
+    Fault(u8, u32),
+    Line(i16, i16),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        3 => (0..3_u8, prop::sample::select(PAGES.to_vec())).prop_map(|(bank, page)| Deed::Select(bank, page)),
+        6 => (any::<u8>(), prop::collection::vec(any::<u8>(), 1..16)).prop_map(|(at, bytes)| Deed::Write(at, bytes)),
+        2 => (126..150_u8, prop::collection::vec(any::<u8>(), 1..9)).prop_map(|(at, bytes)| Deed::Write(at, bytes)),
+        4 => (any::<u8>(), 1..=128_u8).prop_map(|(at, len)| Deed::Read(at, len)),
+        3 => prop_oneof![0..100_u64, 0..100_000_u64, any::<u64>()].prop_map(Deed::Wait),
+        1 => (any::<u8>(), any::<u32>()).prop_map(|(kind, number)| Deed::Fault(kind, number)),
+        1 => (any::<i16>(), any::<i16>()).prop_map(|(power, osnr)| Deed::Line(power, osnr)),
+    ]
+}
+
+const PAGES: [u8; 22] = [
+    0x00, 0x01, 0x02, 0x04, 0x0D, 0x10, 0x10, 0x11, 0x12, 0x12, 0x13, 0x14, 0x20, 0x24, 0x2C, 0x2F, 0x34,
+    0x35, 0x3A, 0x9F, 0xA0, 0xFF,
+];
+
+fn fault(kind: u8, number: u32) -> Fault {
+    match kind % 12 {
+        0 => Fault::Slow { times: number },
+        1 => Fault::Instant { on: number.is_multiple_of(2) },
+        2 => Fault::TornReads { reads: number },
+        3 => Fault::WrongPageRestore { times: number % 5 },
+        4 => Fault::SpontaneousReset { after_ms: u64::from(number) },
+        5 => Fault::PullOut { after_ms: u64::from(number % 1_000), for_ms: Some(u64::from(number)) },
+        6 => Fault::LaserReportOffset { mhz: number.cast_signed() },
+        7 => Fault::ModuleFault { cause: number.to_le_bytes()[0] },
+        8 => Fault::Insert,
+        9 => Fault::SubInterval32Bits { on: true },
+        10 => Fault::RejectAppSel0 { on: true },
+        _ => Fault::Clear,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_host_brings_a_module_down(which in 0..6_usize, deeds in prop::collection::vec(deed(), 1..120)) {
+        let profile = Profile::built_in()[which].clone();
+        let mut raw = Raw::new(profile);
+        raw.write(26, &[0x00]);
+        for deed in deeds {
+            match deed {
+                Deed::Select(bank, page) => {
+                    let _ = raw.window.write(126, &[bank, page]);
+                }
+                Deed::Write(at, bytes) => {
+                    let _ = raw.window.write(at, &bytes);
+                }
+                Deed::Read(at, len) => {
+                    let _ = raw.window.read(at, &mut vec![0; usize::from(len)]);
+                }
+                Deed::Wait(ms) => raw.clock.advance(ms),
+                Deed::Fault(kind, number) => raw.module.inject(fault(kind, number)).unwrap(),
+                Deed::Line(power, osnr) => {
+                    let (power, osnr) = (f64::from(power) / 100.0, f64::from(osnr) / 100.0);
+                    raw.control(&format!(r#"{{"line": {{"received": {{"power_dbm": {power}, "osnr_db": {osnr}}}}}}}"#));
+                }
+            }
+        }
+        // Taken back, reset and left alone it is a module in LowPwr again, or Ready where memory is flat.
+        for fault in [Fault::Clear, Fault::Insert] {
+            raw.module.inject(fault).unwrap();
+        }
+        raw.module.reset();
+        raw.clock.advance(10_000);
+        let state = (raw.byte(3) >> 1) & 7;
+        prop_assert_eq!(state, if which == 4 { 3 } else { 1 });
+    }
 }

@@ -40,7 +40,7 @@ impl Core {
     /// The host has written bytes of 10h in a bank: sees to the triggers among them.
     pub(super) fn triggers_written(&mut self, bank: usize, byte: u8, bytes: &[u8], at: Millis) {
         let both = Trigger::Immediate { tx: true, rx: true };
-        for (value, byte) in bytes.iter().zip(byte..) {
+        for (value, byte) in bytes.iter().zip(byte..=u8::MAX) {
             for set in 0..=u8::from(self.layout.staged_set_1) {
                 let trigger = match byte.checked_sub(set * SET_1) {
                     Some(143) => Trigger::Init,

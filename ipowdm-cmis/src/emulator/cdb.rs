@@ -294,7 +294,7 @@ impl Core {
     pub(super) fn password_written(&mut self, byte: u8, bytes: &[u8]) {
         let (change, entry) = (lower::PASSWORD_CHANGE_ENTRY.byte, lower::PASSWORD_ENTRY.byte);
         let supported = value_of(&self.cells, 0, page01::PASSWORD_ENTRY_SUPPORTED, 0) == 2;
-        for (value, at) in bytes.iter().zip(byte..) {
+        for (value, at) in bytes.iter().zip(byte..=u8::MAX) {
             let Some(index) = at.checked_sub(change).map(usize::from).filter(|index| *index < 8) else {
                 continue;
             };
