@@ -19,3 +19,4 @@ if [[ ${1:-} != --no-build ]]; then
 fi
 scripts/deps-count.sh
 cargo bench --locked --quiet -p benches --bench system | grep -E '^(machine|setup|third_bad_sample|scale) '
+cargo bench --locked --quiet -p benches --bench cmis_sweep | grep -E '^(sweep|bus|cpu|dump|peer) '

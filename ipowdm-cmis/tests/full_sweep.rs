@@ -291,6 +291,33 @@ fn a_module_that_never_freezes_still_tells_its_current_samples() {
     assert!(report.current.osnr.value().is_some());
 }
 
+#[test]
+fn a_module_without_vdm_is_not_frozen_and_its_counters_run_on() {
+    let mut swept = Swept::new(full_image::synthetic());
+    swept.catalogue.vdm = None;
+    let report = swept.sweep(SweepScope::default());
+    assert_eq!((report.interval, report.release), (IntervalEnd::Running, Release::NotNeeded));
+    assert_eq!(swept.module.below().freezes, 0);
+    assert!(report.media_fec(0).value().is_some());
+}
+
+#[test]
+fn a_module_that_stops_answering_while_frozen_is_released_first_and_the_rest_says_why() {
+    let Swept { info, catalogue, .. } = Swept::new(full_image::synthetic());
+    // Identity, control, request, poll; then the first sample page fails.
+    let mut script = vec![Fault::None; 4];
+    script.push(Fault::Fails(TransportError::Io(5)));
+    let mut module = Faulty { below: Freezing::new(full_image::synthetic()), script, at: 0 };
+    let sweep = FullSweep::new(&info, &[&catalogue], 0, SweepScope::default()).expect("fits");
+    let report = run(sweep, &mut module, &mut Waiting::default()).expect("swept");
+    assert_eq!((report.interval, report.release), (IntervalEnd::Frozen, Release::Confirmed));
+    let failed = TransportError::Io(5);
+    assert_eq!(report.media_fec(0), Reading::Unreadable(failed));
+    let ber = report.quantity(&catalogue, Observable::PreFecBerMedia, 0);
+    assert_eq!((ber.average, ber.current), (Reading::Unreadable(failed), Reading::Unreadable(failed)));
+    assert!(report.current.osnr.value().is_some(), "read after the release");
+}
+
 /// What a fault does to one access.
 #[derive(Debug, Clone, Copy)]
 enum Fault {

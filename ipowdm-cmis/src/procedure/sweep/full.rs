@@ -98,7 +98,8 @@ impl FullSweep {
             for catalogue in catalogues {
                 plan_statistics(&mut snapshot, catalogue, scope)?;
             }
-            if scope.interval == Interval::End {
+            // The freeze is VDM's; without it the C-CMIS pages run on.
+            if scope.interval == Interval::End && catalogues.iter().any(|catalogue| catalogue.vdm.is_some()) {
                 frozen_spans = snapshot.len();
             }
             for catalogue in catalogues {
@@ -194,7 +195,11 @@ impl FullSweep {
             }
             // A module that stops answering is not kept frozen while every page runs out of patience.
             (Err(error), _) if self.phase == Phase::Frozen => {
-                matches!(error, TransportError::PageUnsupported { .. })
+                let goes_on = matches!(error, TransportError::PageUnsupported { .. });
+                if !goes_on {
+                    (self.at..self.frozen_spans).for_each(|index| self.snapshot.put(index, Err(error)));
+                }
+                goes_on
             }
             _ => true,
         }
