@@ -1,10 +1,5 @@
 //! A module that is exchanged so fast that no access fails is not read or written on a page that the old one had selected.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at what it does not expect, in its own functions too"
-)]
-
 use ipowdm_cmis::access::{Eeprom, TransportError};
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile, VirtualClock};
 use ipowdm_cmis::map::{Address, page12};
