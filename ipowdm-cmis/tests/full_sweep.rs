@@ -69,7 +69,7 @@ fn check_cost(mut swept: Swept) {
     assert!(counters.read_bytes <= MOST_BYTES, "{} bytes", counters.read_bytes);
     assert!(cost.transactions <= MOST_TRANSACTIONS, "{} transactions", cost.transactions);
     assert_eq!(swept.module.below().freezes, 1);
-    // Everything the issue names was read, and no page twice.
+    // Every page of a telemetry sweep was read, and none twice.
     let pages: Vec<_> = report.reads().map(|(at, _)| if at.is_lower() { 0 } else { at.page }).collect();
     assert_eq!(pages, [0x24, 0x25, 0x26, 0x34, 0x35, 0x27, 0x2C, 0x12, 0x11, 0x00]);
 }
