@@ -462,6 +462,18 @@ fn coherent_flags_tell_what_an_unlocked_receiver_has_lost() {
     raw.control(r#"{"line": {"received": {"power_dbm": -10, "osnr_db": 24.4}}}"#);
     let _: [u8; 5] = raw.of(0x33, 128);
     assert_eq!(raw.of::<1>(0x33, 131), [0x01], "detected and not excessive");
+    // So for the host side, whose ratio is about 2e-9: raise detected degrade at 1e-9 (1000 · 10^(12 - 24)).
+    raw.put(0x38, 128, &0x63E8_u16.to_be_bytes());
+    raw.put(0x38, 136, &[0x03]);
+    assert_eq!(raw.of::<1>(0x3B, 192), [0x01]);
+}
+
+#[test]
+fn a_host_without_a_signal_is_told_lane_by_lane() {
+    let mut raw = Raw::lit(Profile::OPENZRP);
+    raw.control(r#"{"surroundings": {"host_signal": 240}}"#);
+    raw.quiet();
+    assert_eq!(raw.of::<2>(0x11, 136), [0x0F, 0x0F], "Tx loss of signal and of lock on lanes 1 to 4");
 }
 
 #[test]

@@ -278,7 +278,8 @@ impl Meter {
 pub(super) struct HostMeter {
     begun: Millis,
     seen_at: Millis,
-    ber: Option<f64>,
+    /// Bit error ratio now; `None` while no data path carries traffic.
+    pub(super) ber: Option<f64>,
     interval: Interval,
     frozen: Option<Interval>,
 }

@@ -129,6 +129,9 @@ impl Core {
             self.raise_transmitter_levels(carrier, &seen);
         }
         for bank in 0..self.layout.banks {
+            if let Some(ber) = self.hosts[bank].ber.filter(|_| self.layout.coherent) {
+                self.raise_degrade(number(bank), ber, (0x38, 136, 128), (0x3B, 192));
+            }
             let lost = !self.environment.host_signal;
             if lost != 0 && self.phase.state.reported() == Some(crate::codes::ModuleState::Ready) {
                 self.cells.raise(number(bank), 0x11, page11::LOS_TX_FLAG.byte, lost);
@@ -202,11 +205,17 @@ impl Core {
             self.cells.raise(bank, 0x33, 130, 0b1111_1000);
             return;
         };
-        let enables = self.cells.get(bank, 0x30, 168);
-        for (enable, threshold) in [(0x01_u8, 160), (0x02, 164)] {
-            let raise_at = super::vdm::Format::F16.decode(self.cells.word(bank, 0x30, threshold));
-            if enables & enable != 0 && locked.ber > raise_at {
-                self.cells.raise(bank, 0x33, 131, enable);
+        self.raise_degrade(bank, locked.ber, (0x30, 168, 160), (0x33, 131));
+    }
+
+    /// Flags of detected and excessive FEC degrade (bits 0 and 1), from their enables and raise thresholds, which are two
+    /// registers apart.
+    fn raise_degrade(&mut self, bank: u8, ber: f64, (page, enables, first): (u8, u8, u8), flags: (u8, u8)) {
+        let enables = self.cells.get(bank, page, enables);
+        for (enable, threshold) in [(0x01_u8, first), (0x02, first + 4)] {
+            let raise_at = super::vdm::Format::F16.decode(self.cells.word(bank, page, threshold));
+            if enables & enable != 0 && ber > raise_at {
+                self.cells.raise(bank, flags.0, flags.1, enable);
             }
         }
     }
