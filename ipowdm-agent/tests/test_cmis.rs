@@ -6,7 +6,8 @@
     reason = "a test may stop at what it does not expect, in its own functions too"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -75,13 +76,45 @@ fn a_bring_up_reaches_activated_with_a_table_of_times() {
     assert!(text(&again.stdout).contains("it was so before"), "{}", text(&again.stdout));
 }
 
+/// The module's memory as the kernel's `eeprom` file shows it: 00h-FFh of bank 0.
+fn eeprom_file(module: &Module) -> Vec<u8> {
+    let mut socket = UnixStream::connect(&module.socket).unwrap();
+    let mut answers = BufReader::new(socket.try_clone().unwrap());
+    (0..257_u32)
+        .flat_map(|half| {
+            writeln!(socket, "R {} 128", half * 128).unwrap();
+            let mut answer = String::new();
+            answers.read_line(&mut answer).unwrap();
+            let digits = answer.trim().strip_prefix("OK ").map_or_else(|| "00".repeat(128), str::to_owned);
+            (0..256).step_by(2).map(move |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+        })
+        .collect()
+}
+
 #[test]
-fn nothing_is_written_without_yes_where_nobody_can_be_asked() {
+fn nothing_is_written_to_hardware_without_yes_where_nobody_can_be_asked() {
     let module = Module::start("400zr");
-    let refused = module.test(&["--frequency-mhz", "193400000", "--tx-power-dbm", "-10"]);
+    let memory = eeprom_file(&module);
+    let file = module.socket.with_file_name("eeprom");
+    std::fs::write(&file, &memory).unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+        .arg("test-cmis")
+        .arg(format!("--module=sysfs:{}", file.display()))
+        .args(["--frequency-mhz", "193400000", "--tx-power-dbm", "-10"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(!refused.status.success());
     assert!(text(&refused.stderr).contains("--yes"), "{}", text(&refused.stderr));
-    assert!(text(&module.test(&[]).stdout).contains("module state LowPwr"));
+    assert_eq!(std::fs::read(&file).unwrap(), memory);
+}
+
+#[test]
+fn a_module_on_a_socket_is_emulated_and_not_asked_about() {
+    let module = Module::start("400zr");
+    let done = module.test(&["--frequency-mhz", "193400000", "--tx-power-dbm", "-10"]);
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+    assert!(text(&module.test(&[]).stdout).contains("the laser of lane 1 is at 193.400000 THz"));
 }
 
 #[test]
