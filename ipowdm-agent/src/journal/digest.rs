@@ -1,3 +1,5 @@
+//! What a command orders, in short: whether a repeated id is a repeated command.
+
 use ipowdm_core::msg::{Action, Command, VERSION};
 use serde::{Deserialize, Serialize};
 

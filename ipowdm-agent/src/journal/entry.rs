@@ -1,3 +1,5 @@
+//! What the journal keeps: the entries and what they say of commands and ports.
+
 use super::Digest;
 use ipowdm_core::ids::{CommandId, ConnectionId, Incarnation, PortId, VopId};
 use ipowdm_core::units::{Frequency, Power};

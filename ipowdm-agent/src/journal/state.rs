@@ -1,3 +1,5 @@
+//! What the entries of a journal add up to: ports, commands, answers, positions.
+
 use super::{Accepted, Answer, CommandKey, Digest, Entry, PortState};
 use ipowdm_core::ids::{ConnectionId, Incarnation, PortId, VopId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,3 +1,5 @@
+//! Where the bytes of a journal are: a locked file with atomic replacement, or memory.
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

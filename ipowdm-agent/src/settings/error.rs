@@ -1,3 +1,5 @@
+//! What is wrong with settings: every problem at once, each with its fix.
+
 use core::fmt;
 
 /// One thing that is wrong.

@@ -1,3 +1,5 @@
+//! `commandAck`: how a command ended at one endpoint, with what was read back.
+
 use super::{json_message, number};
 use crate::error::Code;
 use crate::ids::{AgentId, CommandId, ConnectionId, PopId, PortId, RouterId, VopId};

@@ -1,3 +1,5 @@
+//! Assignments: which virtual operators an agent serves, and what each may use.
+
 use super::{DecodeError, Tag, clipped, json_message, read_as};
 use crate::capability::PowerRange;
 use crate::grid::SpectrumWindow;

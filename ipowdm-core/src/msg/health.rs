@@ -1,3 +1,5 @@
+//! `agentHealth` and `capabilities`: what an agent says of itself and of its ports.
+
 use super::{json_message, number};
 use crate::capability::ModuleCapability;
 use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};

@@ -1,3 +1,5 @@
+//! `telemetrySample`: what was measured at an endpoint, and when.
+
 use super::{VERSION, json_message, number};
 use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
 use crate::time::Timestamp;

@@ -1,3 +1,5 @@
+//! Bit error ratios as mantissa and exponent.
+
 use super::{UnitError, round};
 use core::fmt;
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Optical frequencies in whole megahertz.
+
 use super::{UnitError, to_integer};
 use core::fmt;
 use serde::{Deserialize, Serialize};

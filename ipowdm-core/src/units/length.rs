@@ -1,3 +1,5 @@
+//! Lengths of fibre in metres.
+
 use super::{UnitError, to_integer};
 use serde::{Deserialize, Serialize};
 

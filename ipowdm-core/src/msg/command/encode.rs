@@ -1,3 +1,5 @@
+//! The JSON of a command as this project writes it.
+
 use super::{Action, AdminState, Command, Endpoint, Target};
 use alloc::vec::Vec;
 use serde::Serialize;
