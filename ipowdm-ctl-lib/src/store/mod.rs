@@ -39,6 +39,7 @@ pub mod outbox;
 mod record;
 mod snapshot;
 mod transaction;
+mod value;
 mod watch;
 
 pub use backend::{
@@ -49,16 +50,14 @@ pub use engine::{Store, StoreOptions};
 pub use key::{Key, Prefix, RawKey};
 pub use memory::MemoryBackend;
 pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayOptions};
-pub use record::{Record, decode, encode};
+pub use record::{Record, SharedEntries, decode, decode_shared, encode};
 pub use snapshot::Snapshot;
 pub use transaction::Tx;
+pub use value::Value;
 pub use watch::{Change, Notice, Watch, WatchSource};
 
 use core::time::Duration;
 use ipowdm_core::error::Code;
-
-/// A stored value.
-pub type Value = std::sync::Arc<[u8]>;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,9 @@
 //! Values: serde types in postcard behind a version byte.
 
-use super::{RawKey, StoreError, Value};
+use super::{Key, RawKey, StoreError, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// A type that the store keeps under one kind of key.
 ///
@@ -11,7 +12,7 @@ use serde::de::DeserializeOwned;
 ///
 /// postcard is not self-describing: `#[serde(skip_serializing_if)]`, `flatten`, `untagged` and internally tagged enums
 /// do not survive it. Fields may only be added with a new version.
-pub trait Record: Serialize + DeserializeOwned {
+pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What stands before the slash in every key of this type; unique among the types of one store.
     const KIND: &'static str;
 
@@ -32,10 +33,22 @@ pub trait Record: Serialize + DeserializeOwned {
 /// # Errors
 /// [`StoreError::Encode`] where a value has no postcard form (a sequence of unknown length, say).
 pub fn encode<T: Record>(key: &RawKey, value: &T) -> Result<Value, StoreError> {
+    encode_bytes(key, value).map(Value::from)
+}
+
+/// The stored form of a record, kept together with the record: whoever reads it gets this instance.
+///
+/// # Errors
+/// As [`encode`].
+pub(super) fn encode_shared<T: Record>(key: &RawKey, value: Arc<T>) -> Result<Value, StoreError> {
+    encode_bytes(key, &*value).map(|bytes| Value::with_record(bytes, value))
+}
+
+fn encode_bytes<T: Record>(key: &RawKey, value: &T) -> Result<Vec<u8>, StoreError> {
     let buffer = Vec::with_capacity(128);
     let mut buffer = postcard::to_extend(&T::VERSION, buffer).map_err(|error| encode_error(key, &error))?;
     buffer = postcard::to_extend(value, buffer).map_err(|error| encode_error(key, &error))?;
-    Ok(Value::from(buffer))
+    Ok(buffer)
 }
 
 fn encode_error(key: &RawKey, error: &postcard::Error) -> StoreError {
@@ -67,6 +80,35 @@ pub fn decode<T: Record>(key: &RawKey, bytes: &[u8]) -> Result<T, StoreError> {
             T::VERSION
         ))),
     }
+}
+
+/// Reads a stored record, or hands out the instance that was read from these bytes before.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_shared<T: Record>(key: &RawKey, value: &Value) -> Result<Arc<T>, StoreError> {
+    match value.record() {
+        Some(record) => Ok(record),
+        None => decode(key, value).map(|record| value.keep_record(Arc::new(record))),
+    }
+}
+
+/// Entries in key order whose records are shared.
+pub type SharedEntries<T> = Vec<(Key<T>, Arc<T>)>;
+
+/// Stored entries as records of one type; entries of other kinds are left out.
+pub(super) fn typed<T: Record, R>(
+    entries: Vec<(RawKey, Value)>,
+    read: impl Fn(&RawKey, &Value) -> Result<R, StoreError>,
+) -> Result<Vec<(Key<T>, R)>, StoreError> {
+    let mut records = Vec::with_capacity(entries.len());
+    for (raw, value) in entries {
+        if let Some(key) = Key::from_raw(raw) {
+            let record = read(key.raw(), &value)?;
+            records.push((key, record));
+        }
+    }
+    Ok(records)
 }
 
 #[cfg(test)]

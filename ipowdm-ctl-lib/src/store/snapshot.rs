@@ -1,8 +1,9 @@
 //! Reads at one version.
 
 use super::backend::{BackendError, Lookup, Range, View, Want};
-use super::{Key, Prefix, RawKey, Record, StoreError, Value, Version, record};
+use super::{Key, Prefix, RawKey, Record, SharedEntries, StoreError, Value, Version, record};
 use core::time::Duration;
+use std::sync::Arc;
 use tokio::time::timeout;
 
 /// The store as of one commit. Keep it short: it pins the history that it shows.
@@ -35,9 +36,22 @@ impl Snapshot {
     /// [`StoreError::Deadline`].
     pub async fn get<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, StoreError> {
         let raw = key.raw();
+        self.value(raw).await?.map(|bytes| record::decode(raw, &bytes)).transpose()
+    }
+
+    /// As [`Snapshot::get`], but shares the record: every reader of an unchanged key gets the same instance, and reading it
+    /// again costs no decoding.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn get_shared<T: Record>(&mut self, key: &Key<T>) -> Result<Option<Arc<T>>, StoreError> {
+        let raw = key.raw();
+        self.value(raw).await?.map(|bytes| record::decode_shared(raw, &bytes)).transpose()
+    }
+
+    async fn value(&mut self, raw: &RawKey) -> Result<Option<Value>, StoreError> {
         let want = Want::Key(raw.clone());
-        let bytes = self.read(want, |view| view.get(raw)).await?;
-        bytes.map(|bytes| record::decode(raw, &bytes)).transpose()
+        self.read(want, |view| view.get(raw)).await
     }
 
     /// The records under a prefix, in key order.
@@ -58,14 +72,21 @@ impl Snapshot {
         after: Option<&Key<T>>,
         limit: Option<usize>,
     ) -> Result<Vec<(Key<T>, T)>, StoreError> {
-        self.page_bytes(prefix.raw().clone(), after.map(|key| key.raw().clone()), limit)
-            .await?
-            .into_iter()
-            .filter_map(|(raw, bytes)| {
-                let value = record::decode(&raw, &bytes);
-                Key::from_raw(raw).map(|key| value.map(|value| (key, value)))
-            })
-            .collect()
+        let after = after.map(|key| key.raw().clone());
+        record::typed(self.page_bytes(prefix.raw().clone(), after, limit).await?, |key, bytes| {
+            record::decode(key, bytes)
+        })
+    }
+
+    /// As [`Snapshot::scan`], but shares the records as [`Snapshot::get_shared`] does.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn scan_shared<T: Record>(
+        &mut self,
+        prefix: &Prefix<T>,
+    ) -> Result<SharedEntries<T>, StoreError> {
+        record::typed(self.page_bytes(prefix.raw().clone(), None, None).await?, record::decode_shared)
     }
 
     /// Keys and stored bytes of all records, for comparing and dumping stores.

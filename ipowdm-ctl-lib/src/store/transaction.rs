@@ -1,9 +1,10 @@
 //! Transactions: a pure updater over a view, committed if what it read still holds.
 
 use super::backend::{BackendError, Batch, Lookup, Range, StampedWrite, View, Want, Write};
-use super::{Key, OutboxRecord, Prefix, RawKey, Record, StoreError, Value, Version, record};
+use super::{Key, OutboxRecord, Prefix, RawKey, Record, SharedEntries, StoreError, Value, Version, record};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A transaction in the making: reads at one version, sees its own writes, changes nothing until it commits.
 ///
@@ -55,14 +56,28 @@ impl Tx {
     /// [`StoreError`]; to be passed on.
     pub fn get<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, StoreError> {
         let raw = key.raw();
+        self.value(raw)?.map(|bytes| record::decode(raw, &bytes)).transpose()
+    }
+
+    /// As [`Tx::get`], but shares the record: every reader of an unchanged key gets the same instance, and reading it again
+    /// costs no decoding.
+    ///
+    /// # Errors
+    /// [`StoreError`]; to be passed on.
+    pub fn get_shared<T: Record>(&mut self, key: &Key<T>) -> Result<Option<Arc<T>>, StoreError> {
+        let raw = key.raw();
+        self.value(raw)?.map(|bytes| record::decode_shared(raw, &bytes)).transpose()
+    }
+
+    fn value(&mut self, raw: &RawKey) -> Result<Option<Value>, StoreError> {
         if let Some(written) = self.writes.get(raw) {
-            return written.as_ref().map(|bytes| record::decode(raw, bytes)).transpose();
+            return Ok(written.clone());
         }
         if !self.reads.contains(raw) {
             self.reads.insert(raw.clone());
         }
         match self.view.get(raw) {
-            Ok(Lookup::Known(value)) => value.map(|bytes| record::decode(raw, &bytes)).transpose(),
+            Ok(Lookup::Known(value)) => Ok(value),
             Ok(Lookup::NotLoaded) => Err(self.want(Want::Key(raw.clone()))),
             Err(error) => Err(self.failed(error)),
         }
@@ -74,7 +89,19 @@ impl Tx {
     /// # Errors
     /// [`StoreError`]; to be passed on.
     pub fn scan<T: Record>(&mut self, prefix: &Prefix<T>) -> Result<Vec<(Key<T>, T)>, StoreError> {
-        let range = Range { prefix: prefix.raw().clone(), after: None, limit: None };
+        record::typed(self.values_under(prefix.raw())?, |key, bytes| record::decode(key, bytes))
+    }
+
+    /// As [`Tx::scan`], but shares the records as [`Tx::get_shared`] does.
+    ///
+    /// # Errors
+    /// [`StoreError`]; to be passed on.
+    pub fn scan_shared<T: Record>(&mut self, prefix: &Prefix<T>) -> Result<SharedEntries<T>, StoreError> {
+        record::typed(self.values_under(prefix.raw())?, record::decode_shared)
+    }
+
+    fn values_under(&mut self, prefix: &RawKey) -> Result<Vec<(RawKey, Value)>, StoreError> {
+        let range = Range { prefix: prefix.clone(), after: None, limit: None };
         self.scans.insert(range.prefix.clone());
         let stored = match self.view.scan(&range) {
             Ok(Lookup::Known(entries)) => entries,
@@ -91,13 +118,7 @@ impl Tx {
                 None => entries.remove(key),
             };
         }
-        entries
-            .into_iter()
-            .filter_map(|(raw, bytes)| {
-                let value = record::decode(&raw, &bytes);
-                Key::from_raw(raw).map(|key| value.map(|value| (key, value)))
-            })
-            .collect()
+        Ok(entries.into_iter().collect())
     }
 
     /// Writes a record.
@@ -106,6 +127,16 @@ impl Tx {
     /// [`StoreError::Encode`] where the value has no stored form.
     pub fn put<T: Record>(&mut self, key: &Key<T>, value: &T) -> Result<(), StoreError> {
         let bytes = record::encode(key.raw(), value)?;
+        self.writes.insert(key.raw().clone(), Some(bytes));
+        Ok(())
+    }
+
+    /// As [`Tx::put`]; readers that share get this instance.
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`] where the value has no stored form.
+    pub fn put_shared<T: Record>(&mut self, key: &Key<T>, value: Arc<T>) -> Result<(), StoreError> {
+        let bytes = record::encode_shared(key.raw(), value)?;
         self.writes.insert(key.raw().clone(), Some(bytes));
         Ok(())
     }
