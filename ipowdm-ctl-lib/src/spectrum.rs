@@ -136,6 +136,12 @@ pub struct VopGrant {
 }
 
 impl VopGrant {
+    /// Windows that may overlap other operators'.
+    #[must_use]
+    pub const fn pool(vop: VopId, windows: Vec<SpectrumWindow>) -> Self {
+        Self { vop, windows }
+    }
+
     /// The key of a virtual operator's grant.
     #[must_use]
     pub fn key(vop: &VopId) -> Key<Self> {

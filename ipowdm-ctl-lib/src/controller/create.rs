@@ -186,18 +186,16 @@ impl Inner {
         choice: &Choice,
     ) -> Result<AllocationRequest, ControllerError> {
         let (source, destination) = (&choice.ends.source, &choice.ends.destination);
+        let ends = (Endpoint::port(source.port.clone()), Endpoint::port(destination.port.clone()));
+        let (id, vop) = (grant_id(self.vop.id(), id)?, self.vop.id().clone());
         Ok(AllocationRequest {
-            connection_id: grant_id(self.vop.id(), id)?,
-            vop: self.vop.id().clone(),
-            source: Endpoint::port(source.port.clone()),
-            destination: Endpoint::port(destination.port.clone()),
-            width_m: choice.mode.width_m,
             tuning: Tuning::Modules {
                 source: source.module.grids.to_vec(),
                 destination: destination.module.grids.to_vec(),
             },
             frequency: request.frequency,
             k: self.config.paths,
+            ..AllocationRequest::new(id, vop, ends.0, ends.1, choice.mode.width_m)
         })
     }
 
@@ -377,15 +375,12 @@ impl Inner {
                 LinkDbError::NoFreePort { .. } | LinkDbError::UnknownCapability { .. },
             )) if !modes.is_empty() => {
                 let mode = modes.first().copied().unwrap_or(&CATALOGUE[0]);
+                let id = grant_id(vop, &id)?;
+                let ends = (Endpoint::at(wanted.source.pop), Endpoint::at(wanted.destination.pop));
                 let request = AllocationRequest {
-                    connection_id: grant_id(vop, &id)?,
-                    vop: vop.clone(),
-                    source: Endpoint::at(wanted.source.pop),
-                    destination: Endpoint::at(wanted.destination.pop),
-                    width_m: mode.width_m,
                     tuning: if mode.width_m == 6 { Tuning::Grid(Grid::Ghz75) } else { Tuning::Raster },
-                    frequency: None,
                     k: self.config.paths,
+                    ..AllocationRequest::new(id, vop.clone(), ends.0, ends.1, mode.width_m)
                 };
                 (request, mode)
             }

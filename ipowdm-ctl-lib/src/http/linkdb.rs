@@ -186,16 +186,13 @@ async fn connection(
 async fn allocate(State(db): State<LinkDb>, Payload(body): Payload<AllocateBody>) -> Result<Json<Value>> {
     let width_m = width_for(body.bandwidth)?;
     let grid = grid_for(width_m);
+    let (a, b) = (Endpoint::at(body.pop_a), Endpoint::at(body.pop_b));
     let request = AllocationRequest {
-        connection_id: body.connection_id,
-        vop: body.virtual_operator,
-        source: Endpoint::at(body.pop_a),
-        destination: Endpoint::at(body.pop_b),
-        width_m,
         // A frequency that is named may be any of the raster; the modules will say what they think of it.
         tuning: if body.frequency.is_some() { Tuning::Raster } else { Tuning::Grid(grid) },
         frequency: body.frequency,
         k: PATHS,
+        ..AllocationRequest::new(body.connection_id, body.virtual_operator, a, b, width_m)
     };
     let grant = db.allocate(request).await?;
     let available = also_free(&db, &grant, grid).await?;

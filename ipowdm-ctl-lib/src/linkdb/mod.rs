@@ -26,17 +26,12 @@
 //! db.add_link(FibreLink::new(link.clone(), bern.clone(), brig.clone(), Length::from_metres(84_500))).await?;
 //! let window = SpectrumWindow { low: Frequency::from_mhz(193_000_000), high: Frequency::from_mhz(194_000_000) };
 //! let vop = VopId::new("vOp2")?;
-//! db.set_vop_grant(VopGrant { vop: vop.clone(), windows: vec![window] }).await?;
+//! db.set_vop_grant(VopGrant::pool(vop.clone(), vec![window])).await?;
 //!
+//! let id = ConnectionId::new("BERN-BRIG-1")?;
 //! let request = AllocationRequest {
-//!     connection_id: ConnectionId::new("BERN-BRIG-1")?,
-//!     vop,
-//!     source: Endpoint::at(bern),
-//!     destination: Endpoint::at(brig),
-//!     width_m: 6, // 75 GHz
 //!     tuning: Tuning::Grid(Grid::Ghz75),
-//!     frequency: None,
-//!     k: 5,
+//!     ..AllocationRequest::new(id, vop, Endpoint::at(bern), Endpoint::at(brig), 6) // 75 GHz
 //! };
 //! let grant = db.allocate(request.clone()).await?;
 //! assert_eq!(grant.frequency.mhz(), 193_100_000);
@@ -61,7 +56,9 @@ mod views;
 mod vops;
 
 pub use error::LinkDbError;
-pub use request::{AllocationRequest, Direction, Endpoint, Grant, Hop, MAX_PATHS, Path, PortChoice, Tuning};
+pub use request::{
+    AllocationRequest, DEFAULT_PATHS, Direction, Endpoint, Grant, Hop, MAX_PATHS, Path, PortChoice, Tuning,
+};
 pub use views::{PortStatus, SpectrumMap, TopologyView};
 
 use crate::paths::{Graph, PathTable};

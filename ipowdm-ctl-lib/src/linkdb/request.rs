@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Most candidate paths of one request.
 pub const MAX_PATHS: u16 = 64;
 
+/// Candidate paths of a request that does not say how many.
+pub const DEFAULT_PATHS: u16 = 5;
+
 /// Which port to claim at an end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PortChoice {
@@ -94,6 +97,30 @@ pub struct AllocationRequest {
     pub frequency: Option<Frequency>,
     /// Candidate paths, 1 to [`MAX_PATHS`].
     pub k: u16,
+}
+
+impl AllocationRequest {
+    /// A request for the first slot of `width_m` × 12.5 GHz on the raster, on the first of [`DEFAULT_PATHS`] paths that has
+    /// room. Everything else is said with the struct update syntax: `AllocationRequest { k: 3, ..AllocationRequest::new(…) }`.
+    #[must_use]
+    pub const fn new(
+        connection_id: ConnectionId,
+        vop: VopId,
+        source: Endpoint,
+        destination: Endpoint,
+        width_m: u16,
+    ) -> Self {
+        Self {
+            connection_id,
+            vop,
+            source,
+            destination,
+            width_m,
+            tuning: Tuning::Raster,
+            frequency: None,
+            k: DEFAULT_PATHS,
+        }
+    }
 }
 
 /// Which way a link is walked.

@@ -54,22 +54,14 @@ async fn network(links: &[(&str, &str, &str, u32)]) -> LinkDb {
         .map(|&(id, a, b, km)| FibreLink::new(link(id), pop(a), pop(b), Length::from_metres(km * 1000)))
         .collect();
     db.import(pops, links).await.unwrap();
-    db.set_vop_grant(VopGrant { vop: vop("vOp1"), windows: vec![whole_band()] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![whole_band()])).await.unwrap();
     db
 }
 
 /// A request of vOp1 for a slot of width m anywhere on the raster.
 fn request(id: &str, source: &str, destination: &str, width_m: u16) -> AllocationRequest {
-    AllocationRequest {
-        connection_id: connection(id),
-        vop: vop("vOp1"),
-        source: Endpoint::at(pop(source)),
-        destination: Endpoint::at(pop(destination)),
-        width_m,
-        tuning: Tuning::Raster,
-        frequency: None,
-        k: 5,
-    }
+    let (source, destination) = (Endpoint::at(pop(source)), Endpoint::at(pop(destination)));
+    AllocationRequest::new(connection(id), vop("vOp1"), source, destination, width_m)
 }
 
 /// Sets what is free on both fibres of a link, by bits.
@@ -226,7 +218,7 @@ async fn a_slot_lies_whole_in_one_window_of_the_operator() {
     let window = |low, high| SpectrumWindow { low: mhz(low), high: mhz(high) };
     // The first window is one step too narrow, the two together would hold the slot.
     let windows = vec![window(193_000_000, 193_068_750), window(193_068_750, 193_500_000)];
-    db.set_vop_grant(VopGrant { vop: vop("vOp2"), windows }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop("vOp2"), windows)).await.unwrap();
     let mut asked = request("c", "a", "b", 6);
     asked.vop = vop("vOp2");
     let grant = db.allocate(asked.clone()).await.unwrap();
@@ -301,7 +293,7 @@ async fn a_spectrum_record_of_another_raster_is_refused() {
     )
     .await
     .unwrap();
-    db.set_vop_grant(VopGrant { vop: vop("vOp1"), windows: vec![whole_band()] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![whole_band()])).await.unwrap();
     db.allocate(request("c", "a", "b", 6)).await.unwrap();
     let other = LinkDb::with_raster(store, Raster::new(mhz(191_300_000), 700).unwrap());
     refused(&other, request("d", "a", "b", 6), Code::Internal).await;

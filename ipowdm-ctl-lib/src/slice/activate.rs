@@ -76,7 +76,7 @@ impl SliceManager {
         }
         let whole_band = || vec![self.linkdb().raster().window()];
         let windows = request.windows.clone().unwrap_or_else(whole_band);
-        let grant = VopGrant { vop: request.vop.clone(), windows: windows.clone() };
+        let grant = VopGrant::pool(request.vop.clone(), windows.clone());
         self.linkdb().set_vop_grant_in(tx, &grant)?;
         let vop = Vop {
             request: request.clone(),

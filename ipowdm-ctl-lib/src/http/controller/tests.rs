@@ -1,5 +1,5 @@
 use crate::http::tests::lab::Tenant;
-use crate::linkdb::{AllocationRequest, Endpoint, Tuning};
+use crate::linkdb::{AllocationRequest, Endpoint};
 use crate::testbed::{Behaviour, pop};
 use ipowdm_core::error::Code;
 use serde_json::{Value, json};
@@ -278,16 +278,10 @@ async fn a_full_network_refuses_the_next_connection() {
     let tenant = Tenant::start().await;
     // All of vOp2's spectrum on all links, taken by somebody who claims no ports.
     for (a, b) in [("pop1", "pop2"), ("pop2", "pop3"), ("pop1", "pop3")] {
-        let request = AllocationRequest {
-            connection_id: format!("filler-{a}-{b}").parse().unwrap(),
-            vop: "vOp2".parse().unwrap(),
-            source: Endpoint::at(pop(a)),
-            destination: Endpoint::at(pop(b)),
-            width_m: 40,
-            tuning: Tuning::Raster,
-            frequency: None,
-            k: 2,
-        };
+        let id = format!("filler-{a}-{b}").parse().unwrap();
+        let (a, b) = (Endpoint::at(pop(a)), Endpoint::at(pop(b)));
+        let request =
+            AllocationRequest { k: 2, ..AllocationRequest::new(id, "vOp2".parse().unwrap(), a, b, 40) };
         tenant.lab.bed.linkdb.allocate(request).await.unwrap();
     }
     let before = tenant.lab.version().await;

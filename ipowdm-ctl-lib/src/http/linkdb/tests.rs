@@ -22,7 +22,7 @@ async fn service_with(width_mhz: u32) -> (Service, LinkDb) {
     }
     let low = Frequency::from_mhz(193_000_000);
     let window = SpectrumWindow { low, high: low.offset(i64::from(width_mhz)).unwrap() };
-    db.set_vop_grant(VopGrant { vop: VopId::new("vOp2").unwrap(), windows: vec![window] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(VopId::new("vOp2").unwrap(), vec![window])).await.unwrap();
     (service, db)
 }
 
@@ -113,17 +113,9 @@ async fn what_a_controller_holds_is_not_released_here() {
         db.assign_port(&at, &vop).await.unwrap();
     }
     let id: ConnectionId = "vOp2:C-1".parse().unwrap();
-    let request = AllocationRequest {
-        connection_id: id.clone(),
-        vop,
-        source: Endpoint::any_free("pop1".parse().unwrap()),
-        destination: Endpoint::any_free("pop2".parse().unwrap()),
-        width_m: 6,
-        tuning: Tuning::Raster,
-        frequency: None,
-        k: 1,
-    };
-    db.allocate(request).await.unwrap();
+    let any_free = |pop: &str| Endpoint::any_free(pop.parse().unwrap());
+    let (source, destination) = (any_free("pop1"), any_free("pop2"));
+    db.allocate(AllocationRequest::new(id.clone(), vop, source, destination, 6)).await.unwrap();
     service.delete("/api/connections/vOp2:C-1").await.expect_error(409, "illegal_state");
     assert!(db.grant(&id).await.unwrap().is_some());
 }

@@ -83,7 +83,7 @@ fn spectrum() {
     golden(&PortClaim { owner: owner() }, b"\x01\x01c\x07");
     golden(&VopConnection, b"\x01");
     let window = SpectrumWindow { low: mhz(1), high: mhz(2) };
-    golden(&VopGrant { vop: vop("v"), windows: vec![window] }, b"\x01\x01v\x01\x01\x02");
+    golden(&VopGrant::pool(vop("v"), vec![window]), b"\x01\x01v\x01\x01\x02");
 }
 
 #[test]

@@ -127,7 +127,7 @@ async fn database() -> LinkDb {
         })
         .collect();
     db.import(pops, links).await.unwrap();
-    db.set_vop_grant(VopGrant { vop: vop("vOp1"), windows: vec![raster().window()] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![raster().window()])).await.unwrap();
     db
 }
 

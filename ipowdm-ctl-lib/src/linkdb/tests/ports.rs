@@ -38,7 +38,7 @@ async fn with_ports() -> LinkDb {
             db.assign_port(&at, &vop(owner)).await.unwrap();
         }
     }
-    db.set_vop_grant(VopGrant { vop: vop("vOp2"), windows: vec![whole_band()] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop("vOp2"), vec![whole_band()])).await.unwrap();
     db
 }
 

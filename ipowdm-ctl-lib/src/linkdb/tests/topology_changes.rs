@@ -100,18 +100,18 @@ async fn windows_are_not_withdrawn_from_live_connections() {
     let db = network(&[("ab", "a", "b", 10)]).await;
     let grant = db.allocate(request("1", "a", "b", 6)).await.unwrap();
     let above = SpectrumWindow { low: mhz(193_000_000), high: mhz(194_000_000) };
-    let shrunk = db.set_vop_grant(VopGrant { vop: vop("vOp1"), windows: vec![above] }).await;
+    let shrunk = db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![above])).await;
     assert_eq!(shrunk.unwrap_err().code(), Code::LiveConnections);
     let just = SpectrumWindow { low: mhz(191_250_000), high: mhz(191_325_000) };
     assert!(just.holds(grant.frequency, grant.slot.width_mhz()));
-    db.set_vop_grant(VopGrant { vop: vop("vOp1"), windows: vec![just] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![just])).await.unwrap();
     let remove = async || db.store().transact(|tx| db.remove_vop_grant_in(tx, &vop("vOp1"))).await;
     assert_eq!(remove().await.unwrap_err().code(), Code::LiveConnections);
     db.release(&connection("1")).await.unwrap();
     remove().await.unwrap();
     assert_eq!(db.vop_grant(&vop("vOp1")).await.unwrap(), None);
     let empty = SpectrumWindow { low: mhz(2), high: mhz(2) };
-    let refused = db.set_vop_grant(VopGrant { vop: vop("vOp1"), windows: vec![empty] }).await;
+    let refused = db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![empty])).await;
     assert_eq!(refused.unwrap_err().code(), Code::InvalidField);
 }
 
