@@ -28,7 +28,7 @@ pub async fn write(db: &LinkDb, plan: &Plan) -> Result<(), InventoryError> {
     }
     let routers: BTreeSet<_> = plan.ports.iter().map(ipowdm_core::ids::PortRef::router).collect();
     for at in routers {
-        db.add_router(Router { at, description: "emulated SONiC switch".to_owned() }).await?;
+        db.add_router(Router { description: "emulated SONiC switch".to_owned(), ..Router::new(at) }).await?;
     }
     for at in &plan.ports {
         db.add_port(Port::new(at.clone())).await?;

@@ -74,6 +74,12 @@ pub enum LinkDbError {
         /// One of them.
         connection: String,
     },
+    /// A port or router is administratively or operationally down.
+    #[error("{what} is out of service")]
+    OutOfService {
+        /// The thing.
+        what: String,
+    },
     /// Another connection is on the port.
     #[error("port {port} is occupied by connection {by}")]
     PortOccupied {
@@ -183,7 +189,7 @@ impl LinkDbError {
             Self::UnknownVop { .. } => Code::UnknownVop,
             Self::SamePop { .. } => Code::SamePop,
             Self::AlreadyExists { .. } => Code::AlreadyExists,
-            Self::InUse { .. } => Code::IllegalState,
+            Self::InUse { .. } | Self::OutOfService { .. } => Code::IllegalState,
             Self::LiveConnections { .. } => Code::LiveConnections,
             Self::PortOccupied { .. } => Code::PortOccupied,
             Self::ForeignPort { .. } => Code::Forbidden,

@@ -1,5 +1,7 @@
 //! PoPs, routers, ports and links come, change and go.
 
+mod upkeep;
+
 use super::{LinkDb, LinkDbError};
 use crate::spectrum::{LinkSpectrum, PortClaim};
 use crate::store::{Key, Prefix, Record, Tx};
@@ -111,10 +113,14 @@ impl LinkDb {
     /// Adds a link between two PoPs.
     ///
     /// # Errors
-    /// [`LinkDbError::AlreadyExists`], [`LinkDbError::UnknownPop`], [`LinkDbError::SamePop`]
+    /// [`LinkDbError::AlreadyExists`], [`LinkDbError::UnknownPop`], [`LinkDbError::SamePop`], [`LinkDbError::Invalid`] where
+    /// [`FibreLink::fault`] finds something.
     pub fn add_link_in(&self, tx: &mut Tx, link: &FibreLink) -> Result<(), LinkDbError> {
         if link.a == link.b {
             return Err(LinkDbError::SamePop { pop: link.a.to_string() });
+        }
+        if let Some((field, reason)) = link.fault() {
+            return Err(LinkDbError::Invalid { field, reason });
         }
         known_pop(tx, &link.a)?;
         known_pop(tx, &link.b)?;

@@ -63,8 +63,10 @@ pub use views::{PortStatus, SpectrumMap, TopologyView};
 
 use crate::paths::{Graph, PathTable};
 use crate::store::{Prefix, Store, Tx};
-use crate::topology::{FibreLink, Pop, TopologyEpoch};
+use crate::topology::{FibreLink, Pop, TopologyEpoch, UpDown};
 use ipowdm_core::grid::Raster;
+use ipowdm_core::ids::PopId;
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The resource database: a cheap handle, to be cloned freely.
@@ -121,11 +123,13 @@ impl LinkDb {
         }
         let pops = tx.scan(&Prefix::<Pop>::all())?;
         let links = tx.scan(&Prefix::<FibreLink>::all())?;
+        let down: HashSet<PopId> =
+            pops.iter().filter(|(_, pop)| pop.admin == UpDown::Down).map(|(_, pop)| pop.id.clone()).collect();
         let table = Arc::new(PathTable::new(Graph::new(
             pops.into_iter().map(|(_, pop)| pop.id),
             links
                 .into_iter()
-                .filter(|(_, link)| link.is_usable())
+                .filter(|(_, link)| link.is_usable() && !down.contains(&link.a) && !down.contains(&link.b))
                 .map(|(_, link)| (link.id, link.a, link.b, link.length)),
         )?));
         if !own {

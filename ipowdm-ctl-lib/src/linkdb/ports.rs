@@ -5,8 +5,8 @@ use super::{Endpoint, LinkDb, LinkDbError, PortChoice};
 use crate::paths::natural_cmp;
 use crate::spectrum::PortClaim;
 use crate::store::{Prefix, Tx};
-use crate::topology::Port;
-use ipowdm_core::ids::{PopId, PortRef, VopId};
+use crate::topology::{Port, Router, UpDown};
+use ipowdm_core::ids::{PopId, PortRef, RouterRef, VopId};
 use std::collections::HashSet;
 
 impl LinkDb {
@@ -32,7 +32,7 @@ impl LinkDb {
     ///
     /// # Errors
     /// [`LinkDbError::UnknownPop`], [`LinkDbError::UnknownPort`], [`LinkDbError::ForeignPort`],
-    /// [`LinkDbError::PortOccupied`], [`LinkDbError::NoFreePort`], [`LinkDbError::Store`]
+    /// [`LinkDbError::PortOccupied`], [`LinkDbError::NoFreePort`], [`LinkDbError::OutOfService`], [`LinkDbError::Store`]
     pub fn port_for_in(&self, tx: &mut Tx, vop: &VopId, end: &Endpoint) -> Result<Option<Port>, LinkDbError> {
         known_pop(tx, &end.pop)?;
         self.choose_port_in(tx, vop, end)
@@ -73,16 +73,32 @@ fn exact_port_in(tx: &mut Tx, vop: &VopId, at: &PortRef) -> Result<Port, LinkDbE
     if let Some(PortClaim { owner }) = tx.get(&PortClaim::key(at))? {
         return Err(LinkDbError::PortOccupied { port: at.to_string(), by: owner.connection_id.to_string() });
     }
+    if !port.is_usable() {
+        return Err(LinkDbError::OutOfService { what: format!("port {at}") });
+    }
+    let router = at.router();
+    if tx.get(&Router::key(&router))?.is_some_and(|router| router.admin == UpDown::Down) {
+        return Err(LinkDbError::OutOfService { what: format!("router {router}") });
+    }
     Ok(port)
 }
 
-/// The free ports of a virtual operator in a PoP, in natural order of router and port.
+/// The free ports of a virtual operator in a PoP that are in service, in natural order of router and port.
 fn free_ports_in(tx: &mut Tx, vop: &VopId, pop: &PopId) -> Result<Vec<Port>, LinkDbError> {
     let ports = tx.scan(&Prefix::<Port>::under(&[pop.as_str()]))?;
     let claims = tx.scan(&Prefix::<PortClaim>::under(&[pop.as_str()]))?;
     let claimed: HashSet<_> = claims.iter().map(|(key, _)| key.parts()).collect();
-    let free =
-        ports.iter().filter(|(key, port)| port.vop.as_ref() == Some(vop) && !claimed.contains(&key.parts()));
+    let routers = tx.scan(&Prefix::<Router>::under(&[pop.as_str()]))?;
+    let down: HashSet<RouterRef> = routers
+        .into_iter()
+        .filter_map(|(_, router)| (router.admin == UpDown::Down).then_some(router.at))
+        .collect();
+    let free = ports.iter().filter(|(key, port)| {
+        port.vop.as_ref() == Some(vop)
+            && port.is_usable()
+            && !down.contains(&port.at.router())
+            && !claimed.contains(&key.parts())
+    });
     Ok(in_natural_order(free.map(|(_, port)| port.clone()).collect()))
 }
 

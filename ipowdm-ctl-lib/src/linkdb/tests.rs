@@ -6,6 +6,7 @@ mod golden;
 mod oracle;
 mod ports;
 mod topology_changes;
+mod upkeep;
 
 use super::*;
 use crate::spectrum::{LinkSpectrum, VopGrant};

@@ -6,10 +6,10 @@ use super::{Grant, LinkDb, LinkDbError, MAX_PATHS, Path};
 use crate::paths::natural_cmp;
 use crate::spectrum::{LinkSpectrum, Owner, PortClaim, SlotOwner, Utilisation, VopGrant};
 use crate::store::{Prefix, Snapshot};
-use crate::topology::{FibreLink, Pop, Port, Router};
-use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortRef, VopId};
+use crate::topology::{FibreLink, Pop, Port, Router, UpDown};
+use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortRef, RouterRef, VopId};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A port and who is on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -239,9 +239,18 @@ async fn free_ports(snapshot: &mut Snapshot, vop: &VopId, pop: &PopId) -> Result
     if snapshot.get(&Pop::key(pop)).await?.is_none() {
         return Err(LinkDbError::UnknownPop { pop: pop.to_string() });
     }
+    let routers = snapshot.scan(&Prefix::<Router>::under(&[pop.as_str()])).await?;
+    let down: HashSet<RouterRef> = routers
+        .into_iter()
+        .filter_map(|(_, router)| (router.admin == UpDown::Down).then_some(router.at))
+        .collect();
     let mut free = Vec::new();
     for (_, port) in snapshot.scan(&Prefix::<Port>::under(&[pop.as_str()])).await? {
-        if port.vop.as_ref() == Some(vop) && snapshot.get(&PortClaim::key(&port.at)).await?.is_none() {
+        let in_service = port.is_usable() && !down.contains(&port.at.router());
+        if in_service
+            && port.vop.as_ref() == Some(vop)
+            && snapshot.get(&PortClaim::key(&port.at)).await?.is_none()
+        {
             free.push(port);
         }
     }

@@ -9,12 +9,14 @@
 //! subspace; the best path of each subspace is found by A\* under the exact bound of a reverse shortest-path tree, which
 //! stays admissible when links are removed. A subspace is searched only when its bound comes up.
 
+mod choice;
 mod graph;
 mod search;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Fit, PathPolicy};
 pub use graph::{Graph, GraphError, natural_cmp};
 pub use table::PathTable;
 

@@ -158,7 +158,7 @@ impl Testbed {
         for name in pops {
             for number in ["router1", "router2"] {
                 let at = router(name, number);
-                linkdb.add_router(Router { at, description: String::new() }).await.unwrap();
+                linkdb.add_router(Router::new(at)).await.unwrap();
                 for interface in ["Ethernet48", "Ethernet56"] {
                     let at = port(&format!("{name}/{number}/{interface}"));
                     linkdb.add_port(Port::new(at)).await.unwrap();

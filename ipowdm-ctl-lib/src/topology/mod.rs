@@ -5,13 +5,21 @@
 //! the PoP's line system, so the path of a connection is a sequence of links between PoPs, and its ends are ports.
 
 mod document;
+mod element;
+mod link;
+mod metadata;
+#[cfg(test)]
+mod tests;
 
 pub use document::{DocumentError, LinkEntry, NodeEntry, NodeRef, TopologyDocument};
+pub use element::ElementId;
+pub use link::{Amplifier, Fibre, FibreLink, Span, Srlg};
+pub use metadata::{Metadata, MetadataError};
 
 use crate::store::{Key, Record};
 use ipowdm_core::capability::ModuleCapability;
-use ipowdm_core::ids::{LinkId, PopId, PortRef, RouterRef, VopId};
-use ipowdm_core::units::{Db, Length};
+use ipowdm_core::ids::{PopId, PortRef, RouterRef, VopId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// A place, in millionths of a degree (WGS 84).
@@ -36,6 +44,10 @@ pub struct Pop {
     pub operator: String,
     /// Where it is, for maps.
     pub coordinates: Option<Coordinates>,
+    /// What the operator wants. New connections neither begin, end nor pass in a PoP that is down; those there are stay.
+    pub admin: UpDown,
+    /// Notes.
+    pub metadata: Metadata,
 }
 
 impl Pop {
@@ -43,7 +55,15 @@ impl Pop {
     #[must_use]
     pub fn new(id: PopId) -> Self {
         let name = id.as_str().to_owned();
-        Self { id, name, location: String::new(), operator: String::new(), coordinates: None }
+        Self {
+            id,
+            name,
+            location: String::new(),
+            operator: String::new(),
+            coordinates: None,
+            admin: UpDown::Up,
+            metadata: Metadata::default(),
+        }
     }
 
     /// The key of a PoP.
@@ -53,9 +73,29 @@ impl Pop {
     }
 }
 
+/// Version 1 of the record.
+#[derive(Deserialize)]
+struct PopV1 {
+    id: PopId,
+    name: String,
+    location: String,
+    operator: String,
+    coordinates: Option<Coordinates>,
+}
+
 impl Record for Pop {
     const KIND: &'static str = "pop";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(whole(body).map(|old: PopV1| Self {
+            name: old.name,
+            location: old.location,
+            operator: old.operator,
+            coordinates: old.coordinates,
+            ..Self::new(old.id)
+        }))
+    }
 }
 
 /// A router in a PoP.
@@ -65,9 +105,19 @@ pub struct Router {
     pub at: RouterRef,
     /// What it is, for people.
     pub description: String,
+    /// What the operator wants. New connections get no port of a router that is down.
+    pub admin: UpDown,
+    /// Notes.
+    pub metadata: Metadata,
 }
 
 impl Router {
+    /// A router of which only the place is known.
+    #[must_use]
+    pub fn new(at: RouterRef) -> Self {
+        Self { at, description: String::new(), admin: UpDown::Up, metadata: Metadata::default() }
+    }
+
     /// The key of a router.
     #[must_use]
     pub fn key(at: &RouterRef) -> Key<Self> {
@@ -75,9 +125,20 @@ impl Router {
     }
 }
 
+/// Version 1 of the record.
+#[derive(Deserialize)]
+struct RouterV1 {
+    at: RouterRef,
+    description: String,
+}
+
 impl Record for Router {
     const KIND: &'static str = "router";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(whole(body).map(|old: RouterV1| Self { description: old.description, ..Self::new(old.at) }))
+    }
 }
 
 /// A port of a router. Who occupies it is a record of its own, so that inventory and allocation do not collide.
@@ -89,13 +150,32 @@ pub struct Port {
     pub capability: Option<ModuleCapability>,
     /// The virtual operator it is assigned to.
     pub vop: Option<VopId>,
+    /// What the operator wants.
+    pub admin: UpDown,
+    /// What is seen.
+    pub oper: UpDown,
+    /// Notes.
+    pub metadata: Metadata,
 }
 
 impl Port {
     /// A port of which nothing is known yet.
     #[must_use]
-    pub const fn new(at: PortRef) -> Self {
-        Self { at, capability: None, vop: None }
+    pub fn new(at: PortRef) -> Self {
+        Self {
+            at,
+            capability: None,
+            vop: None,
+            admin: UpDown::Up,
+            oper: UpDown::Up,
+            metadata: Metadata::default(),
+        }
+    }
+
+    /// Whether new connections may use the port, as far as the port itself goes: see [`Router::admin`] too.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        (self.admin, self.oper) == (UpDown::Up, UpDown::Up)
     }
 
     /// The key of a port.
@@ -105,9 +185,25 @@ impl Port {
     }
 }
 
+/// Version 1 of the record.
+#[derive(Deserialize)]
+struct PortV1 {
+    at: PortRef,
+    capability: Option<ModuleCapability>,
+    vop: Option<VopId>,
+}
+
 impl Record for Port {
     const KIND: &'static str = "port";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(whole(body).map(|old: PortV1| Self {
+            capability: old.capability,
+            vop: old.vop,
+            ..Self::new(old.at)
+        }))
+    }
 }
 
 /// What the operator wants of a thing, or what is seen of it.
@@ -119,77 +215,6 @@ pub enum UpDown {
     Up,
     /// Out of service, or broken.
     Down,
-}
-
-/// One stretch of fibre between amplifiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// Its length.
-    pub length: Length,
-    /// Its loss.
-    pub loss: Db,
-}
-
-/// A fibre link between two PoPs: a pair of directed fibres.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FibreLink {
-    /// Its id.
-    pub id: LinkId,
-    /// One end; the first fibre runs from here.
-    pub a: PopId,
-    /// The other end; the second fibre runs from here.
-    pub b: PopId,
-    /// Its length.
-    pub length: Length,
-    /// The kind of fibre, such as `SMF`.
-    pub fibre: String,
-    /// Its spans from a to b; empty while they are not known.
-    pub spans: Vec<Span>,
-    /// What the operator wants.
-    pub admin: UpDown,
-    /// What is seen.
-    pub oper: UpDown,
-}
-
-impl FibreLink {
-    /// A link in service.
-    #[must_use]
-    pub fn new(id: LinkId, a: PopId, b: PopId, length: Length) -> Self {
-        Self {
-            id,
-            a,
-            b,
-            length,
-            fibre: "SMF".to_owned(),
-            spans: Vec::new(),
-            admin: UpDown::Up,
-            oper: UpDown::Up,
-        }
-    }
-
-    /// Whether new connections may use the link.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        (self.admin, self.oper) == (UpDown::Up, UpDown::Up)
-    }
-
-    /// The sum of the losses of the spans; `None` while no span is known, or where the sum leaves the range of the unit.
-    #[must_use]
-    pub fn loss(&self) -> Option<Db> {
-        let sum = self.spans.iter().try_fold(0_i16, |sum, span| sum.checked_add(span.loss.hundredths()))?;
-        (!self.spans.is_empty()).then_some(Db::from_hundredths(sum))
-    }
-
-    /// The key of a link.
-    #[must_use]
-    pub fn key(id: &LinkId) -> Key<Self> {
-        Key::new(&[id.as_str()])
-    }
-}
-
-impl Record for FibreLink {
-    const KIND: &'static str = "link";
-    const VERSION: u8 = 1;
 }
 
 /// Counts the changes that matter to paths: every transaction that adds, removes, lengthens or switches a PoP or a link
@@ -208,4 +233,12 @@ impl TopologyEpoch {
 impl Record for TopologyEpoch {
     const KIND: &'static str = "topology-epoch";
     const VERSION: u8 = 1;
+}
+
+/// Reads the body of an earlier version; bytes after it are an error, as they are in the present one.
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, postcard::Error> {
+    match postcard::take_from_bytes(body)? {
+        (record, []) => Ok(record),
+        _ => Err(postcard::Error::DeserializeBadEncoding),
+    }
 }

@@ -62,7 +62,7 @@ pub(in crate::http) struct NewRouter {
 impl From<NewRouter> for Router {
     fn from(body: NewRouter) -> Self {
         let at = RouterRef { pop_id: body.pop_id, router_id: body.router_id };
-        Self { at, description: body.description.map(|text| text.0).unwrap_or_default() }
+        Self { description: body.description.map(|text| text.0).unwrap_or_default(), ..Self::new(at) }
     }
 }
 

@@ -45,7 +45,7 @@ impl Lab {
         let bed = Testbed::over(store, ControllerConfig::default()).await;
         bed.linkdb.add_pop(Pop::new(pop("island"))).await.unwrap();
         let at = router("island", "router1");
-        bed.linkdb.add_router(Router { at, description: String::new() }).await.unwrap();
+        bed.linkdb.add_router(Router::new(at)).await.unwrap();
         for interface in ["Ethernet48", "Ethernet56"] {
             bed.linkdb.add_port(Port::new(port(&format!("island/router1/{interface}")))).await.unwrap();
         }

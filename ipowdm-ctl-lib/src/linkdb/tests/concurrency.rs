@@ -135,7 +135,7 @@ async fn sixteen_requests_for_any_free_port_get_different_ports() {
     let db = network(&[("01", "0", "1", 10)]).await;
     for at in ["0", "1"] {
         let router = RouterRef { pop_id: pop(at), router_id: RouterId::new("r").unwrap() };
-        db.add_router(Router { at: router.clone(), description: String::new() }).await.unwrap();
+        db.add_router(Router::new(router.clone())).await.unwrap();
         for port in 0..10 {
             let at = PortRef {
                 pop_id: router.pop_id.clone(),

@@ -5,7 +5,7 @@ use super::*;
 use crate::spectrum::{Incarnation, Owner, PortClaim, SlotOwner, VopConnection};
 use crate::store::outbox::RejectedMessage;
 use crate::store::{OutboxRecord, Record, Version, decode, encode};
-use crate::topology::{Coordinates, Span, UpDown};
+use crate::topology::{Amplifier, Coordinates, Fibre, Span, Srlg, UpDown};
 use core::fmt::Debug;
 use ipowdm_core::capability::{ApplicationInfo, ModuleCapability, PowerRange};
 use ipowdm_core::units::{Db, Power};
@@ -32,13 +32,26 @@ fn inventory() {
     let mut there = Pop::new(pop("b"));
     there.operator = "telco".to_owned();
     there.coordinates = Some(place);
-    golden(&there, b"\x01\x01b\x01b\x00\x05telco\x01\x02\x01");
-    let router = Router { at: port().router(), description: "x".to_owned() };
-    golden(&router, b"\x01\x01b\x01r\x01x");
+    there.admin = UpDown::Down;
+    there.metadata.set("k", "v").unwrap();
+    golden(&there, b"\x02\x01b\x01b\x00\x05telco\x01\x02\x01\x01\x01\x01k\x01v");
+    let router = Router { description: "x".to_owned(), ..Router::new(port().router()) };
+    golden(&router, b"\x02\x01b\x01r\x01x\x00\x00");
     let mut line = FibreLink::new(link("l"), pop("a"), pop("b"), Length::from_metres(300));
     line.spans = vec![Span { length: Length::from_metres(300), loss: Db::from_hundredths(-1) }];
     line.oper = UpDown::Down;
-    golden(&line, b"\x01\x01l\x01a\x01b\xac\x02\x03SMF\x01\xac\x02\x01\x00\x01");
+    line.amplifiers = vec![Amplifier {
+        fibre: Fibre::BToA,
+        spans_from_a: 1,
+        kind: "E".to_owned(),
+        gain: Some(Db::from_hundredths(1)),
+        noise_figure: None,
+    }];
+    line.bands = vec![SpectrumWindow { low: mhz(1), high: mhz(2) }];
+    line.srlgs = vec![Srlg(300)];
+    let mut bytes = b"\x02\x01l\x01a\x01b\xac\x02\x03SMF\x01\xac\x02\x01\x00\x01".to_vec();
+    bytes.extend(b"\x01\x01\x01\x01E\x01\x02\x00\x01\x01\x02\x01\xac\x02\x00");
+    golden(&line, &bytes);
     golden(&TopologyEpoch(300), b"\x01\xac\x02");
 }
 
@@ -57,12 +70,13 @@ fn port_with_its_module() {
         .into_iter()
         .collect(),
     };
-    let known = Port { at: port(), capability: Some(module), vop: Some(vop("v")) };
+    let known =
+        Port { capability: Some(module), vop: Some(vop("v")), oper: UpDown::Down, ..Port::new(port()) };
     golden(
         &known,
-        b"\x01\x01b\x01r\x01p\x01\x01\x07\x05\x06\x01\xb7\x17\x00\x01\x01\x11\x46\x08\x01\x01\x01v",
+        b"\x02\x01b\x01r\x01p\x01\x01\x07\x05\x06\x01\xb7\x17\x00\x01\x01\x11\x46\x08\x01\x01\x01v\x00\x01\x00",
     );
-    golden(&Port::new(port()), b"\x01\x01b\x01r\x01p\x00\x00");
+    golden(&Port::new(port()), b"\x02\x01b\x01r\x01p\x00\x00\x00\x00\x00");
 }
 
 #[test]

@@ -31,7 +31,7 @@ async fn with_ports() -> LinkDb {
     let db = network(&[("ab", "a", "b", 80)]).await;
     for at in ["a", "b"] {
         let router = RouterRef { pop_id: pop(at), router_id: RouterId::new("r1").unwrap() };
-        db.add_router(Router { at: router, description: String::new() }).await.unwrap();
+        db.add_router(Router::new(router)).await.unwrap();
         for (id, owner) in [("Ethernet8", "vOp1"), ("Ethernet48", "vOp1"), ("Ethernet0", "vOp2")] {
             let at = port(at, "r1", id);
             db.add_port(Port::new(at.clone())).await.unwrap();

@@ -20,7 +20,7 @@ async fn what_exists_is_not_added_again_and_nothing_is_half_imported() {
 async fn routers_and_ports_need_their_parents() {
     let db = network(&[("ab", "a", "b", 80)]).await;
     let router_at = |at: &str| RouterRef { pop_id: pop(at), router_id: RouterId::new("r").unwrap() };
-    let router = |at: &str| Router { at: router_at(at), description: String::new() };
+    let router = |at: &str| Router::new(router_at(at));
     let port = Port::new(PortRef {
         pop_id: pop("a"),
         router_id: RouterId::new("r").unwrap(),
