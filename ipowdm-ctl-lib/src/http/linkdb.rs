@@ -5,78 +5,121 @@
 //! | `GET /` | service, version, status, endpoints |
 //! | `GET /health` | 200, or 503 with the reason while the store cannot be read |
 //! | `GET`, `POST /api/pops` | the PoPs; a new one. 400 where the id is taken |
+//! | `DELETE /api/pops/{id}` | removes one without routers and links |
 //! | `GET`, `POST /api/links` | the links; a new one. 400 where the id is taken, 404 for an unknown PoP |
-//! | `GET /api/links/{id}/spectrum` | what is free and who owns the rest |
+//! | `GET`, `PATCH`, `DELETE /api/links/{id}` | one link; `{"admin_state": "up" or "down"}`; removes one without connections |
+//! | `GET /api/links/{id}/spectrum` | the spectrum map: what is free and who owns the rest |
+//! | `GET /api/links/{id}/utilisation`, `/api/utilisation` | how full a link is; every link |
 //! | `GET`, `POST /api/routers`, `/api/interfaces` | the routers and ports; a new one. 409 where the id is taken |
+//! | `GET`, `DELETE /api/interfaces/{pop}/{router}/{interface}` | one port; removes one without a connection |
+//! | `DELETE /api/routers/{pop}/{router}` | removes one without ports |
+//! | `GET /api/paths/{a}/{b}?k=8` | the candidate paths in order, and what is free on each |
 //! | `GET /api/connections`, `/api/connections/{id}` | what connections own |
 //! | `POST /api/connections/allocate` | a path and the first slot that is free on all of it; the same again for the same request |
 //! | `DELETE /api/connections/{id}` | gives back what was allocated here; also 200 where nothing is. 409 for a controller's |
+//! | `GET /api/vops`; `GET`, `PUT`, `DELETE /api/vops/{id}/spectrum` | the windows of virtual operators; 409 for the slice manager's |
 //! | `GET /api/topology` | all of it, and a summary |
+//! | `GET /api/watch?kinds=link,connection` | server-sent events: each committed transaction once, with all that it touched |
 //!
 //! An id that is taken is 400 for PoPs and links, as clients of the reference expect; everywhere else it is 409. The code is
 //! `already_exists` in both cases.
 
+mod connections;
+mod planning;
+mod vops;
+mod watch;
+
 use super::dto::linkdb::{
-    AllocateBody, AllocationJson, InterfaceJson, LinkJson, NewInterface, NewLink, NewPop, NewRouter, PopJson,
+    AllocationJson, InterfaceJson, LinkChange, LinkJson, NewInterface, NewLink, NewPop, NewRouter, PopJson,
     RouterJson, SpectrumJson,
 };
-use super::dto::{ghz, now};
+use super::dto::now;
 use super::error::ApiError;
 use super::extract::{Payload, Segments};
 use super::guard::guarded;
 use super::health::{self, Health};
-use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
-use crate::store::Tx;
+use crate::linkdb::{LinkDb, LinkDbError};
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use ipowdm_core::error::Code;
-use ipowdm_core::grid::{Grid, RASTER_MHZ};
-use ipowdm_core::ids::{ConnectionId, LinkId, PortRef};
-use ipowdm_core::modes::CATALOGUE;
-use ipowdm_core::slots::{Slots, first_fit};
+use ipowdm_core::ids::{LinkId, PopId, PortId, PortRef, RouterId, RouterRef};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What the root lists.
 const ENDPOINTS: &[&str] = &[
     "/health",
     "/api/pops",
     "/api/links",
+    "/api/links/{id}",
     "/api/links/{id}/spectrum",
+    "/api/links/{id}/utilisation",
+    "/api/utilisation",
+    "/api/paths/{a}/{b}",
     "/api/routers",
     "/api/interfaces",
+    "/api/interfaces/{pop}/{router}/{interface}",
     "/api/connections",
     "/api/connections/{id}",
     "/api/connections/allocate",
+    "/api/vops",
+    "/api/vops/{id}/spectrum",
     "/api/topology",
+    "/api/watch",
 ];
 
 /// Candidate paths of an allocation.
 const PATHS: u16 = 8;
 
-/// Most centres in `available_slots`.
-const MAX_LISTED: usize = 16;
-
 type Result<T> = core::result::Result<T, ApiError>;
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+struct Shared {
+    db: LinkDb,
+    /// Places for watches.
+    watches: Arc<Semaphore>,
+}
+
+impl FromRef<Shared> for LinkDb {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.db.clone()
+    }
+}
 
 /// The routes of the LinkDB service.
 pub fn linkdb_router(db: LinkDb) -> Router {
+    let shared = Shared { db, watches: Arc::new(Semaphore::new(watch::WATCHES)) };
     guarded(
         Router::new()
             .route("/", get(root))
             .route("/health", get(health))
             .route("/api/pops", get(pops).post(add_pop))
+            .route("/api/pops/{id}", delete(remove_pop))
             .route("/api/links", get(links).post(add_link))
+            .route("/api/links/{id}", get(link).patch(change_link).delete(remove_link))
             .route("/api/links/{id}/spectrum", get(spectrum))
+            .route("/api/links/{id}/utilisation", get(planning::utilisation))
+            .route("/api/utilisation", get(planning::utilisations))
+            .route("/api/paths/{a}/{b}", get(planning::paths))
             .route("/api/routers", get(routers).post(add_router))
+            .route("/api/routers/{pop}/{router}", delete(remove_router))
             .route("/api/interfaces", get(interfaces).post(add_interface))
-            .route("/api/connections", get(connections))
-            .route("/api/connections/allocate", post(allocate))
-            .route("/api/connections/{id}", get(connection).delete(release))
+            .route("/api/interfaces/{pop}/{router}/{interface}", get(interface).delete(remove_interface))
+            .route("/api/connections", get(connections::connections))
+            .route("/api/connections/allocate", post(connections::allocate))
+            .route("/api/connections/{id}", get(connections::connection).delete(connections::release))
+            .route("/api/vops", get(vops::vops))
+            .route(
+                "/api/vops/{id}/spectrum",
+                get(vops::spectrum).put(vops::set_spectrum).delete(vops::withdraw),
+            )
             .route("/api/topology", get(topology))
-            .with_state(db),
+            .route("/api/watch", get(watch::watch))
+            .with_state(shared),
     )
 }
 
@@ -132,6 +175,40 @@ async fn add_link(State(db): State<LinkDb>, Payload(body): Payload<NewLink>) -> 
     Ok(Json(json!({"message": format!("link {} added", link.id), "link": LinkJson::from(link)})))
 }
 
+async fn link(State(db): State<LinkDb>, Segments(id): Segments<LinkId>) -> Result<Json<LinkJson>> {
+    let link = db.store().get(&FibreLink::key(&id)).await?;
+    let link = link.ok_or_else(|| LinkDbError::UnknownLink { link: id.to_string() })?;
+    Ok(Json(link.into()))
+}
+
+async fn change_link(
+    State(db): State<LinkDb>,
+    Segments(id): Segments<LinkId>,
+    Payload(body): Payload<LinkChange>,
+) -> Result<Json<LinkJson>> {
+    db.set_link_state(&id, Some(body.admin_state), None).await?;
+    link(State(db), Segments(id)).await
+}
+
+async fn remove_link(State(db): State<LinkDb>, Segments(id): Segments<LinkId>) -> Result<Json<Value>> {
+    db.store().transact(|tx| db.remove_link_in(tx, &id)).await?;
+    Ok(Json(json!({"message": format!("link {id} removed")})))
+}
+
+async fn remove_pop(State(db): State<LinkDb>, Segments(id): Segments<PopId>) -> Result<Json<Value>> {
+    db.store().transact(|tx| db.remove_pop_in(tx, &id)).await?;
+    Ok(Json(json!({"message": format!("PoP {id} removed")})))
+}
+
+async fn remove_router(
+    State(db): State<LinkDb>,
+    Segments((pop_id, router_id)): Segments<(PopId, RouterId)>,
+) -> Result<Json<Value>> {
+    let at = RouterRef { pop_id, router_id };
+    db.store().transact(|tx| db.remove_router_in(tx, &at)).await?;
+    Ok(Json(json!({"message": format!("router {at} removed")})))
+}
+
 async fn spectrum(State(db): State<LinkDb>, Segments(link): Segments<LinkId>) -> Result<Json<SpectrumJson>> {
     Ok(Json(db.spectrum(&link).await?.into()))
 }
@@ -167,69 +244,20 @@ async fn add_interface(
     Ok((StatusCode::CREATED, Json(json!({"message": message, "interface": interface}))))
 }
 
-async fn connections(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let grants: Vec<AllocationJson> =
-        db.topology().await?.grants.into_iter().map(AllocationJson::from).collect();
-    Ok(Json(json!({"count": grants.len(), "connections": grants})))
-}
-
-async fn connection(
+async fn interface(
     State(db): State<LinkDb>,
-    Segments(id): Segments<ConnectionId>,
-) -> Result<Json<AllocationJson>> {
-    let grant = db.grant(&id).await?;
-    grant.map(|grant| Json(grant.into())).ok_or_else(|| {
-        ApiError::new(Code::UnknownConnection, format_args!("connection {id} owns nothing in LinkDB"))
-    })
+    Segments((pop_id, router_id, port_id)): Segments<(PopId, RouterId, PortId)>,
+) -> Result<Json<InterfaceJson>> {
+    Ok(Json(db.port(&PortRef { pop_id, router_id, port_id }).await?.into()))
 }
 
-async fn allocate(State(db): State<LinkDb>, Payload(body): Payload<AllocateBody>) -> Result<Json<Value>> {
-    let width_m = width_for(body.bandwidth)?;
-    let grid = grid_for(width_m);
-    let (a, b) = (Endpoint::at(body.pop_a), Endpoint::at(body.pop_b));
-    let request = AllocationRequest {
-        // A frequency that is named may be any of the raster; the modules will say what they think of it.
-        tuning: if body.frequency.is_some() { Tuning::Raster } else { Tuning::Grid(grid) },
-        frequency: body.frequency,
-        k: PATHS,
-        ..AllocationRequest::new(body.connection_id, body.virtual_operator, a, b, width_m)
-    };
-    let grant = db.allocate(request).await?;
-    let available = also_free(&db, &grant, grid).await?;
-    let message = format!("{} allocated at {}", grant.request.connection_id, grant.frequency);
-    let frequency = ghz(grant.frequency);
-    let mut connection = json!(AllocationJson::from(grant));
-    connection["bandwidth"] = body.bandwidth.into();
-    Ok(Json(json!({
-        "message": message,
-        "connection": connection,
-        "frequency": frequency,
-        "available_slots": available,
-    })))
-}
-
-async fn release(State(db): State<LinkDb>, Segments(id): Segments<ConnectionId>) -> Result<Json<Value>> {
-    let released = db.store().transact(|tx| release_in(&db, tx, &id)).await?;
-    let message = match &released {
-        Some(grant) => format!("{id} released, {} is free again", grant.frequency),
-        None => format!("{id} owns nothing"),
-    };
-    Ok(Json(json!({"connection_id": id, "released": released.is_some(), "message": message})))
-}
-
-/// Releases what was allocated here. A grant with ports is a controller's: its lasers may be on, and light whose spectrum
-/// is free again collides with whoever gets it next.
-fn release_in(db: &LinkDb, tx: &mut Tx, id: &ConnectionId) -> Result<Option<Grant>> {
-    if let Some(grant) = tx.get(&Grant::key(id))?
-        && let Some(port) = grant.ports().next()
-    {
-        let reason = format!(
-            "connection {id} holds port {port}: it belongs to the controller of {}",
-            grant.request.vop
-        );
-        return Err(ApiError::new(Code::IllegalState, reason).hint("delete the connection there"));
-    }
-    Ok(db.release_in(tx, id)?)
+async fn remove_interface(
+    State(db): State<LinkDb>,
+    Segments((pop_id, router_id, port_id)): Segments<(PopId, RouterId, PortId)>,
+) -> Result<Json<Value>> {
+    let at = PortRef { pop_id, router_id, port_id };
+    db.store().transact(|tx| db.remove_port_in(tx, &at)).await?;
+    Ok(Json(json!({"message": format!("interface {at} removed")})))
 }
 
 async fn topology(State(db): State<LinkDb>) -> Result<Json<Value>> {
@@ -250,50 +278,6 @@ async fn topology(State(db): State<LinkDb>) -> Result<Json<Value>> {
         "connections": view.grants.into_iter().map(AllocationJson::from).collect::<Vec<_>>(),
         "summary": summary,
     })))
-}
-
-/// The narrowest slot, in units of 12.5 GHz, of a mode that carries `gbps`.
-fn width_for(gbps: u32) -> Result<u16> {
-    let fitting = CATALOGUE.iter().filter(|mode| gbps > 0 && u32::from(mode.rate_gbps) >= gbps);
-    fitting.map(|mode| mode.width_m).min().ok_or_else(|| {
-        let most = CATALOGUE.iter().map(|mode| mode.rate_gbps).max().unwrap_or(0);
-        ApiError::invalid("bandwidth", format_args!("{gbps} Gbit/s is not in 1..={most}"))
-    })
-}
-
-/// The channel grid on which slots of this width pack without gaps; modules of the mode have it.
-const fn grid_for(width_m: u16) -> Grid {
-    match width_m {
-        ..=1 => Grid::Ghz12p5,
-        2 => Grid::Ghz25,
-        3..=4 => Grid::Ghz50,
-        5..=6 => Grid::Ghz75,
-        7..=8 => Grid::Ghz100,
-        _ => Grid::Ghz6p25,
-    }
-}
-
-/// Centres, in GHz, at which further connections of the same operator and width would fit on the same path now.
-async fn also_free(db: &LinkDb, grant: &Grant, grid: Grid) -> Result<Vec<f64>> {
-    let raster = db.raster();
-    let mut free = Slots::all_free(raster.bits());
-    for hop in &grant.path.hops {
-        let spectrum = db.spectrum(&hop.link).await?.spectrum;
-        free.intersect(&spectrum.a_to_b);
-        free.intersect(&spectrum.b_to_a);
-    }
-    let Some(windows) = db.vop_grant(&grant.request.vop).await? else { return Ok(Vec::new()) };
-    let width_m = grant.request.width_m;
-    let width_mhz = u32::from(width_m) * 2 * RASTER_MHZ;
-    let mut centres = Vec::new();
-    while centres.len() < MAX_LISTED {
-        let legal = |centre| grid.channel(centre).is_ok() && windows.holds(centre, width_mhz);
-        let Some(slot) = first_fit(&free, raster, width_m, legal) else { break };
-        let taken = raster.bits_of(slot).is_some_and(|(first, count)| free.take(first, count).is_ok());
-        let Some(centre) = slot.centre().filter(|_| taken) else { break };
-        centres.push(ghz(centre));
-    }
-    Ok(centres)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The JSON of the LinkDB surface.
 
 use super::{Text, frequency, ghz, km};
-use crate::linkdb::{Direction, Grant, PortStatus, SpectrumMap};
+use crate::linkdb::{Direction, Grant, Hop, Path, PortStatus, SpectrumMap};
 use crate::spectrum::Utilisation;
 use crate::topology::{FibreLink, Pop, Router, Span, UpDown};
 use ipowdm_core::grid::{FlexSlot, RASTER_MHZ, Raster};
@@ -49,6 +49,12 @@ impl From<NewLink> for FibreLink {
         }
         link
     }
+}
+
+/// Body of `PATCH /api/links/{id}`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct LinkChange {
+    pub(in crate::http) admin_state: UpDown,
 }
 
 /// Body of `POST /api/routers`.
@@ -231,6 +237,10 @@ struct HopJson {
     direction: Direction,
 }
 
+fn hops(hops: Vec<Hop>) -> Vec<HopJson> {
+    hops.into_iter().map(|hop| HopJson { link_id: hop.link, direction: hop.direction }).collect()
+}
+
 /// What a connection owns in LinkDB.
 #[derive(Debug, Serialize)]
 pub(in crate::http) struct AllocationJson {
@@ -252,7 +262,6 @@ pub(in crate::http) struct AllocationJson {
 
 impl From<Grant> for AllocationJson {
     fn from(grant: Grant) -> Self {
-        let hops = grant.path.hops.into_iter();
         Self {
             connection_id: grant.request.connection_id,
             pop_a: grant.request.source.pop,
@@ -262,12 +271,74 @@ impl From<Grant> for AllocationJson {
             frequency: ghz(grant.frequency),
             frequency_mhz: grant.frequency.mhz(),
             slot: grant.slot.into(),
-            path: hops.map(|hop| HopJson { link_id: hop.link, direction: hop.direction }).collect(),
+            path: hops(grant.path.hops),
             pops: grant.path.pops,
             distance_km: grant.path.length.km(),
             interface_a: grant.source_port.map(|port| port.to_string()),
             interface_b: grant.destination_port.map(|port| port.to_string()),
         }
+    }
+}
+
+/// A candidate path and what is free on both fibres of all its links.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct PathJson {
+    pops: Vec<PopId>,
+    path: Vec<HopJson>,
+    hops: usize,
+    distance_km: f64,
+    largest_free_ghz: f64,
+    free: Vec<RangeJson>,
+}
+
+impl PathJson {
+    pub(in crate::http) fn new(path: Path, raster: Raster, free: &Slots) -> Self {
+        Self {
+            hops: path.hops.len(),
+            distance_km: path.length.km(),
+            largest_free_ghz: f64::from(free.largest_run()) * step_ghz(),
+            free: free_ranges(raster, free),
+            pops: path.pops,
+            path: hops(path.hops),
+        }
+    }
+}
+
+/// How full a link is.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct LinkUtilisationJson {
+    link_id: LinkId,
+    #[serde(flatten)]
+    figures: UtilisationJson,
+}
+
+/// The figures of a link.
+#[derive(Debug, Serialize)]
+struct UtilisationJson {
+    total_slots: u16,
+    /// Occupied slots of the fibre from pop_a to pop_b, and of the one back.
+    used_slots_a_to_b: u16,
+    used_slots_b_to_a: u16,
+    /// Occupied share of both fibres, 0 to 1.
+    utilisation: f64,
+    largest_free_ghz: f64,
+}
+
+impl From<Utilisation> for UtilisationJson {
+    fn from(figures: Utilisation) -> Self {
+        Self {
+            total_slots: figures.bits,
+            used_slots_a_to_b: figures.used_a_to_b,
+            used_slots_b_to_a: figures.used_b_to_a,
+            utilisation: f64::from(figures.per_mille()) / 1e3,
+            largest_free_ghz: f64::from(figures.largest_free_run) * step_ghz(),
+        }
+    }
+}
+
+impl From<(LinkId, Utilisation)> for LinkUtilisationJson {
+    fn from((link_id, figures): (LinkId, Utilisation)) -> Self {
+        Self { link_id, figures: figures.into() }
     }
 }
 
@@ -294,13 +365,8 @@ pub(in crate::http) struct SpectrumJson {
     low: f64,
     high: f64,
     slot_width_ghz: f64,
-    total_slots: u16,
-    /// Occupied slots of the fibre from pop_a to pop_b, and of the one back.
-    used_slots_a_to_b: u16,
-    used_slots_b_to_a: u16,
-    /// Occupied share of both fibres, 0 to 1.
-    utilisation: f64,
-    largest_free_ghz: f64,
+    #[serde(flatten)]
+    figures: UtilisationJson,
     /// What is free on both fibres.
     free: Vec<RangeJson>,
     connections: Vec<OwnerJson>,
@@ -318,11 +384,7 @@ impl From<SpectrumMap> for SpectrumJson {
             low: ghz(raster.window().low),
             high: ghz(raster.window().high),
             slot_width_ghz: step_ghz(),
-            total_slots: figures.bits,
-            used_slots_a_to_b: figures.used_a_to_b,
-            used_slots_b_to_a: figures.used_b_to_a,
-            utilisation: f64::from(figures.per_mille()) / 1e3,
-            largest_free_ghz: f64::from(figures.largest_free_run) * step_ghz(),
+            figures: figures.into(),
             free: free_ranges(raster, &both),
             connections: owners
                 .map(|owner| OwnerJson { connection_id: owner.owner.connection_id, slot: owner.slot.into() })

@@ -1,13 +1,13 @@
 //! The JSON of the slice manager surface.
 
-use super::{Text, frequency, ghz, iso};
+use super::window::{Window, WindowJson};
+use super::{Text, iso};
 use crate::slice::{ActivationRequest, Vop, VopView};
 use ipowdm_core::bus::TopicDescription;
 use ipowdm_core::capability::PowerRange;
-use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
 use ipowdm_core::topics::{self, Role};
-use ipowdm_core::units::{Frequency, Power};
+use ipowdm_core::units::Power;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -28,33 +28,6 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortId
         Err(de::Error::custom("an assignment names at least one interface"))
     } else {
         Ok(ports)
-    }
-}
-
-fn required_frequency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Frequency, D::Error> {
-    frequency(deserializer)?.ok_or_else(|| de::Error::custom("a frequency is expected"))
-}
-
-/// A window of spectrum, in THz, GHz or MHz.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "WindowNumbers")]
-struct Window(SpectrumWindow);
-
-#[derive(Debug, Deserialize)]
-struct WindowNumbers {
-    #[serde(deserialize_with = "required_frequency")]
-    low: Frequency,
-    #[serde(deserialize_with = "required_frequency")]
-    high: Frequency,
-}
-
-impl TryFrom<WindowNumbers> for Window {
-    type Error = String;
-    fn try_from(WindowNumbers { low, high }: WindowNumbers) -> Result<Self, String> {
-        if low >= high {
-            return Err(format!("{low} … {high} is empty"));
-        }
-        Ok(Self(SpectrumWindow { low, high }))
     }
 }
 
@@ -129,19 +102,6 @@ fn assigned(ports: &[PortRef]) -> Vec<AssignedJson> {
     }
     let entry = |((pop_id, router_id), interfaces)| AssignedJson { pop_id, router_id, interfaces };
     by_router.into_iter().map(entry).collect()
-}
-
-/// A window of spectrum, in GHz.
-#[derive(Debug, Serialize)]
-pub(in crate::http) struct WindowJson {
-    low: f64,
-    high: f64,
-}
-
-impl From<&SpectrumWindow> for WindowJson {
-    fn from(window: &SpectrumWindow) -> Self {
-        Self { low: ghz(window.low), high: ghz(window.high) }
-    }
 }
 
 /// A virtual operator.

@@ -1,10 +1,15 @@
+use super::connections::width_for;
 use super::*;
 use crate::http::tests::client::Service;
 use crate::http::tests::outage::Breakable;
+use crate::linkdb::{AllocationRequest, Endpoint};
+use crate::slice::{ActivationRequest, Vop, VopPhase};
 use crate::spectrum::VopGrant;
 use crate::store::{Store, Version};
+use hyper::Method;
 use ipowdm_core::grid::SpectrumWindow;
-use ipowdm_core::ids::VopId;
+use ipowdm_core::ids::{ConnectionId, Incarnation, VopId};
+use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::Frequency;
 
 /// A service over a triangle of PoPs and one PoP apart; vOp2 may use `width_mhz` from 193 THz up.
@@ -259,7 +264,128 @@ async fn every_path_that_the_root_lists_is_there() {
     let (service, _) = service().await;
     let root = service.get("/").await.expect(200);
     for path in root["endpoints"].as_array().unwrap() {
-        let answer = service.get(&path.as_str().unwrap().replace("{id}", "pop1-pop2")).await;
+        // A watch that is refused ends; one that is not goes on for ever.
+        let asked = path.as_str().unwrap().replace("{id}", "pop1-pop2").replace("watch", "watch?kinds=none");
+        let answer = service.get(&asked).await;
         assert_ne!(answer.json()["code"], "unknown_path", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn candidate_paths_come_in_order_with_what_is_free_on_them() {
+    let (service, _) = service().await;
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let answer = service.get("/api/paths/pop2/pop1?k=5").await.expect(200);
+    assert_eq!(answer["count"], 2);
+    let (direct, detour) = (&answer["paths"][0], &answer["paths"][1]);
+    assert_eq!(direct["pops"], json!(["pop2", "pop1"]));
+    assert_eq!(direct["path"], json!([{"link_id": "pop1-pop2", "direction": "b_to_a"}]));
+    assert_eq!((&direct["hops"], &direct["distance_km"]), (&json!(1), &json!(80.0)));
+    assert_eq!(detour["distance_km"], 350.5);
+    // The band is 191.25 to 196.15 THz, the connection has 193.0625 to 193.1375 THz of the direct link.
+    let free = json!([{"low": 191_250.0, "high": 193_062.5}, {"low": 193_137.5, "high": 196_150.0}]);
+    assert_eq!((&direct["free"], &direct["largest_free_ghz"]), (&free, &json!(3012.5)));
+    assert_eq!(detour["largest_free_ghz"], 4900.0);
+    for (path, status, code) in [
+        ("/api/paths/pop1/nowhere", 404, "unknown_pop"),
+        ("/api/paths/pop1/pop1", 400, "same_pop"),
+        ("/api/paths/pop1/pop2?k=0", 422, "invalid_field"),
+        ("/api/paths/pop1/pop2?k=65", 422, "invalid_field"),
+        ("/api/paths/pop1/pop2?k=many", 422, "invalid_field"),
+    ] {
+        service.get(path).await.expect_error(status, code);
+    }
+    assert_eq!(service.get("/api/paths/pop1/island").await.expect(200)["count"], 0);
+}
+
+#[tokio::test]
+async fn utilisation_is_told_for_one_link_and_for_all() {
+    let (service, _) = service().await;
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let one = service.get("/api/links/pop1-pop2/utilisation").await.expect(200);
+    assert_eq!((&one["used_slots_a_to_b"], &one["used_slots_b_to_a"]), (&json!(12), &json!(12)));
+    assert_eq!((&one["total_slots"], &one["utilisation"]), (&json!(784), &json!(0.015)));
+    let all = service.get("/api/utilisation").await.expect(200);
+    assert_eq!(all["count"], 3);
+    assert_eq!(all["links"][0], one);
+    assert_eq!(all["links"][1]["used_slots_a_to_b"], 0);
+    service.get("/api/links/nowhere/utilisation").await.expect_error(404, "unknown_link");
+}
+
+#[tokio::test]
+async fn a_link_out_of_service_takes_nothing_new_and_what_is_on_it_stays() {
+    let (service, _) = service().await;
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let patch = |body: Value| service.request(Method::PATCH, "/api/links/pop1-pop2", body.to_string());
+    assert_eq!(patch(json!({"admin_state": "down"})).await.expect(200)["admin_state"], "down");
+    let detour = service.post("/api/connections/allocate", &request("C-2", "pop1", "pop2")).await.expect(200);
+    assert_eq!(detour["connection"]["pops"], json!(["pop1", "pop3", "pop2"]));
+    service.get("/api/connections/C-1").await.expect(200);
+    patch(json!({"admin_state": "sideways"})).await.expect_error(422, "invalid_field");
+    service.delete("/api/links/pop1-pop2").await.expect_error(409, "illegal_state");
+    service.delete("/api/connections/C-1").await.expect(200);
+    service.delete("/api/links/pop1-pop2").await.expect(200);
+    service.get("/api/links/pop1-pop2").await.expect_error(404, "unknown_link");
+    service.delete("/api/pops/pop1").await.expect_error(409, "illegal_state");
+    service.delete("/api/pops/island").await.expect(200);
+    service.delete("/api/pops/island").await.expect_error(404, "unknown_pop");
+}
+
+#[tokio::test]
+async fn routers_and_interfaces_go_in_order() {
+    let (service, _) = service().await;
+    service.post("/api/routers", &json!({"pop_id": "pop1", "router_id": "r"})).await.expect(201);
+    let interface = json!({"pop_id": "pop1", "router_id": "r", "interface": "Ethernet48"});
+    service.post("/api/interfaces", &interface).await.expect(201);
+    let path = "/api/interfaces/pop1/r/Ethernet48";
+    assert_eq!(service.get(path).await.expect(200)["interface"], "Ethernet48");
+    service.delete("/api/routers/pop1/r").await.expect_error(409, "illegal_state");
+    service.delete(path).await.expect(200);
+    service.get(path).await.expect_error(404, "unknown_port");
+    service.delete("/api/routers/pop1/r").await.expect(200);
+}
+
+#[tokio::test]
+async fn spectrum_is_given_to_operators_that_no_slice_manager_looks_after() {
+    let (service, db) = service().await;
+    let put = |vop: &str, body: Value| {
+        let path = format!("/api/vops/{vop}/spectrum");
+        let service = &service;
+        async move { service.request(Method::PUT, &path, body.to_string()).await }
+    };
+    service.get("/api/vops/vOp3/spectrum").await.expect_error(404, "unknown_vop");
+    let whole = put("vOp3", json!({})).await.expect(200);
+    assert_eq!(whole["windows"], json!([{"low": 191_250.0, "high": 196_150.0}]));
+    let narrow = json!({"windows": [{"low": 193.0, "high": 194.0}]});
+    assert_eq!(
+        put("vOp3", narrow).await.expect(200)["windows"],
+        json!([{"low": 193_000.0, "high": 194_000.0}])
+    );
+    assert_eq!(service.get("/api/vops").await.expect(200)["count"], 2);
+    put("vOp3", json!({"windows": [{"low": 194, "high": 193}]})).await.expect_error(422, "invalid_field");
+    // A connection outside the new windows.
+    service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    put("vOp2", json!({"windows": [{"low": 195.0, "high": 196.0}]}))
+        .await
+        .expect_error(409, "live_connections");
+    service.delete("/api/vops/vOp2/spectrum").await.expect_error(409, "live_connections");
+    service.delete("/api/vops/vOp3/spectrum").await.expect(200);
+    service.get("/api/vops/vOp3/spectrum").await.expect_error(404, "unknown_vop");
+    let vop = activated(&VopId::new("vOp4").unwrap());
+    db.store().transact(|tx| tx.put(&Vop::key(vop.id()), &vop)).await.unwrap();
+    put("vOp4", json!({})).await.expect_error(409, "illegal_state");
+}
+
+/// A virtual operator as a slice manager stores it.
+fn activated(vop: &VopId) -> Vop {
+    Vop {
+        request: ActivationRequest::new(vop.clone(), "tenant", Vec::new()),
+        phase: VopPhase::Active,
+        incarnation: Incarnation::new("1").unwrap(),
+        windows: Vec::new(),
+        telemetry_interval_ms: 3000,
+        health_interval_ms: 30_000,
+        activated_at: Timestamp(0),
+        endpoint: None,
     }
 }

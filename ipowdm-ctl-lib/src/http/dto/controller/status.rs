@@ -2,7 +2,7 @@
 
 use crate::controller::{StatusView, VopStatusView};
 use crate::http::dto::iso;
-use crate::http::dto::slice::WindowJson;
+use crate::http::dto::window::WindowJson;
 use ipowdm_core::ids::VopId;
 use ipowdm_core::topics::Role;
 use serde_json::{Map, Value, json};

@@ -1,0 +1,47 @@
+//! The JSON of windows of spectrum.
+
+use super::{frequency, ghz};
+use ipowdm_core::grid::SpectrumWindow;
+use ipowdm_core::units::Frequency;
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
+
+fn required_frequency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Frequency, D::Error> {
+    frequency(deserializer)?.ok_or_else(|| de::Error::custom("a frequency is expected"))
+}
+
+/// A window of spectrum, in THz, GHz or MHz.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "WindowNumbers")]
+pub(in crate::http) struct Window(pub(in crate::http) SpectrumWindow);
+
+#[derive(Debug, Deserialize)]
+struct WindowNumbers {
+    #[serde(deserialize_with = "required_frequency")]
+    low: Frequency,
+    #[serde(deserialize_with = "required_frequency")]
+    high: Frequency,
+}
+
+impl TryFrom<WindowNumbers> for Window {
+    type Error = String;
+    fn try_from(WindowNumbers { low, high }: WindowNumbers) -> Result<Self, String> {
+        if low >= high {
+            return Err(format!("{low} … {high} is empty"));
+        }
+        Ok(Self(SpectrumWindow { low, high }))
+    }
+}
+
+/// A window of spectrum, in GHz.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct WindowJson {
+    low: f64,
+    high: f64,
+}
+
+impl From<&SpectrumWindow> for WindowJson {
+    fn from(window: &SpectrumWindow) -> Self {
+        Self { low: ghz(window.low), high: ghz(window.high) }
+    }
+}

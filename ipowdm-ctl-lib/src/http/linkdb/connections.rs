@@ -1,0 +1,135 @@
+//! What connections own: allocation, release, the list.
+
+use super::planning::free_on;
+use super::{PATHS, Result};
+use crate::http::dto::ghz;
+use crate::http::dto::linkdb::{AllocateBody, AllocationJson};
+use crate::http::error::ApiError;
+use crate::http::extract::{Payload, Segments};
+use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, Tuning};
+use crate::spectrum::VopGrant;
+use crate::store::Tx;
+use axum::Json;
+use axum::extract::State;
+use ipowdm_core::error::Code;
+use ipowdm_core::grid::{Grid, RASTER_MHZ};
+use ipowdm_core::ids::ConnectionId;
+use ipowdm_core::modes::CATALOGUE;
+use ipowdm_core::slots::first_fit;
+use serde_json::{Value, json};
+
+/// Most centres in `available_slots`.
+const MAX_LISTED: usize = 16;
+
+pub(super) async fn connections(State(db): State<LinkDb>) -> Result<Json<Value>> {
+    let grants: Vec<AllocationJson> =
+        db.topology().await?.grants.into_iter().map(AllocationJson::from).collect();
+    Ok(Json(json!({"count": grants.len(), "connections": grants})))
+}
+
+pub(super) async fn connection(
+    State(db): State<LinkDb>,
+    Segments(id): Segments<ConnectionId>,
+) -> Result<Json<AllocationJson>> {
+    let grant = db.grant(&id).await?;
+    grant.map(|grant| Json(grant.into())).ok_or_else(|| {
+        ApiError::new(Code::UnknownConnection, format_args!("connection {id} owns nothing in LinkDB"))
+    })
+}
+
+pub(super) async fn allocate(
+    State(db): State<LinkDb>,
+    Payload(body): Payload<AllocateBody>,
+) -> Result<Json<Value>> {
+    let width_m = width_for(body.bandwidth)?;
+    let grid = grid_for(width_m);
+    let (a, b) = (Endpoint::at(body.pop_a), Endpoint::at(body.pop_b));
+    let request = AllocationRequest {
+        // A frequency that is named may be any of the raster; the modules will say what they think of it.
+        tuning: if body.frequency.is_some() { Tuning::Raster } else { Tuning::Grid(grid) },
+        frequency: body.frequency,
+        k: PATHS,
+        ..AllocationRequest::new(body.connection_id, body.virtual_operator, a, b, width_m)
+    };
+    let grant = db.allocate(request).await?;
+    let available = also_free(&db, &grant, grid).await?;
+    let message = format!("{} allocated at {}", grant.request.connection_id, grant.frequency);
+    let frequency = ghz(grant.frequency);
+    let mut connection = json!(AllocationJson::from(grant));
+    connection["bandwidth"] = body.bandwidth.into();
+    Ok(Json(json!({
+        "message": message,
+        "connection": connection,
+        "frequency": frequency,
+        "available_slots": available,
+    })))
+}
+
+pub(super) async fn release(
+    State(db): State<LinkDb>,
+    Segments(id): Segments<ConnectionId>,
+) -> Result<Json<Value>> {
+    let released = db.store().transact(|tx| release_in(&db, tx, &id)).await?;
+    let message = match &released {
+        Some(grant) => format!("{id} released, {} is free again", grant.frequency),
+        None => format!("{id} owns nothing"),
+    };
+    Ok(Json(json!({"connection_id": id, "released": released.is_some(), "message": message})))
+}
+
+/// Releases what was allocated here. A grant with ports is a controller's: its lasers may be on, and light whose spectrum
+/// is free again collides with whoever gets it next.
+fn release_in(db: &LinkDb, tx: &mut Tx, id: &ConnectionId) -> Result<Option<Grant>> {
+    if let Some(grant) = tx.get(&Grant::key(id))?
+        && let Some(port) = grant.ports().next()
+    {
+        let reason = format!(
+            "connection {id} holds port {port}: it belongs to the controller of {}",
+            grant.request.vop
+        );
+        return Err(ApiError::new(Code::IllegalState, reason).hint("delete the connection there"));
+    }
+    Ok(db.release_in(tx, id)?)
+}
+
+/// The narrowest slot, in units of 12.5 GHz, of a mode that carries `gbps`.
+pub(super) fn width_for(gbps: u32) -> Result<u16> {
+    let fitting = CATALOGUE.iter().filter(|mode| gbps > 0 && u32::from(mode.rate_gbps) >= gbps);
+    fitting.map(|mode| mode.width_m).min().ok_or_else(|| {
+        let most = CATALOGUE.iter().map(|mode| mode.rate_gbps).max().unwrap_or(0);
+        ApiError::invalid("bandwidth", format_args!("{gbps} Gbit/s is not in 1..={most}"))
+    })
+}
+
+/// The channel grid on which slots of this width pack without gaps; modules of the mode have it.
+const fn grid_for(width_m: u16) -> Grid {
+    match width_m {
+        ..=1 => Grid::Ghz12p5,
+        2 => Grid::Ghz25,
+        3..=4 => Grid::Ghz50,
+        5..=6 => Grid::Ghz75,
+        7..=8 => Grid::Ghz100,
+        _ => Grid::Ghz6p25,
+    }
+}
+
+/// Centres, in GHz, at which further connections of the same operator and width would fit on the same path now.
+async fn also_free(db: &LinkDb, grant: &Grant, grid: Grid) -> Result<Vec<f64>> {
+    let raster = db.raster();
+    let mut snapshot = db.store().snapshot().await?;
+    let mut free = free_on(db, &mut snapshot, &grant.path).await?;
+    let Some(windows) = snapshot.get(&VopGrant::key(&grant.request.vop)).await? else {
+        return Ok(Vec::new());
+    };
+    let width_m = grant.request.width_m;
+    let width_mhz = u32::from(width_m) * 2 * RASTER_MHZ;
+    let mut centres = Vec::new();
+    while centres.len() < MAX_LISTED {
+        let legal = |centre| grid.channel(centre).is_ok() && windows.holds(centre, width_mhz);
+        let Some(slot) = first_fit(&free, raster, width_m, legal) else { break };
+        let taken = raster.bits_of(slot).is_some_and(|(first, count)| free.take(first, count).is_ok());
+        let Some(centre) = slot.centre().filter(|_| taken) else { break };
+        centres.push(ghz(centre));
+    }
+    Ok(centres)
+}
