@@ -120,6 +120,15 @@ pub trait View: Send {
     /// Loads what an earlier call did not know. A back end whose reads need no waiting never answers
     /// [`Lookup::NotLoaded`] and is never asked.
     fn load<'a>(&'a mut self, wants: &'a [Want]) -> BoxFuture<'a, Result<(), BackendError>>;
+
+    /// Waits until everything that the view shows would survive a crash. Only a view that [`Backend::draft`] opened may
+    /// have to wait.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] where it will never be.
+    fn settled(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(core::future::ready(Ok(())))
+    }
 }
 
 /// One write of a transaction.
@@ -147,8 +156,13 @@ impl StampedWrite {
     /// writes of the transaction.
     #[must_use]
     pub fn key(&self, version: Version, index: usize) -> RawKey {
-        RawKey::from_stored(&format!("{}/16:{:016x},16:{index:016x},", self.kind, version.get()))
+        stamped_key(self.kind, version, index)
     }
+}
+
+/// The key of the stamped write in place `index` of the commit `version`.
+pub(super) fn stamped_key(kind: &str, version: Version, index: usize) -> RawKey {
+    RawKey::from_stored(&format!("{kind}/16:{:016x},16:{index:016x},", version.get()))
 }
 
 /// Everything that a transaction wants to commit, and what it must be checked against.
@@ -181,10 +195,18 @@ impl Batch {
 /// * a commit applies all writes of its batch or none, and only if no key of `reads` and no key under a prefix of `scans`
 ///   was written after `batch.version`;
 /// * a delete of an absent key changes nothing, and a batch that changes nothing makes no version and no notice;
-/// * notices go to the watch source in commit order, one per commit, with all its keys, before `commit` returns.
+/// * notices go to the watch source in commit order, one per commit, with all its keys, before `commit` returns;
+/// * what a notice, an answered commit or a view tells is as durable as the back end makes anything.
 pub trait Backend: Send + Sync + core::fmt::Debug {
     /// The store as of the latest commit.
     fn view(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>>;
+
+    /// The store as a transaction is to see it. It may show commits that are not durable yet and whose callers still wait:
+    /// otherwise every commit of a group would conflict with the next one of the same keys. What is read here becomes
+    /// durable before what is written because of it; the engine answers nobody from it before [`View::settled`].
+    fn draft(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
+        self.view()
+    }
 
     /// Commits a batch.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Version, CommitError>>;

@@ -150,7 +150,7 @@ impl Store {
     {
         let limit = self.inner.options.deadline;
         let late = |_| StoreError::Deadline { limit };
-        let view = timeout_at(deadline, self.inner.backend.view()).await.map_err(late)??;
+        let view = timeout_at(deadline, self.inner.backend.draft()).await.map_err(late)??;
         let mut tx = Tx::new(view);
         let (outcome, batch) = loop {
             let outcome = updater(&mut tx);
@@ -172,6 +172,10 @@ impl Store {
         } else {
             (outcome, batch)
         };
+        if outcome.is_err() || batch.is_empty() {
+            // Nothing is committed, but the caller learns what was read: it must not be undone by a crash.
+            timeout_at(deadline, tx.view_mut().settled()).await.map_err(late)??;
+        }
         let result = match outcome {
             Ok(result) => result,
             Err(error) => return Ok(Attempt::Aborted(error)),

@@ -161,7 +161,29 @@ impl MemoryBackend {
         }
     }
 
+    /// An empty store that is filled with the records of another place, as of a version.
+    #[cfg(feature = "redb")]
+    pub(super) fn restored(version: Version, records: impl Iterator<Item = (RawKey, Value)>) -> Self {
+        let backend = Self::new();
+        let mut state = backend.shared.write();
+        state.version = version.get();
+        state.keys = records.map(|(key, value)| (key, Chain(vec![(version.get(), Some(value))]))).collect();
+        drop(state);
+        backend
+    }
+
     fn commit_now(&self, batch: Batch) -> Result<Version, CommitError> {
+        // Announced under the lock: notices are in commit order.
+        self.commit_then(batch, |notice| self.shared.changes.announce(notice))
+    }
+
+    /// Commits a batch and hands its notice over instead of announcing it. Notices are handed over in commit order, under
+    /// the lock of the state.
+    pub(super) fn commit_then(
+        &self,
+        batch: Batch,
+        then: impl FnOnce(Notice),
+    ) -> Result<Version, CommitError> {
         let mut state = self.shared.write();
         if state.conflicts(&batch) {
             return Err(CommitError::Conflict);
@@ -187,9 +209,26 @@ impl MemoryBackend {
         state.version = version;
         let oldest = self.shared.oldest_view(version);
         state.forget(oldest, self.shared.history);
-        // Announced under the lock: notices are in commit order.
-        self.shared.changes.announce(Notice { version: Version::new(version), keys: keys.into() });
+        then(Notice { version: Version::new(version), keys: keys.into() });
         Ok(Version::new(version))
+    }
+
+    /// The store as of the latest commit.
+    pub(super) fn latest_view(&self) -> MemoryView {
+        let state = self.shared.read();
+        let version = state.version;
+        *self.shared.views().entry(version).or_insert(0) += 1;
+        drop(state);
+        MemoryView { shared: Arc::clone(&self.shared), version }
+    }
+
+    /// The store as of an earlier commit. The caller holds a view that is at least as old: history is kept from the oldest
+    /// view on.
+    #[cfg(feature = "redb")]
+    pub(super) fn view_at(&self, version: Version) -> MemoryView {
+        let version = version.get();
+        *self.shared.views().entry(version).or_insert(0) += 1;
+        MemoryView { shared: Arc::clone(&self.shared), version }
     }
 }
 
@@ -201,11 +240,7 @@ impl Default for MemoryBackend {
 
 impl Backend for MemoryBackend {
     fn view(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
-        let state = self.shared.read();
-        let version = state.version;
-        *self.shared.views().entry(version).or_insert(0) += 1;
-        drop(state);
-        let view = MemoryView { shared: Arc::clone(&self.shared), version };
+        let view = self.latest_view();
         Box::pin(core::future::ready(Ok(Box::new(view) as Box<dyn View>)))
     }
 
@@ -218,7 +253,9 @@ impl Backend for MemoryBackend {
     }
 }
 
-struct MemoryView {
+/// The store in memory at one version.
+#[derive(Debug)]
+pub(super) struct MemoryView {
     shared: Arc<Shared>,
     version: u64,
 }

@@ -34,9 +34,12 @@ mod backend;
 pub mod conformance;
 mod engine;
 mod key;
+mod location;
 mod memory;
 pub mod outbox;
 mod record;
+#[cfg(feature = "redb")]
+mod redb;
 mod snapshot;
 mod transaction;
 mod value;
@@ -48,9 +51,12 @@ pub use backend::{
 };
 pub use engine::{Store, StoreOptions};
 pub use key::{Key, Prefix, RawKey};
+pub use location::{Location, LocationError, OpenError};
 pub use memory::MemoryBackend;
 pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayOptions};
 pub use record::{Record, SharedEntries, decode, decode_shared, encode};
+#[cfg(feature = "redb")]
+pub use redb::{RedbBackend, RedbOptions};
 pub use snapshot::Snapshot;
 pub use transaction::Tx;
 pub use value::Value;
