@@ -3,6 +3,17 @@
 //! Two rasters meet here. A *nominal central frequency* of the flexible grid is 193.1 THz + n × 6.25 GHz and a slot is
 //! m × 12.5 GHz wide ([`FlexSlot`]). A tunable module names its channels by (grid, n) with one formula per grid
 //! ([`Grid`], CMIS 5.x page 12h); the grids of 3.125 GHz and 33 GHz have channels off the 6.25 GHz raster.
+//!
+//! Occupancy lives on a [`Raster`] of 6.25 GHz steps, whatever the network's own grid: a bitmap of 12.5 GHz steps of one phase
+//! cannot hold every n. Coarser grids, fixed grids, holes and edges are a [`Band`] over it, and show as fewer legal starts.
+
+mod band;
+mod flex;
+mod raster;
+
+pub use band::{Band, BandError, Centres, FixedSpacing};
+pub use flex::{FlexSlot, SlotError};
+pub use raster::Raster;
 
 use crate::units::Frequency;
 use serde::{Deserialize, Serialize};
@@ -153,6 +164,32 @@ impl Grid {
         }
     }
 
+    /// Every how many channel numbers a channel lies on the 6.25 GHz raster, and how many raster steps are between two
+    /// such channels.
+    pub(crate) const fn raster_stride(self) -> (u16, u16) {
+        match self {
+            Self::Ghz3p125 => (2, 1),
+            Self::Ghz6p25 => (1, 1),
+            Self::Ghz12p5 => (1, 2),
+            Self::Ghz25 => (1, 4),
+            Self::Ghz50 => (1, 8),
+            Self::Ghz100 => (1, 16),
+            Self::Ghz33 => (3, 16),
+            Self::Ghz75 => (3, 12),
+            Self::Ghz150 => (6, 24),
+            Self::Ghz300 => (24, 48),
+        }
+    }
+
+    /// Raster steps from 193.1 THz to channel 0.
+    pub(crate) const fn raster_shift(self) -> i64 {
+        match self {
+            Self::Ghz150 => 12,
+            Self::Ghz300 => -18,
+            _ => 0,
+        }
+    }
+
     /// The spacing of neighbouring channels in MHz (33 GHz: rounded).
     #[must_use]
     pub const fn spacing_mhz(self) -> u32 {
@@ -241,212 +278,5 @@ impl SpectrumWindow {
     }
 }
 
-/// A frequency slot of the flexible grid: centre 193.1 THz + n × 6.25 GHz, width m × 12.5 GHz (ITU-T G.694.1 §7).
-///
-/// It covers the 6.25 GHz raster steps n−m … n+m−1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct FlexSlot {
-    /// Nominal central frequency number.
-    pub n: i32,
-    /// Slot width number, at least 1.
-    pub m: u16,
-}
-
-impl FlexSlot {
-    /// The slot of m × 12.5 GHz around `centre`; `None` where the centre is off the 6.25 GHz raster or m is 0.
-    #[must_use]
-    pub fn around(centre: Frequency, m: u16) -> Option<Self> {
-        let delta = i64::from(centre.mhz()) - i64::from(Frequency::ANCHOR.mhz());
-        if m == 0 || delta % i64::from(RASTER_MHZ) != 0 {
-            return None;
-        }
-        i32::try_from(delta / i64::from(RASTER_MHZ)).ok().map(|n| Self { n, m })
-    }
-
-    /// The centre; `None` outside the representable frequencies.
-    #[must_use]
-    pub fn centre(self) -> Option<Frequency> {
-        Frequency::ANCHOR.offset(i64::from(self.n) * i64::from(RASTER_MHZ))
-    }
-
-    /// The width in MHz.
-    #[must_use]
-    pub const fn width_mhz(self) -> u32 {
-        Self::width_of(self.m)
-    }
-
-    /// The width in MHz of a slot of `m` times 12.5 GHz.
-    #[must_use]
-    pub const fn width_of(m: u16) -> u32 {
-        m as u32 * WIDTH_STEP_MHZ
-    }
-
-    /// The least m whose slot holds a signal of `width_mhz`.
-    #[must_use]
-    pub const fn m_for_width(width_mhz: u32) -> u16 {
-        let m = width_mhz.div_ceil(WIDTH_STEP_MHZ);
-        #[expect(clippy::cast_possible_truncation, reason = "saturated on the same line")]
-        let m = if m > u16::MAX as u32 { u16::MAX } else { m as u16 };
-        if m == 0 { 1 } else { m }
-    }
-}
-
-/// A band cut into bits of 6.25 GHz: where spectrum occupancy lives.
-///
-/// Bit i covers `low + i · 6.25 GHz … low + (i+1) · 6.25 GHz`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Raster {
-    /// Lower edge of bit 0, on the 6.25 GHz raster.
-    #[serde(rename = "low_mhz")]
-    low: Frequency,
-    /// Number of bits.
-    bits: u16,
-}
-
-impl Raster {
-    /// The default C band, 191.250-196.150 THz in 784 bits.
-    pub const C_BAND: Self = Self { low: Frequency::from_mhz(191_250_000), bits: 784 };
-
-    /// A band from `low`, which must lie on the 6.25 GHz raster; `None` otherwise or with no bits.
-    #[must_use]
-    pub fn new(low: Frequency, bits: u16) -> Option<Self> {
-        FlexSlot::around(low, 1)?;
-        let raster = Self { low, bits };
-        low.offset(i64::from(bits) * i64::from(RASTER_MHZ))?;
-        (bits > 0).then_some(raster)
-    }
-
-    /// Number of bits.
-    #[must_use]
-    pub const fn bits(self) -> u16 {
-        self.bits
-    }
-
-    /// The band as a window.
-    #[must_use]
-    pub fn window(self) -> SpectrumWindow {
-        let high = self.low.offset(i64::from(self.bits) * i64::from(RASTER_MHZ)).unwrap_or(self.low);
-        SpectrumWindow { low: self.low, high }
-    }
-
-    /// First bit and number of bits of a slot; `None` where any part of it is outside the band.
-    #[must_use]
-    pub fn bits_of(self, slot: FlexSlot) -> Option<(u16, u16)> {
-        let low_n = FlexSlot::around(self.low, 1)?.n;
-        let first = i64::from(slot.n) - i64::from(slot.m) - i64::from(low_n);
-        let count = 2 * i64::from(slot.m);
-        if slot.m == 0 || first < 0 || first + count > i64::from(self.bits) {
-            return None;
-        }
-        Some((u16::try_from(first).ok()?, u16::try_from(count).ok()?))
-    }
-
-    /// The slot that covers `count` bits from `first`; `None` where `count` is odd or 0 or leaves the band.
-    #[must_use]
-    pub fn slot_at(self, first: u16, count: u16) -> Option<FlexSlot> {
-        if count == 0 || !count.is_multiple_of(2) || first.checked_add(count)? > self.bits {
-            return None;
-        }
-        let low_n = FlexSlot::around(self.low, 1)?.n;
-        let m = count / 2;
-        Some(FlexSlot { n: low_n + i32::from(first) + i32::from(m), m })
-    }
-
-    /// The bits that lie wholly inside a window, as (first, count); `None` where there is none.
-    #[must_use]
-    pub fn bits_in(self, window: SpectrumWindow) -> Option<(u16, u16)> {
-        let step = i64::from(RASTER_MHZ);
-        let base = i64::from(self.low.mhz());
-        let first =
-            (i64::from(window.low.mhz()) - base + step - 1).div_euclid(step).clamp(0, i64::from(self.bits));
-        let end = (i64::from(window.high.mhz()) - base).div_euclid(step).clamp(0, i64::from(self.bits));
-        let count = u16::try_from(end - first).ok()?;
-        if count == 0 { None } else { Some((u16::try_from(first).ok()?, count)) }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn known_channels_of_real_modules() {
-        // Read from modules: code 7, n = 78 is 195.050 THz; code 5, n = 30 is 196.100 THz.
-        assert_eq!(Grid::Ghz75.frequency(78), Ok(Frequency::from_mhz(195_050_000)));
-        assert_eq!(Grid::Ghz100.frequency(30), Ok(Frequency::from_mhz(196_100_000)));
-        assert_eq!(Grid::Ghz33.frequency(1), Ok(Frequency::from_mhz(193_133_333)));
-        assert_eq!(Grid::Ghz150.frequency(0), Ok(Frequency::from_mhz(193_175_000)));
-        assert_eq!(Grid::Ghz300.frequency(0), Ok(Frequency::from_mhz(192_987_500)));
-    }
-
-    #[test]
-    fn an_illegal_channel_number_is_refused() {
-        assert!(matches!(Grid::Ghz75.frequency(1), Err(GridError::BadChannel { step: 3, .. })));
-        assert!(matches!(Grid::Ghz300.frequency(8), Err(GridError::BadChannel { step: 24, .. })));
-    }
-
-    #[test]
-    fn an_off_grid_frequency_names_its_neighbours() {
-        let error = Grid::Ghz75.channel(Frequency::from_mhz(193_120_000)).unwrap_err();
-        assert_eq!(
-            error,
-            GridError::OffGrid {
-                frequency: Frequency::from_mhz(193_120_000),
-                grid: Grid::Ghz75,
-                below: Frequency::ANCHOR,
-                above: Frequency::from_mhz(193_175_000)
-            }
-        );
-    }
-
-    #[test]
-    fn the_c_band_has_784_bits_up_to_196_150() {
-        assert_eq!(Raster::C_BAND.window().high, Frequency::from_mhz(196_150_000));
-        let slot = FlexSlot::around(Frequency::ANCHOR, 6).unwrap();
-        let (first, count) = Raster::C_BAND.bits_of(slot).unwrap();
-        assert_eq!((first, count), (290, 12));
-        assert_eq!(Raster::C_BAND.slot_at(first, count), Some(slot));
-    }
-
-    #[test]
-    fn a_slot_at_the_band_edge_is_in_and_one_step_further_is_out() {
-        let low = Frequency::from_mhz(191_250_000 + 37_500);
-        assert_eq!(Raster::C_BAND.bits_of(FlexSlot::around(low, 6).unwrap()), Some((0, 12)));
-        let under = low.offset(-6_250).unwrap();
-        assert_eq!(Raster::C_BAND.bits_of(FlexSlot::around(under, 6).unwrap()), None);
-    }
-
-    #[test]
-    fn window_bits_are_the_whole_ones() {
-        let window =
-            SpectrumWindow { low: Frequency::from_mhz(191_250_001), high: Frequency::from_mhz(191_262_500) };
-        assert_eq!(Raster::C_BAND.bits_in(window), Some((1, 1)));
-        let narrow =
-            SpectrumWindow { low: Frequency::from_mhz(191_250_001), high: Frequency::from_mhz(191_256_249) };
-        assert_eq!(Raster::C_BAND.bits_in(narrow), None);
-    }
-
-    proptest! {
-        #[test]
-        fn every_legal_channel_of_every_grid_survives(code in 0_u8..10, k in -400_i16..400) {
-            let grid = Grid::from_code(code).unwrap();
-            prop_assert_eq!(grid.code(), code);
-            let n = k.saturating_mul(match grid { Grid::Ghz75 => 3, Grid::Ghz150 => 6, Grid::Ghz300 => 24, _ => 1 });
-            let frequency = grid.frequency(n).unwrap();
-            prop_assert_eq!(grid.channel(frequency), Ok(n));
-        }
-
-        #[test]
-        fn channel_lookup_is_total(code in 0_u8..10, mhz in any::<u32>()) {
-            let _ = Grid::from_code(code).unwrap().channel(Frequency::from_mhz(mhz));
-        }
-
-        #[test]
-        fn slots_and_bits_are_inverse(first in 0_u16..784, half in 1_u16..40) {
-            if let Some(slot) = Raster::C_BAND.slot_at(first, half * 2) {
-                prop_assert_eq!(Raster::C_BAND.bits_of(slot), Some((first, half * 2)));
-            }
-        }
-    }
-}
+mod tests;

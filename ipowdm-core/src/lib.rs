@@ -11,13 +11,14 @@
 //! # Example
 //! ```
 //! use ipowdm_core::grid::{Grid, Raster};
-//! use ipowdm_core::slots::{Slots, first_fit};
+//! use ipowdm_core::slots::{Policy, Search, Slots};
 //!
 //! let mut fibre = Slots::all_free(Raster::C_BAND.bits());
-//! // The lowest 75 GHz slot whose centre a 400ZR module can tune to.
-//! let slot = first_fit(&fibre, Raster::C_BAND, 6, |f| Grid::Ghz75.channel(f).is_ok()).unwrap();
-//! let (first, count) = Raster::C_BAND.bits_of(slot).unwrap();
-//! fibre.take(first, count).unwrap();
+//! // The lowest 75 GHz slot (12 steps of 6.25 GHz) whose centre a 400ZR module can tune to.
+//! let starts = Raster::C_BAND.starts_on(Grid::Ghz75, -72..=120, 6);
+//! let first = Search::new(&fibre, 12).at(&starts).find(Policy::FirstFit).unwrap();
+//! fibre.take(first, 12).unwrap();
+//! let slot = Raster::C_BAND.slot_at(first, 12).unwrap();
 //! assert_eq!(slot.centre().unwrap().mhz(), 191_300_000);
 //! ```
 #![no_std]

@@ -1,94 +1,44 @@
-//! Spectrum occupancy as a bitmap, and the first-fit search over the links of a path.
+//! Spectrum occupancy as a bitmap, and the search for a slot over the links of a path.
 //!
-//! A set bit is a free 6.25 GHz step. The search ANDs the links of a path word by word and walks the runs of ones.
+//! A set bit is a free 6.25 GHz step. What both modules can tune to, what a tenant was granted and what a band has holes in is
+//! a bitmap too: of the legal *starts* of a slot ([`Raster`](crate::grid::Raster), `starts_…`). So a search is word operations
+//! from end to end:
+//!
+//! ```
+//! use ipowdm_core::grid::{Grid, Raster};
+//! use ipowdm_core::slots::{Policy, Search, Slots};
+//!
+//! let band = Raster::C_BAND;
+//! let mut free = Slots::all_free(band.bits()); // the AND over the links of a path
+//! free.take(0, 30)?;
+//! let starts = band.starts_on(Grid::Ghz75, i16::MIN..=i16::MAX, 6); // 75 GHz channels, 12 steps each
+//! let first = Search::new(&free, 12).at(&starts).find(Policy::FirstFit).unwrap();
+//! assert_eq!(band.slot_at(first, 12).and_then(|slot| slot.centre()).unwrap().mhz(), 191_525_000);
+//! # Ok::<(), ipowdm_core::slots::SlotsError>(())
+//! ```
 
-use crate::grid::{FlexSlot, Raster};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+mod guard;
+mod search;
+mod starts;
+mod stored;
+pub mod words;
 
-/// Words of the widest raster: 24 × 64 = 1536 bits, 9.6 THz (C+L).
-pub const MAX_WORDS: usize = 24;
+pub use guard::Guarded;
+pub use search::{Loss, Policy, Search, UnknownPolicy};
 
-/// The free bits of one fibre over a [`Raster`]. Bits beyond the raster read as occupied.
+/// Words of the widest bitmap: 32 × 64 = 2048 bits, 12.8 THz (super C and super L with the hole between them).
+pub const MAX_WORDS: usize = 32;
+
+/// Bits of the widest bitmap.
+pub const MAX_BITS: u16 = 2048;
+
+/// The free bits of one fibre over a [`Raster`](crate::grid::Raster). Bits beyond the raster read as occupied.
 ///
 /// In text formats a bitmap is `{"words": […], "bits": n}`, in binary ones the number of bits and the words as
 /// little-endian bytes: a record of a link is copied, not taken apart bit by bit.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Slots {
     words: heapless::Vec<u64, MAX_WORDS>,
-    bits: u16,
-}
-
-/// A bitmap in a text format.
-#[derive(Serialize, Deserialize)]
-struct TextSlots {
-    words: heapless::Vec<u64, MAX_WORDS>,
-    bits: u16,
-}
-
-/// The words of a bitmap in a binary format.
-struct PackedWords(heapless::Vec<u64, MAX_WORDS>);
-
-impl Serialize for Slots {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (words, bits) = (self.words.clone(), self.bits);
-        if serializer.is_human_readable() {
-            TextSlots { words, bits }.serialize(serializer)
-        } else {
-            (bits, PackedWords(words)).serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Slots {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (words, bits) = if deserializer.is_human_readable() {
-            let TextSlots { words, bits } = TextSlots::deserialize(deserializer)?;
-            (words, bits)
-        } else {
-            let (bits, PackedWords(words)) = Deserialize::deserialize(deserializer)?;
-            (words, bits)
-        };
-        Self::checked(words, bits).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for PackedWords {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = [0; 8 * MAX_WORDS];
-        for (to, word) in bytes.chunks_exact_mut(8).zip(&self.0) {
-            to.copy_from_slice(&word.to_le_bytes());
-        }
-        serializer.serialize_bytes(&bytes[..8 * self.0.len()])
-    }
-}
-
-impl<'de> Deserialize<'de> for PackedWords {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = PackedWords;
-            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                write!(f, "at most {MAX_WORDS} words of eight bytes")
-            }
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<PackedWords, E> {
-                let (chunks, rest) = bytes.as_chunks::<8>();
-                if !rest.is_empty() || chunks.len() > MAX_WORDS {
-                    return Err(E::invalid_length(bytes.len(), &self));
-                }
-                Ok(PackedWords(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect()))
-            }
-        }
-        deserializer.deserialize_bytes(Visitor)
-    }
-}
-
-/// The words of a stored bitmap do not match its number of bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{words} words are not a bitmap of {bits} bits, or bits beyond its end are set")]
-struct NotABitmap {
-    /// Words found.
-    words: usize,
-    /// Bits stated.
     bits: u16,
 }
 
@@ -121,40 +71,31 @@ pub enum SlotsError {
 }
 
 impl Slots {
-    /// A bitmap as it comes from outside.
-    fn checked(words: heapless::Vec<u64, MAX_WORDS>, bits: u16) -> Result<Self, NotABitmap> {
-        let beyond = match bits % 64 {
-            0 => 0,
-            used => u64::MAX << used,
-        };
-        let whole = words.len() == usize::from(bits).div_ceil(64);
-        if !whole || words.last().is_some_and(|last| last & beyond != 0) {
-            return Err(NotABitmap { words: words.len(), bits });
-        }
-        Ok(Self { words, bits })
-    }
-
-    /// A bitmap of `bits` bits, all free. More than 1536 bits are cut to 1536.
+    /// A bitmap of `bits` bits, all free. More than [`MAX_BITS`] are cut to as many; no raster has more.
     #[must_use]
     pub fn all_free(bits: u16) -> Self {
         let mut slots = Self::all_occupied(bits);
-        slots.words.fill(u64::MAX);
-        if let (Some(last), 1..) = (slots.words.last_mut(), slots.bits % 64) {
-            *last = u64::MAX >> (64 - slots.bits % 64);
-        }
+        let bits = slots.bits;
+        words::set(&mut slots.words, 0, bits);
         slots
     }
 
-    /// A bitmap of `bits` bits, none free. More than 1536 bits are cut to 1536.
+    /// A bitmap of `bits` bits, none free. More than [`MAX_BITS`] are cut to as many; no raster has more.
     #[must_use]
     pub fn all_occupied(bits: u16) -> Self {
-        let bits = bits.min(1536);
+        let bits = bits.min(MAX_BITS);
         let mut words = heapless::Vec::new();
-        for _ in 0..usize::from(bits).div_ceil(64) {
-            // At most MAX_WORDS pushes by the cut above.
-            let _ = words.push(0);
-        }
+        // Never more than MAX_WORDS by the cut above.
+        let _ = words.resize(words::words_for(bits), 0);
         Self { words, bits }
+    }
+
+    /// The first `bits` bits of `words`; words that are missing are occupied.
+    #[must_use]
+    pub fn from_words(words: &[u64], bits: u16) -> Self {
+        let mut slots = Self::all_free(bits);
+        words::and(&mut slots.words, words);
+        slots
     }
 
     /// Number of bits.
@@ -163,25 +104,37 @@ impl Slots {
         self.bits
     }
 
+    /// The words, lowest bit first. Bits beyond the last one are clear.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// Whether `bit` is free; beyond the raster nothing is.
     #[must_use]
     pub fn is_free(&self, bit: u16) -> bool {
-        bit < self.bits && self.words[usize::from(bit) / 64] >> (bit % 64) & 1 == 1
+        words::is_set(&self.words, bit)
+    }
+
+    /// Whether `count` bits from `first` are all free; beyond the raster nothing is.
+    #[must_use]
+    pub fn are_free(&self, first: u16, count: u16) -> bool {
+        words::all_set(&self.words, first, count)
     }
 
     /// Number of free bits.
     #[must_use]
     pub fn free(&self) -> u32 {
-        self.words.iter().map(|w| w.count_ones()).sum()
+        words::count(&self.words)
     }
 
-    /// The range `first .. first + count` where it lies in the raster.
-    fn range(&self, first: u16, count: u16) -> Result<core::ops::Range<u16>, SlotsError> {
+    /// Checks that `first .. first + count` lies in the raster.
+    fn check(&self, first: u16, count: u16) -> Result<(), SlotsError> {
         let end = u32::from(first) + u32::from(count);
-        match u16::try_from(end) {
-            Ok(stop) if stop <= self.bits => Ok(first..stop),
-            _ => Err(SlotsError::OutOfRaster { first, end, bits: self.bits }),
+        if end > u32::from(self.bits) {
+            return Err(SlotsError::OutOfRaster { first, end, bits: self.bits });
         }
+        Ok(())
     }
 
     /// Takes `count` bits from `first`, all or none.
@@ -189,13 +142,12 @@ impl Slots {
     /// # Errors
     /// [`SlotsError`] where the range leaves the raster or a bit is occupied; nothing is changed then.
     pub fn take(&mut self, first: u16, count: u16) -> Result<(), SlotsError> {
-        let range = self.range(first, count)?;
-        if let Some(bit) = range.clone().find(|&b| !self.is_free(b)) {
-            return Err(SlotsError::Occupied { bit });
+        self.check(first, count)?;
+        let free = words::ones_from(&self.words, first);
+        if free < count {
+            return Err(SlotsError::Occupied { bit: first + free });
         }
-        for bit in range {
-            self.words[usize::from(bit) / 64] &= !(1 << (bit % 64));
-        }
+        words::clear(&mut self.words, first, count);
         Ok(())
     }
 
@@ -204,29 +156,43 @@ impl Slots {
     /// # Errors
     /// [`SlotsError`] where the range leaves the raster or a bit is already free; nothing is changed then.
     pub fn release(&mut self, first: u16, count: u16) -> Result<(), SlotsError> {
-        let range = self.range(first, count)?;
-        if let Some(bit) = range.clone().find(|&b| self.is_free(b)) {
-            return Err(SlotsError::AlreadyFree { bit });
-        }
-        for bit in range {
-            self.words[usize::from(bit) / 64] |= 1 << (bit % 64);
+        self.check(first, count)?;
+        match words::next_set(&self.words, first) {
+            Some(bit) if bit - first < count => return Err(SlotsError::AlreadyFree { bit }),
+            _ => words::set(&mut self.words, first, count),
         }
         Ok(())
     }
 
     /// Keeps only the bits that are free in `other` too; a shorter `other` occupies the rest.
     pub fn intersect(&mut self, other: &Self) {
-        for (i, word) in self.words.iter_mut().enumerate() {
-            *word &= other.words.get(i).copied().unwrap_or(0);
-        }
+        words::and(&mut self.words, &other.words);
     }
 
     /// Adds the bits that are free in `other`, within this raster.
     pub fn unite(&mut self, other: &Self) {
-        for bit in 0..self.bits {
-            if other.is_free(bit) {
-                self.words[usize::from(bit) / 64] |= 1 << (bit % 64);
-            }
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+        self.trim();
+    }
+
+    /// Occupies what is free in `other`.
+    pub fn subtract(&mut self, other: &Self) {
+        for (word, less) in self.words.iter_mut().zip(&other.words) {
+            *word &= !less;
+        }
+    }
+
+    /// Keeps only the bits from which `need` bits in a row are free: the starts at which `need` fits. 0 and 1 change nothing.
+    pub fn keep_starts(&mut self, need: u16) {
+        words::keep_starts(&mut self.words, need);
+    }
+
+    /// Clears what lies beyond the last bit.
+    fn trim(&mut self) {
+        if let (Some(last), used @ 1..) = (self.words.last_mut(), self.bits % 64) {
+            *last &= u64::MAX >> (64 - used);
         }
     }
 
@@ -239,22 +205,6 @@ impl Slots {
     #[must_use]
     pub fn largest_run(&self) -> u16 {
         self.runs().map(|(_, count)| count).max().unwrap_or(0)
-    }
-
-    /// First bit at or after `from` whose freeness is `free`; `bits` when there is none.
-    fn next(&self, from: u16, free: bool) -> u16 {
-        let mut index = usize::from(from) / 64;
-        let mut mask = u64::MAX << (from % 64);
-        while let Some(word) = self.words.get(index) {
-            let candidates = (if free { *word } else { !*word }) & mask;
-            if candidates != 0 {
-                let bit = index * 64 + candidates.trailing_zeros() as usize;
-                return u16::try_from(bit).unwrap_or(self.bits).min(self.bits);
-            }
-            mask = u64::MAX;
-            index += 1;
-        }
-        self.bits
     }
 }
 
@@ -275,123 +225,12 @@ impl Iterator for Runs<'_> {
     type Item = (u16, u16);
 
     fn next(&mut self) -> Option<(u16, u16)> {
-        let first = self.slots.next(self.at, true);
-        if first >= self.slots.bits {
-            return None;
-        }
-        let end = self.slots.next(first, false);
-        self.at = end;
-        Some((first, end - first))
+        let first = words::next_set(&self.slots.words, self.at)?;
+        let count = words::ones_from(&self.slots.words, first);
+        self.at = first + count;
+        Some((first, count))
     }
-}
-
-/// The lowest slot of width m × 12.5 GHz that is free in `free` and whose centre `legal` accepts.
-///
-/// `free` is the AND over both fibres of every link of a path; `legal` says whether both modules can tune to a centre.
-/// Every legal start is considered, the last one included.
-pub fn first_fit(
-    free: &Slots,
-    raster: Raster,
-    m: u16,
-    mut legal: impl FnMut(crate::units::Frequency) -> bool,
-) -> Option<FlexSlot> {
-    let need = m.checked_mul(2).filter(|&n| n > 0)?;
-    for (first, count) in free.runs() {
-        if count < need {
-            continue;
-        }
-        for start in first..=first + (count - need) {
-            if let Some(slot) = raster.slot_at(start, need)
-                && slot.centre().is_some_and(&mut legal)
-            {
-                return Some(slot);
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::Frequency;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_last_legal_start_is_found() {
-        let mut slots = Slots::all_occupied(784);
-        slots.release(772, 12).unwrap();
-        let slot = first_fit(&slots, Raster::C_BAND, 6, |_| true).unwrap();
-        assert_eq!(Raster::C_BAND.bits_of(slot), Some((772, 12)));
-    }
-
-    #[test]
-    fn a_hole_of_exactly_the_need_is_taken() {
-        let mut slots = Slots::all_occupied(784);
-        slots.release(10, 11).unwrap();
-        slots.release(30, 12).unwrap();
-        slots.release(60, 100).unwrap();
-        let slot = first_fit(&slots, Raster::C_BAND, 6, |_| true).unwrap();
-        assert_eq!(Raster::C_BAND.bits_of(slot), Some((30, 12)));
-    }
-
-    #[test]
-    fn centres_that_a_module_cannot_tune_to_are_passed_over() {
-        let slots = Slots::all_free(784);
-        let on_75 = |f: Frequency| crate::grid::Grid::Ghz75.channel(f).is_ok();
-        let slot = first_fit(&slots, Raster::C_BAND, 6, on_75).unwrap();
-        assert_eq!(slot.centre(), Some(Frequency::from_mhz(191_300_000)));
-    }
-
-    #[test]
-    fn a_refused_take_changes_nothing() {
-        let mut slots = Slots::all_free(784);
-        slots.take(5, 3).unwrap();
-        let before = slots.clone();
-        assert_eq!(slots.take(0, 8), Err(SlotsError::Occupied { bit: 5 }));
-        assert_eq!(slots.release(4, 4), Err(SlotsError::AlreadyFree { bit: 4 }));
-        assert_eq!(slots.take(780, 8), Err(SlotsError::OutOfRaster { first: 780, end: 788, bits: 784 }));
-        assert_eq!(slots, before);
-    }
-
-    #[test]
-    fn a_stored_bitmap_is_checked_when_read() {
-        let read = |text: &str| serde_json::from_str::<Slots>(text);
-        assert_eq!(read(r#"{"words":[7],"bits":3}"#).unwrap(), Slots::all_free(3));
-        assert!(read(r#"{"words":[],"bits":784}"#).is_err());
-        assert!(read(r#"{"words":[0,0],"bits":64}"#).is_err());
-        assert!(read(r#"{"words":[8],"bits":3}"#).is_err());
-        assert_eq!(read(r#"{"words":[18446744073709551615],"bits":64}"#).unwrap(), Slots::all_free(64));
-    }
-
-    /// The definition, without any cleverness.
-    fn naive(free: &[bool], need: usize) -> Option<usize> {
-        (0..free.len().saturating_sub(need - 1)).find(|&s| free[s..s + need].iter().all(|&f| f))
-    }
-
-    proptest! {
-        #[test]
-        fn first_fit_is_the_minimum_over_all_starts(free in proptest::collection::vec(any::<bool>(), 784), m in 1_u16..5) {
-            let mut slots = Slots::all_occupied(784);
-            for (bit, &f) in free.iter().enumerate() {
-                if f { slots.release(u16::try_from(bit).unwrap(), 1).unwrap(); }
-            }
-            let found = first_fit(&slots, Raster::C_BAND, m, |_| true)
-                .and_then(|s| Raster::C_BAND.bits_of(s)).map(|(first, _)| usize::from(first));
-            prop_assert_eq!(found, naive(&free, usize::from(m) * 2));
-            let runs: u32 = slots.runs().map(|(_, n)| u32::from(n)).sum();
-            prop_assert_eq!(runs, slots.free());
-        }
-
-        #[test]
-        fn take_then_release_restores_exactly(first in 0_u16..784, count in 0_u16..64) {
-            let mut slots = Slots::all_free(784);
-            let before = slots.clone();
-            if slots.take(first, count).is_ok() {
-                prop_assert_eq!(slots.free(), 784 - u32::from(count));
-                slots.release(first, count).unwrap();
-            }
-            prop_assert_eq!(slots, before);
-        }
-    }
-}
+mod tests;

@@ -8,9 +8,9 @@ use crate::spectrum::{Incarnation, LinkSpectrum, PortClaim, SlotOwner, VopConnec
 use crate::store::Tx;
 use crate::topology::Port;
 use ipowdm_core::capability::GridRange;
-use ipowdm_core::grid::FlexSlot;
+use ipowdm_core::grid::{FlexSlot, Raster};
 use ipowdm_core::ids::LinkId;
-use ipowdm_core::slots::{Slots, first_fit};
+use ipowdm_core::slots::{Policy, Search, Slots};
 use ipowdm_core::units::{Frequency, Length};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -31,15 +31,23 @@ enum Tunable {
 }
 
 impl Tunable {
-    /// Whether both modules have this channel.
-    fn holds(&self, centre: Frequency) -> bool {
+    /// The starts of slots of width `m` at whose centre both modules have a channel.
+    fn starts(&self, raster: Raster, m: u16) -> Slots {
+        let mut starts = raster.starts(m);
         match self {
-            Self::Raster => true,
-            Self::Grid(grid) => grid.channel(centre).is_ok(),
+            Self::Raster => {}
+            Self::Grid(grid) => starts.intersect(&raster.starts_on(*grid, i16::MIN..=i16::MAX, m)),
             Self::Ranges(modules) => {
-                modules.iter().all(|ranges| ranges.iter().any(|range| range.holds(centre)))
+                for ranges in modules {
+                    let mut module = Slots::all_occupied(raster.bits());
+                    for GridRange { grid, low_channel, high_channel } in ranges {
+                        module.unite(&raster.starts_on(*grid, *low_channel..=*high_channel, m));
+                    }
+                    starts.intersect(&module);
+                }
             }
         }
+        starts
     }
 
     /// Whether the centre lies between channels of both modules, be it one itself or not.
@@ -57,13 +65,23 @@ impl Tunable {
 }
 
 impl Legal {
-    /// Whether both modules can tune to the centre, and it is the one asked for where one was.
-    fn tunes(&self, centre: Frequency) -> bool {
-        self.frequency.is_none_or(|asked| asked == centre) && self.tuning.holds(centre)
+    /// The starts of slots to whose centre both modules can tune, and it is the one asked for where one was.
+    fn tuned(&self, raster: Raster) -> Slots {
+        let mut starts = self.tuning.starts(raster, self.width_m);
+        if let Some(asked) = self.frequency {
+            starts.intersect(&raster.starts_at(asked, self.width_m));
+        }
+        starts
     }
 
-    fn holds(&self, centre: Frequency) -> bool {
-        self.tunes(centre) && self.grant.holds(centre, self.width_mhz)
+    /// The starts of those of them that lie in the grant.
+    fn starts(&self, raster: Raster) -> Slots {
+        let mut granted = Slots::all_occupied(raster.bits());
+        for window in &self.grant.windows {
+            granted.unite(&raster.starts_in(*window, self.width_m));
+        }
+        granted.intersect(&self.tuned(raster));
+        granted
     }
 }
 
@@ -122,7 +140,7 @@ impl LinkDb {
                 self.why_not(&legal, paths.len())
             }
         })?;
-        let frequency = slot.centre().ok_or_else(|| inconsistent("a slot of the band has no centre"))?;
+        let frequency = slot.centre().map_err(|_| inconsistent("a slot of the band has no centre"))?;
         let path = if source > destination { path.reversed() } else { path };
         let grant = Grant {
             request: request.clone(),
@@ -155,7 +173,7 @@ impl LinkDb {
             return invalid("tuning", "the ports decide, but an end claims no port".to_owned());
         }
         if let Some(frequency) = request.frequency
-            && FlexSlot::around(frequency, request.width_m).is_none()
+            && FlexSlot::around(frequency, request.width_m).is_err()
         {
             return Err(LinkDbError::OffRaster { frequency: frequency.to_string() });
         }
@@ -171,6 +189,8 @@ impl LinkDb {
         legal: &Legal,
     ) -> Result<Option<(DensePath, FlexSlot, Seen)>, LinkDbError> {
         let mut seen = Seen::new();
+        let starts = legal.starts(self.raster);
+        let need = legal.width_m.saturating_mul(2);
         for path in paths {
             let mut free = Slots::all_free(self.raster.bits());
             for &edge in &path.edges {
@@ -181,7 +201,9 @@ impl LinkDb {
                 free.intersect(&spectrum.a_to_b);
                 free.intersect(&spectrum.b_to_a);
             }
-            if let Some(slot) = first_fit(&free, self.raster, legal.width_m, |centre| legal.holds(centre)) {
+            if let Some(first) = Search::new(&free, need).at(&starts).find(Policy::FirstFit) {
+                let slot = self.raster.slot_at(first, need);
+                let slot = slot.map_err(|_| inconsistent("a start of the band has no slot"))?;
                 return Ok(Some((path.clone(), slot, seen)));
             }
         }
@@ -191,19 +213,16 @@ impl LinkDb {
     /// Whether it is the modules, the grant or the traffic that leaves no slot.
     fn why_not(&self, legal: &Legal, paths: usize) -> LinkDbError {
         let width_mhz = legal.width_mhz;
-        let empty = Slots::all_free(self.raster.bits());
-        let fits =
-            |rule: &dyn Fn(Frequency) -> bool| first_fit(&empty, self.raster, legal.width_m, rule).is_some();
-        if !fits(&|centre| legal.tuning.holds(centre)) {
+        if legal.tuning.starts(self.raster, legal.width_m).free() == 0 {
             LinkDbError::NoCommonChannel { width_mhz }
-        } else if let Some(asked) = legal.frequency.filter(|_| !fits(&|centre| legal.tunes(centre))) {
+        } else if let Some(asked) = legal.frequency.filter(|_| legal.tuned(self.raster).free() == 0) {
             let frequency = asked.to_string();
             if self.raster.window().holds(asked, width_mhz) && legal.tuning.reaches(asked) {
                 LinkDbError::OffGrid { frequency }
             } else {
                 LinkDbError::OutOfRange { frequency, width_mhz }
             }
-        } else if !fits(&|centre| legal.holds(centre)) {
+        } else if legal.starts(self.raster).free() == 0 {
             LinkDbError::NotGranted { vop: legal.grant.vop.to_string(), width_mhz }
         } else {
             LinkDbError::NoSpectrum { paths, width_mhz }
@@ -261,7 +280,7 @@ impl LinkDb {
     }
 
     pub(super) fn bits_of(&self, slot: FlexSlot) -> Result<(u16, u16), LinkDbError> {
-        self.raster.bits_of(slot).ok_or_else(|| LinkDbError::Inconsistent {
+        self.raster.bits_of(slot).map_err(|_| LinkDbError::Inconsistent {
             what: format!("slot n = {}, m = {} is outside the band", slot.n, slot.m),
         })
     }

@@ -224,7 +224,7 @@ impl From<FlexSlot> for SlotJson {
         Self {
             n: slot.n,
             m: slot.m,
-            frequency: slot.centre().map(ghz),
+            frequency: slot.centre().ok().map(ghz),
             width_ghz: f64::from(slot.width_mhz()) / 1e3,
         }
     }

@@ -12,10 +12,10 @@ use crate::store::Tx;
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
-use ipowdm_core::grid::{Grid, RASTER_MHZ};
+use ipowdm_core::grid::{FlexSlot, Grid};
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::modes::CATALOGUE;
-use ipowdm_core::slots::first_fit;
+use ipowdm_core::slots::{Policy, Search, Slots};
 use serde_json::{Value, json};
 
 /// Most centres in `available_slots`.
@@ -122,13 +122,19 @@ async fn also_free(db: &LinkDb, grant: &Grant, grid: Grid) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     };
     let width_m = grant.request.width_m;
-    let width_mhz = u32::from(width_m) * 2 * RASTER_MHZ;
+    let mut starts = Slots::all_occupied(raster.bits());
+    for window in &windows.windows {
+        starts.unite(&raster.starts_in(*window, width_m));
+    }
+    starts.intersect(&raster.starts_on(grid, i16::MIN..=i16::MAX, width_m));
+    let need = width_m.saturating_mul(2);
     let mut centres = Vec::new();
     while centres.len() < MAX_LISTED {
-        let legal = |centre| grid.channel(centre).is_ok() && windows.holds(centre, width_mhz);
-        let Some(slot) = first_fit(&free, raster, width_m, legal) else { break };
-        let taken = raster.bits_of(slot).is_some_and(|(first, count)| free.take(first, count).is_ok());
-        let Some(centre) = slot.centre().filter(|_| taken) else { break };
+        let Some(first) = Search::new(&free, need).at(&starts).find(Policy::FirstFit) else { break };
+        let Ok(centre) = raster.slot_at(first, need).and_then(FlexSlot::centre) else { break };
+        if free.take(first, need).is_err() {
+            break;
+        }
         centres.push(ghz(centre));
     }
     Ok(centres)

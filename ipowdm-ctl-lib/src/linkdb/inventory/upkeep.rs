@@ -164,7 +164,7 @@ impl LinkDb {
 
 /// Whether a slot lies whole in one of the bands of a link.
 fn holds(link: &FibreLink, slot: FlexSlot) -> bool {
-    slot.centre().is_some_and(|centre| link.bands.iter().any(|band| band.holds(centre, slot.width_mhz())))
+    slot.centre().is_ok_and(|centre| link.bands.iter().any(|band| band.holds(centre, slot.width_mhz())))
 }
 
 /// The record of a thing.
