@@ -61,13 +61,11 @@ pub use request::{
 };
 pub use views::{PortStatus, SpectrumMap, TopologyView};
 
-use crate::paths::{Graph, PathTable};
+use crate::paths::{Graph, PathCache, PathTable};
 use crate::store::{Prefix, Store, Tx};
-use crate::topology::{FibreLink, Pop, TopologyEpoch, UpDown};
+use crate::topology::{FibreLink, Pop, TopologyEpoch};
 use ipowdm_core::grid::Raster;
-use ipowdm_core::ids::PopId;
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// The resource database: a cheap handle, to be cloned freely.
 #[derive(Debug, Clone)]
@@ -75,14 +73,7 @@ pub struct LinkDb {
     store: Store,
     raster: Raster,
     /// The paths of the newest topology seen.
-    paths: Arc<RwLock<Option<KeptPaths>>>,
-}
-
-/// The path table of one topology.
-#[derive(Debug)]
-struct KeptPaths {
-    epoch: TopologyEpoch,
-    table: Arc<PathTable>,
+    paths: Arc<PathCache>,
 }
 
 impl LinkDb {
@@ -118,35 +109,15 @@ impl LinkDb {
         let epoch = tx.get(&key)?.unwrap_or_default();
         // A transaction that has changed the topology itself sees a state that may never be committed.
         let own = tx.has_written(&key);
-        if !own && let Some(table) = self.kept_paths(epoch) {
+        if !own && let Some(table) = self.paths.table(epoch) {
             return Ok(table);
         }
-        let pops = tx.scan(&Prefix::<Pop>::all())?;
-        let links = tx.scan(&Prefix::<FibreLink>::all())?;
-        let down: HashSet<PopId> =
-            pops.iter().filter(|(_, pop)| pop.admin == UpDown::Down).map(|(_, pop)| pop.id.clone()).collect();
-        let table = Arc::new(PathTable::new(Graph::new(
-            pops.into_iter().map(|(_, pop)| pop.id),
-            links
-                .into_iter()
-                .filter(|(_, link)| link.is_usable() && !down.contains(&link.a) && !down.contains(&link.b))
-                .map(|(_, link)| (link.id, link.a, link.b, link.length)),
-        )?));
-        if !own {
-            self.keep_paths(epoch, &table);
+        let pops = tx.scan(&Prefix::<Pop>::all())?.into_iter().map(|(_, pop)| pop);
+        let links = tx.scan(&Prefix::<FibreLink>::all())?.into_iter().map(|(_, link)| link);
+        let graph = Graph::of(pops, links)?;
+        if own {
+            return Ok(Arc::new(PathTable::new(graph)));
         }
-        Ok(table)
-    }
-
-    fn kept_paths(&self, epoch: TopologyEpoch) -> Option<Arc<PathTable>> {
-        let kept = self.paths.read().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|kept| kept.epoch == epoch).map(|kept| Arc::clone(&kept.table))
-    }
-
-    fn keep_paths(&self, epoch: TopologyEpoch, table: &Arc<PathTable>) {
-        let mut kept = self.paths.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_ref().is_none_or(|kept| kept.epoch < epoch) {
-            *kept = Some(KeptPaths { epoch, table: Arc::clone(table) });
-        }
+        Ok(self.paths.adopt(epoch, graph))
     }
 }

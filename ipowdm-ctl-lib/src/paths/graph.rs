@@ -1,9 +1,11 @@
 //! A topology as dense numbers.
 
+use crate::topology::{FibreLink, Pop, Srlg, UpDown};
 use core::cmp::Ordering;
+use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::ids::{LinkId, PopId};
 use ipowdm_core::units::Length;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A cost: length in metres in the upper 48 bits, hops in the lower 16. Costs add, and compare by length, then hops.
 ///
@@ -16,7 +18,7 @@ pub(super) const UNREACHABLE: Cost = Cost::MAX;
 /// Nodes that a graph may have.
 const MAX_NODES: usize = 65_535;
 
-const HOP_BITS: u32 = 16;
+pub(super) const HOP_BITS: u32 = 16;
 
 /// The length part of a cost.
 pub(super) const fn length_of(cost: Cost) -> u64 {
@@ -31,13 +33,27 @@ pub(super) struct Step {
     pub(super) cost: Cost,
 }
 
+/// A link as an edge.
+#[derive(Debug, Clone)]
+struct Edge {
+    id: LinkId,
+    /// In the order they were given in.
+    ends: (u32, u32),
+    cost: Cost,
+    /// Whether paths may use it.
+    usable: bool,
+    srlgs: Box<[Srlg]>,
+    bands: Box<[SpectrumWindow]>,
+}
+
 /// An undirected multigraph of PoPs and fibre links, numbered densely in natural order of their ids.
+///
+/// Links that are out of service have their numbers too, so that a link that goes down renumbers nothing; no path uses them.
 #[derive(Debug, Clone)]
 pub struct Graph {
     pops: Vec<PopId>,
     index: HashMap<PopId, u32>,
-    links: Vec<LinkId>,
-    ends: Vec<(u32, u32)>,
+    edges: Vec<Edge>,
     /// `steps[first[n]..first[n + 1]]` leave node n, ordered by neighbour, then link.
     first: Vec<u32>,
     steps: Vec<Step>,
@@ -64,8 +80,7 @@ pub enum GraphError {
 }
 
 impl Graph {
-    /// Numbers PoPs and links. A link is (id, one end, other end, length); a link from a PoP to itself is on no path and is
-    /// left out of the steps.
+    /// Numbers PoPs and links. A link is (id, one end, other end, length); a link from a PoP to itself is on no path.
     ///
     /// # Errors
     /// [`GraphError`]
@@ -73,45 +88,87 @@ impl Graph {
         pops: impl IntoIterator<Item = PopId>,
         links: impl IntoIterator<Item = (LinkId, PopId, PopId, Length)>,
     ) -> Result<Self, GraphError> {
-        let mut pops: Vec<PopId> = pops.into_iter().collect();
+        let links = links.into_iter().map(|(id, a, b, length)| FibreLink::new(id, a, b, length));
+        Self::number(pops.into_iter().collect(), links.map(|link| (link, true)).collect())
+    }
+
+    /// The graph of a topology. Paths use links that are usable and join PoPs that are up.
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    pub fn of(
+        pops: impl IntoIterator<Item = Pop>,
+        links: impl IntoIterator<Item = FibreLink>,
+    ) -> Result<Self, GraphError> {
+        let pops: Vec<Pop> = pops.into_iter().collect();
+        let down: HashSet<&PopId> =
+            pops.iter().filter(|pop| pop.admin == UpDown::Down).map(|pop| &pop.id).collect();
+        let links = links.into_iter().map(|link| {
+            let usable = link.is_usable() && !down.contains(&link.a) && !down.contains(&link.b);
+            (link, usable)
+        });
+        let links = links.collect();
+        Self::number(pops.iter().map(|pop| pop.id.clone()).collect(), links)
+    }
+
+    fn number(mut pops: Vec<PopId>, mut links: Vec<(FibreLink, bool)>) -> Result<Self, GraphError> {
         pops.sort_by(|a, b| natural_cmp(a.as_str(), b.as_str()));
         pops.dedup();
         if pops.len() > MAX_NODES {
             return Err(GraphError::TooLarge { count: pops.len() });
         }
+        if u32::try_from(2 * links.len()).is_err() {
+            return Err(GraphError::TooLarge { count: links.len() });
+        }
         let index: HashMap<PopId, u32> = pops.iter().cloned().zip(0..).collect();
-        let mut sorted: Vec<_> = links.into_iter().collect();
-        sorted.sort_by(|a, b| natural_cmp(a.0.as_str(), b.0.as_str()));
-        if u32::try_from(2 * sorted.len()).is_err() {
-            return Err(GraphError::TooLarge { count: sorted.len() });
-        }
-        let mut links = Vec::with_capacity(sorted.len());
-        let mut ends = Vec::with_capacity(sorted.len());
-        let mut out: Vec<Vec<Step>> = vec![Vec::new(); pops.len()];
-        for (edge, (link, a, b, length)) in (0_u32..).zip(sorted) {
-            let find = |pop: PopId| match index.get(&pop) {
+        links.sort_by(|(a, _), (b, _)| natural_cmp(a.id.as_str(), b.id.as_str()));
+        let mut edges = Vec::with_capacity(links.len());
+        for (link, usable) in links {
+            let find = |pop: &PopId| match index.get(pop) {
                 Some(&node) => Ok(node),
-                None => Err(GraphError::UnknownPop { link: link.to_string(), pop: pop.to_string() }),
+                None => Err(GraphError::UnknownPop { link: link.id.to_string(), pop: pop.to_string() }),
             };
-            let (a, b) = (find(a)?, find(b)?);
-            let cost = (u64::from(length.metres()) << HOP_BITS) + 1;
-            if a != b {
-                out[a as usize].push(Step { to: b, edge, cost });
-                out[b as usize].push(Step { to: a, edge, cost });
+            let ends = (find(&link.a)?, find(&link.b)?);
+            edges.push(Edge {
+                ends,
+                cost: (u64::from(link.length.metres()) << HOP_BITS) + 1,
+                usable: usable && ends.0 != ends.1,
+                srlgs: link.srlgs.into(),
+                bands: link.bands.into(),
+                id: link.id,
+            });
+        }
+        let mut graph = Self { pops, index, edges, first: Vec::new(), steps: Vec::new() };
+        graph.lay_steps();
+        Ok(graph)
+    }
+
+    /// Lays out the ways out of every node, by the usable edges.
+    fn lay_steps(&mut self) {
+        let mut first = vec![0_u32; self.pops.len() + 1];
+        let usable = || self.edges.iter().zip(0_u32..).filter(|(edge, _)| edge.usable);
+        for (edge, _) in usable() {
+            first[edge.ends.0 as usize + 1] += 1;
+            first[edge.ends.1 as usize + 1] += 1;
+        }
+        for node in 1..first.len() {
+            first[node] += first[node - 1];
+        }
+        let mut free = first.clone();
+        let count = first.last().map_or(0, |&count| count as usize);
+        let mut steps = vec![Step { to: 0, edge: 0, cost: 0 }; count];
+        for (edge, number) in usable() {
+            let (a, b) = edge.ends;
+            for (from, to) in [(a, b), (b, a)] {
+                let at = &mut free[from as usize];
+                steps[*at as usize] = Step { to, edge: number, cost: edge.cost };
+                *at += 1;
             }
-            links.push(link);
-            ends.push((a, b));
         }
-        let mut first = vec![0];
-        let mut steps = Vec::with_capacity(2 * links.len());
-        let mut count = 0;
-        for mut leaving in out {
-            leaving.sort_by_key(|step| (step.to, step.edge));
-            count += u32::try_from(leaving.len()).unwrap_or(0);
-            first.push(count);
-            steps.extend(leaving);
+        for range in first.windows(2) {
+            steps[range[0] as usize..range[1] as usize].sort_unstable_by_key(|step| (step.to, step.edge));
         }
-        Ok(Self { pops, index, links, ends, first, steps })
+        (self.first, self.steps) = (first, steps);
     }
 
     /// Number of PoPs.
@@ -120,10 +177,10 @@ impl Graph {
         self.pops.len()
     }
 
-    /// Number of links.
+    /// Number of links, those out of service included.
     #[must_use]
     pub fn edges(&self) -> usize {
-        self.links.len()
+        self.edges.len()
     }
 
     /// The number of a PoP.
@@ -138,16 +195,57 @@ impl Graph {
         self.pops.get(node as usize)
     }
 
+    /// The number of a link. Links are searched by name, which takes their number's logarithm.
+    #[must_use]
+    pub fn edge(&self, link: &LinkId) -> Option<u32> {
+        let found = self.edges.binary_search_by(|edge| natural_cmp(edge.id.as_str(), link.as_str())).ok()?;
+        u32::try_from(found).ok()
+    }
+
     /// The link of a number that this graph has given.
     #[must_use]
     pub fn link(&self, edge: u32) -> Option<&LinkId> {
-        self.links.get(edge as usize)
+        self.edges.get(edge as usize).map(|edge| &edge.id)
     }
 
     /// The two ends of a link, in the order they were given in.
     #[must_use]
     pub fn ends(&self, edge: u32) -> Option<(u32, u32)> {
-        self.ends.get(edge as usize).copied()
+        self.edges.get(edge as usize).map(|edge| edge.ends)
+    }
+
+    /// Whether paths may use a link.
+    #[must_use]
+    pub fn is_usable(&self, edge: u32) -> bool {
+        self.edges.get(edge as usize).is_some_and(|edge| edge.usable)
+    }
+
+    /// The length of a link.
+    #[must_use]
+    pub fn length(&self, edge: u32) -> Option<Length> {
+        let cost = self.edges.get(edge as usize)?.cost;
+        u32::try_from(length_of(cost)).ok().map(Length::from_metres)
+    }
+
+    /// The risk groups of a link.
+    #[must_use]
+    pub fn srlgs(&self, edge: u32) -> &[Srlg] {
+        self.edges.get(edge as usize).map_or(&[], |edge| &edge.srlgs)
+    }
+
+    /// The bands that a link carries; empty where it carries everything, see [`FibreLink::bands`].
+    #[must_use]
+    pub fn bands(&self, edge: u32) -> &[SpectrumWindow] {
+        self.edges.get(edge as usize).map_or(&[], |edge| &edge.bands)
+    }
+
+    pub(super) fn cost(&self, edge: u32) -> Cost {
+        self.edges.get(edge as usize).map_or(0, |edge| edge.cost)
+    }
+
+    /// Every edge as (id, ends, cost, usable), by number.
+    pub(super) fn every_edge(&self) -> impl Iterator<Item = (&LinkId, (u32, u32), Cost, bool)> {
+        self.edges.iter().map(|edge| (&edge.id, edge.ends, edge.cost, edge.usable))
     }
 
     pub(super) fn steps(&self, node: u32) -> &[Step] {

@@ -7,18 +7,28 @@
 //!
 //! **Search.** Lawler's partition of Yen's algorithm: the paths that share a prefix and avoid some links after it form a
 //! subspace; the best path of each subspace is found by A\* under the exact bound of a reverse shortest-path tree, which
-//! stays admissible when links are removed. A subspace is searched only when its bound comes up.
+//! stays admissible when links are removed. A subspace is searched only when its bound comes up, and most are found to hold
+//! a path that follows the tree: no search at all.
+//!
+//! **What is kept.** A [`PathTable`] keeps the paths of each pair that was asked for, the least recently used going first. A
+//! change of the topology drops exactly the pairs that it can concern (see [`PathTable::successor`]). [`PathCache`] keeps
+//! the table of the newest topology.
 
+mod cache;
 mod choice;
 mod graph;
+mod kept;
 mod search;
+mod succession;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 
+pub use cache::PathCache;
 pub use choice::{Fit, PathPolicy};
 pub use graph::{Graph, GraphError, natural_cmp};
-pub use table::PathTable;
+pub use table::{Candidates, PathTable};
 
 /// A loopless path in the dense numbering of a [`Graph`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+mod succession;
+
 use super::*;
 use ipowdm_core::ids::{LinkId, PopId};
 use ipowdm_core::units::Length;
