@@ -52,8 +52,24 @@ pub enum TransportError {
         len: usize,
     },
     /// Another error of the operating system, with its number.
-    #[error("input/output error {0}")]
+    #[error("input/output error {0}{meaning}", meaning = words(*.0))]
     Io(i32),
+}
+
+/// What the numbers mean that transports meet, as an addition to the number.
+const fn words(number: i32) -> &'static str {
+    match number {
+        1 => " (EPERM, not permitted)",
+        5 => " (EIO)",
+        13 => " (EACCES, permission denied)",
+        22 => " (EINVAL)",
+        29 => " (ESPIPE, not a file with offsets)",
+        71 => " (EPROTO, the answer is not what the protocol has)",
+        95 => " (EOPNOTSUPP)",
+        104 => " (ECONNRESET, the far end closed the connection)",
+        111 => " (ECONNREFUSED, nobody listens any more)",
+        _ => "",
+    }
 }
 
 /// What a transport has done so far.

@@ -5,7 +5,7 @@ use super::linear::{Linear, LinearMemory};
 use crate::access::{Counters, Eeprom, TransportError};
 use crate::map::Address;
 use crate::time::{Clock, HostClock, Millis};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// EPROTO: an answer that is not of the protocol.
 const EPROTO: i32 = 71;
+/// ECONNRESET: the far end closed the connection.
+const ECONNRESET: i32 = 104;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,9 @@ pub enum SocketError {
     /// The far end answered something that is not of the protocol.
     #[error("the far end does not speak the line protocol: {0}")]
     Protocol(#[from] super::line_protocol::LineError),
+    /// There is an answer before there is a request: answers no longer belong to the requests they follow.
+    #[error("the far end does not speak the line protocol: an answer came that nothing had asked for")]
+    Unasked,
 }
 
 /// The connection: requests one after another, each with its answer.
@@ -44,7 +49,10 @@ struct Connection {
 impl Connection {
     fn request(&mut self, request: &Request) -> Result<std::vec::Vec<u8>, SocketError> {
         let mut stream = match self.stream.take() {
-            Some(stream) => stream,
+            Some(mut stream) => {
+                check_in_step(&mut stream)?;
+                stream
+            }
             None => BufReader::new(UnixStream::connect(&self.path)?),
         };
         let response = exchange(&mut stream, request, Instant::now() + self.patience)?;
@@ -56,7 +64,20 @@ impl Connection {
     }
 }
 
-/// One request and its answer, until `deadline`.
+/// Makes sure that nothing has come since the last answer: it would be taken for the next one.
+fn check_in_step(stream: &mut BufReader<UnixStream>) -> Result<(), SocketError> {
+    stream.get_ref().set_nonblocking(true)?;
+    let come = stream.fill_buf().map(<[u8]>::len);
+    stream.get_ref().set_nonblocking(false)?;
+    match come {
+        Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Ok(_) => Err(SocketError::Unasked),
+        Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One request and its answer, until `deadline`, however the answer comes: whole, in pieces or byte by byte.
 fn exchange(
     stream: &mut BufReader<UnixStream>,
     request: &Request,
@@ -71,17 +92,19 @@ fn exchange(
     let mut line = std::vec::Vec::new();
     while line.last() != Some(&b'\n') {
         stream.get_ref().set_read_timeout(Some(left()?))?;
-        let room = (MAX_LINE + 1).saturating_sub(line.len());
-        if room == 0 {
+        let come = match stream.fill_buf() {
+            Ok([]) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(come) => come,
+            // Also what the deadline looks like; it is checked again above.
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let taken = come.iter().position(|byte| *byte == b'\n').map_or(come.len(), |end| end + 1);
+        if line.len() + taken > MAX_LINE + 1 {
             return Err(super::line_protocol::LineError::TooLong.into());
         }
-        match stream.by_ref().take(room as u64).read_until(b'\n', &mut line) {
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            Ok(_) => {}
-            // Also what the deadline looks like; it is checked again above.
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
+        line.extend_from_slice(&come[..taken]);
+        stream.consume(taken);
     }
     let line = String::from_utf8_lossy(&line).to_string();
     Ok(Response::parse(&line)?)
@@ -97,8 +120,9 @@ impl SocketError {
         match self {
             Self::Refused(refusal) => refusal.as_error(at, len),
             Self::Io(error) if is_timeout(error) => TransportError::TimedOut,
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => TransportError::Io(ECONNRESET),
             Self::Io(error) => TransportError::Io(error.raw_os_error().unwrap_or(-1)),
-            Self::Protocol(_) => TransportError::Io(EPROTO),
+            Self::Protocol(_) | Self::Unasked => TransportError::Io(EPROTO),
         }
     }
 }

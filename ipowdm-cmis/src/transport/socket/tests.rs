@@ -124,3 +124,41 @@ fn virtual_time_is_moved_by_waiting_and_real_time_is_the_hosts() {
     drop(socket);
     server.join().unwrap();
 }
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_has_one_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("module");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Without an end, and slow enough for a line of the greatest length to take a minute.
+        while stream.write_all(b"0").is_ok() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let mut socket = Socket::connect_with(&path, Duration::from_millis(200)).unwrap();
+    assert_eq!(lower(&mut socket, 0), Err(TransportError::TimedOut));
+    drop(socket);
+    server.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_nothing_asked_for_is_not_taken_for_the_next_one() {
+    let (folder, server) = serve(vec![vec![Some("OK 01\nOK 02\n")], vec![Some("OK 03\n")]]);
+    let mut socket = connect(&folder);
+    assert_eq!(lower(&mut socket, 0), Ok(1));
+    assert_eq!(lower(&mut socket, 1), Err(TransportError::Io(EPROTO)));
+    assert_eq!(lower(&mut socket, 1), Ok(3), "of a new connection");
+    drop(socket);
+    assert_eq!(server.join().unwrap(), ["R 0 1", "R 1 1"]);
+}
+
+#[test]
+fn a_connection_that_was_closed_is_told_by_its_name() {
+    let (folder, server) = serve(vec![vec![None]]);
+    let error = lower(&mut connect(&folder), 0).unwrap_err();
+    assert_eq!(error, TransportError::Io(ECONNRESET));
+    assert!(error.to_string().contains("the far end closed the connection"), "{error}");
+    server.join().unwrap();
+}
