@@ -52,7 +52,7 @@ pub enum I2cError {
         eeprom: PathBuf,
     },
     /// The bus cannot be opened.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), hint(source))]
     Open {
         /// The bus's file.
         path: PathBuf,
@@ -74,6 +74,16 @@ pub fn check_unbound(devices: &Path, bus: u32) -> Result<(), I2cError> {
     };
     let driver = target.file_name().and_then(|name| name.to_str()).unwrap_or("unknown");
     Err(bound(bus, &device, driver))
+}
+
+/// What to do about a bus that cannot be opened.
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => {
+            "; buses are there once the kernel's module i2c-dev is loaded (modprobe i2c-dev)"
+        }
+        _ => "",
+    }
 }
 
 fn bound(bus: u32, device: &Path, driver: &str) -> I2cError {

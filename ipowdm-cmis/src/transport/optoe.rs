@@ -44,6 +44,20 @@ pub enum OptoeError {
         /// The class that is set.
         found: String,
     },
+    /// Not a file with offsets: a pipe, a device, a folder.
+    #[error("{} is not a file: optoe's is /sys/bus/i2c/devices/<bus>-0050/eeprom", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// Not even the lower memory is in the file.
+    #[error("{} has {size} bytes: the lower memory of a module alone has 128", path.display())]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
 }
 
 /// A module behind an optoe `eeprom` file (`/sys/bus/i2c/devices/<bus>-0050/eeprom`, device class 3).
@@ -75,6 +89,14 @@ impl Optoe {
             && class.trim() != CMIS_CLASS
         {
             return Err(OptoeError::DeviceClass { path, found: class.trim().to_string() });
+        }
+        // Looked at before it is opened, which for a pipe would last until somebody writes to it.
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => return Err(OptoeError::NotAFile { path }),
+            Ok(metadata) if (1..128).contains(&metadata.len()) => {
+                return Err(OptoeError::TooShort { size: metadata.len(), path });
+            }
+            _ => {}
         }
         let open = |writable: bool| OpenOptions::new().read(true).write(writable).open(&path);
         let opened = match open(true) {
@@ -130,6 +152,8 @@ fn transport_error(error: &io::Error, at: Address) -> TransportError {
         Some(ETIMEDOUT) => TransportError::TimedOut,
         Some(number) if BUSY.contains(&number) => TransportError::Busy,
         Some(number) => TransportError::Io(number),
+        // Nothing at all is there.
+        None if error.kind() == ErrorKind::UnexpectedEof && at.is_lower() => TransportError::Absent,
         // The file ends before the page: the driver does not know it (no bank support, flat memory).
         None if error.kind() == ErrorKind::UnexpectedEof => {
             TransportError::PageUnsupported { bank: at.bank, page: at.page }

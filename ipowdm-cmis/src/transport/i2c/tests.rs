@@ -123,3 +123,11 @@ fn a_bus_whose_module_belongs_to_a_driver_is_refused() {
     assert!(refused.to_string().contains("3-0050/eeprom"), "{refused}");
     check_unbound(devices.path(), 4).unwrap();
 }
+
+#[test]
+fn a_bus_that_is_not_there_is_told_with_what_to_do() {
+    let error = |kind: io::ErrorKind| I2cError::Open { path: "/dev/i2c-7".into(), source: kind.into() };
+    let missing = error(io::ErrorKind::NotFound).to_string();
+    assert!(missing.starts_with("/dev/i2c-7: ") && missing.contains("modprobe i2c-dev"), "{missing}");
+    assert!(!error(io::ErrorKind::PermissionDenied).to_string().contains("modprobe"));
+}

@@ -85,3 +85,33 @@ fn errors_of_the_driver_mean_what_it_says() {
     let end = io::Error::from(ErrorKind::UnexpectedEof);
     assert_eq!(transport_error(&end, at), TransportError::PageUnsupported { bank: 2, page: 0x11 });
 }
+
+#[test]
+fn what_cannot_be_an_eeprom_file_is_refused_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eeprom");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    assert!(
+        matches!(Optoe::open(&path), Err(OptoeError::NotAFile { .. })),
+        "a pipe, which is not waited for"
+    );
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(Optoe::open(folder.path()), Err(OptoeError::NotAFile { .. })), "a folder in its place");
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, [0x18; 127]).unwrap();
+    let short = Optoe::open(&path).unwrap_err();
+    assert!(matches!(short, OptoeError::TooShort { size: 127, .. }));
+    fs::write(&path, [0x18; 128]).unwrap();
+    Optoe::open(&path).unwrap();
+}
+
+#[test]
+fn a_file_of_unknown_size_with_nothing_in_it_is_an_empty_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eeprom");
+    fs::write(&path, []).unwrap();
+    let read = Optoe::open(&path).unwrap().read(Address::lower(0), &mut [0; 8]);
+    assert_eq!(read, Err(TransportError::Absent));
+}

@@ -59,3 +59,43 @@ fn a_file_beyond_the_limit_is_not_read_whole() {
     let missing = Image::open(&file.path().with_extension("nowhere"));
     assert!(matches!(missing, Err(ImageError::Io(_))));
 }
+
+#[test]
+fn a_member_that_is_there_twice_is_refused() {
+    let document = |lower: &str| format!(r#"{{"lower":"{}",{lower}"pages":{{}}}}"#, zeros());
+    Image::from_json(&document("")).unwrap();
+    let lower = Image::from_json(&document(&format!(r#""lower":"{}","#, zeros())));
+    assert!(matches!(lower, Err(ImageError::Twice(name)) if name == "lower"));
+    let pages = Image::from_json(&document(r#""pages":{},"#));
+    assert!(matches!(pages, Err(ImageError::Twice(name)) if name == "pages"));
+    let page = of_pages(&format!(r#"{{"1a":"{0}","1a":"{0}"}}"#, zeros()));
+    assert!(matches!(page, Err(ImageError::Page(key)) if key == "1a"));
+    let others = Image::from_json(&document(r#""note":1,"note":[null,-1,2.5,{"a":true}],"#));
+    assert!(others.is_ok(), "members that are left alone may be anything");
+}
+
+fn pipe(folder: &tempfile::TempDir) -> std::path::PathBuf {
+    let path = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    path
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let given_up = read_in_time(&pipe(&folder), Duration::from_millis(20));
+    assert!(matches!(given_up, Err(ImageError::TooSlow)));
+}
+
+#[test]
+fn an_image_may_come_through_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = pipe(&folder);
+    let writer = {
+        let path = path.clone();
+        thread::spawn(move || fs::write(path, format!(r#"{{"lower":"{}","pages":{{}}}}"#, zeros())))
+    };
+    Image::open(&path).unwrap();
+    writer.join().unwrap().unwrap();
+}
