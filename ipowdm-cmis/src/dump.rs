@@ -17,6 +17,9 @@
 //! | `page_status` | `read`, `absent` (advertised and not there), `unreadable: …`, `not advertised` |
 //! | `identity`, `applications`, `state`, `laser`, `monitors`, `vdm`, `pm` | decoded groups; a quantity is an object of `value` and `unit` |
 //!
+//! Lanes are numbered over the banks: lane 9 is the first of bank 1. `identity.cmis` is false where bytes 0 and 1 are not those
+//! of a module that CMIS is about; the rest then means nothing.
+//!
 //! What is not known is an object with the one member `unavailable`, which says why: never 0 and never null.
 
 mod applications;
@@ -130,5 +133,7 @@ impl<'a> Dump<'a> {
     }
 }
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;

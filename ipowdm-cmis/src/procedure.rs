@@ -46,6 +46,8 @@ pub use error::{
 };
 pub use freeze::{FreezeFault, IntervalEnd, Release, Unfreeze, VDM_FREEZE_LIMIT};
 pub use identify::Identify;
+#[cfg(feature = "std")]
+pub(crate) use identify::is_cmis;
 pub use lanes::{BANK_LANES, Lanes, Scope};
 pub use laser_choice::LaserChannel;
 pub use loopback::{Loopbacks, LoopbacksSet, SetLoopbacks};

@@ -2,7 +2,7 @@
 
 use super::Memory;
 use super::context::media_type;
-use super::item::{Item, interface};
+use super::item::{Item, Missing, interface};
 use crate::codes::END_OF_APPLICATIONS;
 use crate::codes::sff8024::{HOST_INTERFACES, media_interfaces};
 use crate::map::{Field, lower, page01};
@@ -27,7 +27,8 @@ const DESCRIPTORS: [[Field; 5]; 2] = [
     ],
 ];
 
-/// Decodes the group: the list ends at the first FFh; a host interface 00h is an unused descriptor.
+/// Decodes the group: the list ends at the first FFh; a host interface 00h is an unused descriptor. A list that goes on
+/// where nothing could be read ends with the reason.
 pub(super) fn decode(memory: &Memory) -> Item {
     let mut applications = Vec::new();
     for app_sel in 1..=15_u8 {
@@ -35,7 +36,15 @@ pub(super) fn decode(memory: &Memory) -> Item {
             if app_sel <= 8 { (&DESCRIPTORS[0], app_sel - 1) } else { (&DESCRIPTORS[1], app_sel - 9) };
         let get = |field: &Field| memory.byte(field, u16::from(index), 0);
         let [host, media, host_lanes, media_lanes, assignment] = fields;
-        let Ok(host_code) = get(host) else { break };
+        let host_code = match get(host) {
+            Ok(code) => code,
+            // The list has eight places on a flat memory.
+            Err(Missing::Unsupported) => break,
+            Err(missing) => {
+                applications.push(Item::Missing(missing));
+                break;
+            }
+        };
         if host_code == END_OF_APPLICATIONS {
             break;
         }

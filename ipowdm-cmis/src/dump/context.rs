@@ -1,8 +1,9 @@
 //! What the meaning of some registers depends on.
 
+use super::item::interface_name;
 use super::{Memory, PageName};
-use crate::codes::Observable;
-use crate::codes::sff8024::{media_interfaces, name_of};
+use crate::codes::sff8024::{HOST_INTERFACES, media_interfaces, name_of};
+use crate::codes::{END_OF_APPLICATIONS, Observable};
 use crate::map::{Field, lower, page01, page02};
 
 /// Registers of a bank that decide on scale, unit and meaning of others.
@@ -25,11 +26,15 @@ pub(super) struct AuxMonitor {
     pub(super) name: &'static str,
     pub(super) scale: (u32, u32),
     pub(super) unit: &'static str,
+    /// Whether the number has a sign: a supply of 3.3 V is beyond the 3.2767 V that one would leave.
+    pub(super) signed: bool,
 }
 
-const TEC_CURRENT: AuxMonitor = AuxMonitor { name: "TEC current", scale: (100, 32_767), unit: "%" };
-const LASER_TEMPERATURE: AuxMonitor = AuxMonitor { name: "laser temperature", scale: (1, 256), unit: "degC" };
-const VCC2: AuxMonitor = AuxMonitor { name: "Vcc2", scale: (1, 10_000), unit: "V" };
+const TEC_CURRENT: AuxMonitor =
+    AuxMonitor { name: "TEC current", scale: (100, 32_767), unit: "%", signed: true };
+const LASER_TEMPERATURE: AuxMonitor =
+    AuxMonitor { name: "laser temperature", scale: (1, 256), unit: "degC", signed: true };
+const VCC2: AuxMonitor = AuxMonitor { name: "Vcc2", scale: (1, 10_000), unit: "V", signed: false };
 
 /// The auxiliary monitors by the bits of 01h:145.
 pub(super) fn aux_monitors(memory: &Memory) -> [Option<AuxMonitor>; 3] {
@@ -94,11 +99,14 @@ impl Context {
 
     /// The name of a code.
     pub(super) fn code_name(&self, field: &Field, code: u8) -> Option<&'static str> {
+        let host = [lower::APP_HOST_INTERFACE_ID, page01::APP_HOST_INTERFACE_ID];
         let media = [lower::APP_MEDIA_INTERFACE_ID, page01::APP_MEDIA_INTERFACE_ID];
-        if media.iter().any(|media| is_same(media, field)) {
-            name_of(media_interfaces(self.media_type), code)
-        } else {
-            name_of(field.names, code)
+        let of = |fields: [Field; 2]| fields.iter().any(|candidate| is_same(candidate, field));
+        match (of(host), of(media), code) {
+            (true, _, END_OF_APPLICATIONS) => Some("end of the list"),
+            (true, _, _) => interface_name(HOST_INTERFACES, code),
+            (_, true, _) => interface_name(media_interfaces(self.media_type), code),
+            _ => name_of(field.names, code),
         }
     }
 
@@ -112,6 +120,11 @@ impl Context {
         ];
         let dependent = dependent.iter().any(|aux| is_same(aux, field));
         if dependent { self.aux.get(usize::from(index)).copied().flatten() } else { None }
+    }
+
+    /// Whether a register has no sign although its kind has one.
+    pub(super) fn is_unsigned(&self, field: &Field, index: u16) -> bool {
+        field.scale.is_none() && self.aux_of(field, index).is_some_and(|aux| !aux.signed)
     }
 
     /// The scale of a register.

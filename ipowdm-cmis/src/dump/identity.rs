@@ -17,6 +17,7 @@ pub(super) fn decode(memory: &Memory) -> Item {
     };
     let revision = byte(&lower::CMIS_REVISION);
     Item::Map(vec![
+        ("cmis", is_cmis(memory).into()),
         ("identifier", name(&lower::SFF8024_IDENTIFIER)),
         ("cmis_revision", revision.map(|bcd| Item::text(format!("{}.{}", bcd >> 4, bcd & 15))).into()),
         ("flat_memory", flag(&lower::MEMORY_MODEL_FLAT)),
@@ -40,6 +41,12 @@ pub(super) fn decode(memory: &Memory) -> Item {
         ("hardware_revision", version(&page01::HARDWARE_REV_MAJOR, &page01::HARDWARE_REV_MINOR)),
         ("checksums", checksums(memory)),
     ])
+}
+
+/// Whether it is a module that CMIS is about at all.
+pub(super) fn is_cmis(memory: &Memory) -> Result<bool, Missing> {
+    let byte = |field: &Field| memory.byte(field, 0, 0);
+    Ok(crate::procedure::is_cmis(byte(&lower::SFF8024_IDENTIFIER)?, byte(&lower::CMIS_REVISION)?))
 }
 
 fn oui(memory: &Memory) -> Item {

@@ -130,9 +130,20 @@ pub(super) fn named(names: Names, code: u8) -> Item {
 }
 
 /// The name of an interface of an application; C0h-FEh are vendors' own (SFF-8024).
-pub(super) fn interface(names: Names, code: u8) -> Item {
+pub(super) fn interface_name(names: Names, code: u8) -> Option<&'static str> {
     match code {
-        0xC0..=0xFE => Item::text(std::format!("custom ({code:02X}h)")),
+        0xC0..=0xFE => Some(CUSTOM),
+        _ => name_of(names, code),
+    }
+}
+
+/// The name of an interface of an application, with the code where it is a vendor's own.
+pub(super) fn interface(names: Names, code: u8) -> Item {
+    match interface_name(names, code) {
+        Some(CUSTOM) => Item::text(std::format!("{CUSTOM} ({code:02X}h)")),
         _ => named(names, code),
     }
 }
+
+/// What a vendor's own code is called.
+const CUSTOM: &str = "custom";

@@ -1,6 +1,6 @@
 //! A dump as JSON, see the module's table.
 
-use super::register::printable;
+use super::register::{Longest, printable};
 use super::text::{ALARMS, STATISTICS};
 use super::{Dump, Item, Page, PageState, Register, Value};
 use crate::map::Confidence;
@@ -130,9 +130,7 @@ impl Serialize for Value<'_> {
             Self::Float(float) => serializer.serialize_f64(float.value()),
             Self::Observed(measured) => serializer.serialize_f64(measured.value()),
             Self::Revision(major, minor) => serializer.collect_str(&format_args!("{major}.{minor}")),
-            Self::Duration(_, limit) => {
-                serializer.collect_str(&format_args!("at most {} ms", limit.as_millis()))
-            }
+            Self::Duration(code, limit) => serializer.collect_str(&Longest(code, limit)),
             Self::Lanes(lanes) => serializer.collect_seq(bits(u16::from(lanes), 1)),
             Self::Bits(set) => serializer.collect_seq(bits(set, 0)),
             Self::PerLane(numbers) => serializer.collect_seq(numbers),

@@ -46,7 +46,8 @@ enum Stage {
 /// ```
 ///
 /// Registers that clear on read are read, and so cleared, unless [`ReadMemory::leaving_flags`]. A module that is exchanged
-/// meanwhile is an error, and so is one whose lower memory cannot be read; anything else is noted page by page.
+/// meanwhile is an error, and so is one whose lower memory cannot be read, at first or after a page that could not be;
+/// anything else is noted page by page.
 #[derive(Debug)]
 pub struct ReadMemory {
     plan: Plan,
@@ -58,7 +59,13 @@ pub struct ReadMemory {
     parts: VecDeque<Part>,
     /// The part that was asked for.
     current: Option<Part>,
+    /// A page could not be read, and [`SIGN_OF_LIFE`] is asked for.
+    in_doubt: bool,
 }
+
+/// What is read after a page that could not be: a module that does not answer to it either has stopped answering, and
+/// waiting on every page that is left would take minutes.
+const SIGN_OF_LIFE: Part = Part { page: PageName::Lower, byte: 0, len: 1 };
 
 const SERIAL: Part =
     Part { page: PageName::page(0), byte: page00::VENDOR_SN.byte, len: page00::VENDOR_SN.len };
@@ -75,6 +82,7 @@ impl ReadMemory {
             stage: Stage::Basics,
             parts: VecDeque::new(),
             current: None,
+            in_doubt: false,
         }
     }
 
@@ -203,6 +211,9 @@ impl ReadMemory {
     /// Takes the bytes or the failure of the current part.
     fn take(&mut self, part: Part, result: Result<&[u8], TransportError>) -> Result<(), ProcError> {
         let at = part.page.address(part.byte);
+        if core::mem::take(&mut self.in_doubt) {
+            return result.map(|_| ()).map_err(|source| ProcError::Bus { at, source });
+        }
         match result {
             Ok(bytes) if self.stage == Stage::Identity => {
                 let before = self.memory.half(part.page).and_then(|half| half.get(part.byte, bytes.len()));
@@ -233,7 +244,11 @@ impl ReadMemory {
         let state = match error {
             TransportError::PageUnsupported { .. } if self.is_expected(number) => PageState::Absent,
             TransportError::PageUnsupported { .. } => PageState::NotAdvertised,
-            other => PageState::Unreadable(other),
+            other => {
+                self.parts.push_front(SIGN_OF_LIFE);
+                self.in_doubt = true;
+                PageState::Unreadable(other)
+            }
         };
         // A search through all pages says what it has found, and not of every page that there was nothing.
         if state != PageState::NotAdvertised || (bank == 0 && is_declared(number)) {

@@ -3,7 +3,8 @@
 use super::Half;
 use super::context::Context;
 use crate::codes::{F16, Measured, duration_limit};
-use crate::map::{BankRule, Field, Kind, Place};
+use crate::map::{BankRule, Field, Kind, Place, lower};
+use crate::procedure::cdb::{CdbFailure, CdbStatus};
 use std::fmt;
 use std::string::String;
 use std::time::Duration;
@@ -113,7 +114,7 @@ pub enum Value<'a> {
     Observed(Measured),
     /// A revision, major and minor.
     Revision(u8, u8),
-    /// A duration code and the longest time that it allows.
+    /// A duration code and how long to wait for what it limits: code Dh has no upper end, Eh and Fh are reserved.
     Duration(u8, Duration),
     /// Lanes whose bit is set, lane 1 in bit 0.
     Lanes(u8),
@@ -240,6 +241,7 @@ fn value<'a>(
     match field.kind {
         Kind::Ascii | Kind::Bytes | Kind::BySelector => Value::Bytes(bytes),
         Kind::Flag if field.names.is_empty() => Value::Flag(byte != 0),
+        Kind::Enum if is_cdb_result(field) => Value::Code(byte, cdb_result(bytes)),
         Kind::Flag | Kind::Enum => Value::Code(byte, context.code_name(field, byte)),
         _ if !field.names.is_empty() => Value::Code(byte, context.code_name(field, byte)),
         Kind::U2
@@ -253,6 +255,9 @@ fn value<'a>(
         | Kind::U32
         | Kind::U64 => scaled(field, index, i64::try_from(raw).ok(), raw, context),
         Kind::S8 => scaled_signed(field, index, i64::from(byte.cast_signed()), context),
+        Kind::S16 if context.is_unsigned(field, index) => {
+            scaled(field, index, Some(i64::from(word)), raw, context)
+        }
         Kind::S16 | Kind::Word => scaled_signed(field, index, i64::from(word.cast_signed()), context),
         Kind::S32 => {
             let low = u32::try_from(raw & u64::from(u32::MAX)).unwrap_or(0);
@@ -276,6 +281,50 @@ fn value<'a>(
             observable.map_or(Value::Integer(u64::from(word)), |observable| {
                 Value::Observed(observable.measured(word))
             })
+        }
+    }
+}
+
+fn is_cdb_result(field: &Field) -> bool {
+    let result = lower::CDB_STATUS_RESULT;
+    (field.page, field.byte, field.bits) == (result.page, result.byte, result.bits)
+}
+
+/// The name of a CDB result (00h:37, 38), whose code means one thing with the busy bit, another with the failed bit and a
+/// third without (OIF-CMIS-05.4, CDB status).
+fn cdb_result(bytes: &[u8]) -> Option<&'static str> {
+    Some(match CdbStatus::from_byte(*bytes.first()?) {
+        CdbStatus::Idle => "no command yet",
+        CdbStatus::Busy(1) => "captured",
+        CdbStatus::Busy(2) => "checking",
+        CdbStatus::Busy(3) => "processing",
+        CdbStatus::Success(1) => "success",
+        CdbStatus::Success(3) => "the previous command was aborted",
+        CdbStatus::Busy(_) | CdbStatus::Success(_) => return None,
+        CdbStatus::Failed(failure) => match failure {
+            CdbFailure::Unspecified => "failed",
+            CdbFailure::UnknownCommand => "unknown command",
+            CdbFailure::Parameter => "parameter",
+            CdbFailure::NotAborted => "previous command not aborted",
+            CdbFailure::TimedOut => "timed out",
+            CdbFailure::CheckCode => "check code",
+            CdbFailure::Password => "password",
+            CdbFailure::OperatingState => "operating state",
+            CdbFailure::Custom(_) => "custom",
+            CdbFailure::Reserved(_) | CdbFailure::Firmware(_) => return None,
+        },
+    })
+}
+
+/// A duration by its code, in words.
+pub(super) struct Longest(pub(super) u8, pub(super) Duration);
+
+impl fmt::Display for Longest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..=12 => write!(f, "at most {} ms", self.1.as_millis()),
+            13 => write!(f, "{} ms or longer", duration_limit(12).as_millis()),
+            _ => f.write_str("reserved"),
         }
     }
 }

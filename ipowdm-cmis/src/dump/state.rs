@@ -1,9 +1,9 @@
 //! What the module and its data paths are doing.
 
 use super::item::{Item, Missing, named};
-use super::{Memory, PageName};
+use super::{Memory, PageName, PageState};
 use crate::codes::{duration_limit, sff8024::Names};
-use crate::map::{Access, Field, TABLES, lower, names, page01, page10, page11};
+use crate::map::{Access, Field, Kind, TABLES, lower, names, page01, page10, page11};
 use std::format;
 use std::vec;
 use std::vec::Vec;
@@ -25,7 +25,7 @@ pub(super) fn decode(memory: &Memory) -> Item {
     ])
 }
 
-/// Every bank whose lane status was read.
+/// Every bank that the module advertises lanes for, also one whose status could not be read.
 fn banks(memory: &Memory) -> impl Iterator<Item = u8> + '_ {
     memory.pages().filter_map(|(name, _)| match name {
         PageName::Page { page: 0x11, bank } => Some(bank),
@@ -67,38 +67,61 @@ fn lanes(memory: &Memory) -> Item {
     Item::List(lanes)
 }
 
-/// The latched flags that are set, by register name and lane; those of VDM are with their instances.
+/// The latched flags that are set, by register name and lane, in every bank; those of VDM are with their instances. A page
+/// of flags that could not be read is listed as such: nobody knows what is set there.
 fn flags(memory: &Memory) -> Item {
     let mut set = Vec::new();
-    for field in TABLES.iter().copied().flatten().filter(|field| field.access == Access::Cor) {
-        if matches!(field.kind, crate::map::Kind::Bytes | crate::map::Kind::AlarmNibble) {
+    for (page, state) in memory.pages() {
+        let of_page = TABLES.iter().copied().flatten().filter(|field| page.holds(field));
+        let mut fields = of_page.filter(|field| is_flag(field)).peekable();
+        if fields.peek().is_none() {
             continue;
         }
-        let first = Item::from(memory.byte(field, 0, 0));
-        if let Item::Missing(Missing::NotRead) = first {
-            return Item::Missing(Missing::NotRead);
+        if let PageState::Unreadable(error) = state {
+            set.push(Item::Missing(Missing::Unreadable(*error)));
         }
-        for index in 0..field.count {
-            let Ok(bits) = memory.byte(field, index, 0) else { continue };
-            if bits == 0 {
-                continue;
+        for field in fields {
+            if memory.byte(field, 0, page.bank()) == Err(Missing::NotRead) {
+                return Item::Missing(Missing::NotRead);
             }
-            let name = field.name.replace('#', &format!("{}", field.first_index + index));
-            if field.kind == crate::map::Kind::LaneBitmap {
-                let lanes = (0..8_u8).filter(|lane| bits & (1 << lane) != 0);
-                set.extend(lanes.map(|lane| Item::text(format!("{name} lane {}", lane + 1))));
-            } else {
-                set.push(Item::text(name));
-            }
+            flags_of(memory, field, page.bank(), &mut set);
         }
     }
     Item::List(set)
 }
 
+fn is_flag(field: &Field) -> bool {
+    field.access == Access::Cor && !matches!(field.kind, Kind::Bytes | Kind::AlarmNibble)
+}
+
+fn flags_of(memory: &Memory, field: &Field, bank: u8, set: &mut Vec<Item>) {
+    for index in 0..field.count {
+        let Ok(bits) = memory.byte(field, index, bank) else { continue };
+        if bits == 0 {
+            continue;
+        }
+        let name = field.name.replace('#', &format!("{}", field.first_index + index));
+        if field.kind == Kind::LaneBitmap {
+            let lanes = (0..8_u8).filter(|lane| bits & (1 << lane) != 0);
+            let lanes = lanes.map(|lane| u16::from(bank) * 8 + u16::from(lane) + 1);
+            set.extend(lanes.map(|lane| Item::text(format!("{name} lane {lane}"))));
+        } else if bank > 0 {
+            set.push(Item::text(format!("{name} bank {bank}")));
+        } else {
+            set.push(Item::text(name));
+        }
+    }
+}
+
 fn durations(memory: &Memory) -> Item {
     let limit = |field: &Field| -> Item {
-        let limit = memory.byte(field, 0, 0).map(duration_limit);
-        limit.map(|limit| Item::Quantity(limit.as_secs_f64(), "s")).into()
+        let limit = memory.byte(field, 0, 0).and_then(|code| match code {
+            0..=12 => Ok(Item::Quantity(duration_limit(code).as_secs_f64(), "s")),
+            // 50 minutes or longer: there is no limit.
+            13 => Err(Missing::Absent),
+            _ => Err(Missing::Implausible),
+        });
+        limit.into()
     };
     Item::Map(vec![
         ("data_path_init", limit(&page01::MAX_DURATION_DP_INIT)),

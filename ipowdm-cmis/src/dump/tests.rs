@@ -121,6 +121,40 @@ fn a_page_that_cannot_be_read_is_no_absent_page() {
 }
 
 #[test]
+fn a_module_that_stops_answering_is_not_waited_for_page_by_page() {
+    struct Silent {
+        image: Image,
+        answers: u32,
+        refused: u32,
+    }
+    impl Eeprom for Silent {
+        fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
+            if self.answers == 0 {
+                self.refused += 1;
+                return Err(TransportError::TimedOut);
+            }
+            self.answers -= 1;
+            self.image.read(at, into)
+        }
+
+        fn write(&mut self, _: Address, _: &[u8]) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        fn counters(&self) -> Counters {
+            self.image.counters()
+        }
+    }
+    for answers in 1..=4 {
+        let mut module = Silent { image: scripted(|_| None).image, answers, refused: 0 };
+        let outcome = run(ReadMemory::new(Plan::Everything), &mut module, &mut StillClock::default());
+        let expected = ProcError::Bus { at: Address::lower(0), source: TransportError::TimedOut };
+        assert_eq!(outcome.unwrap_err(), expected, "after {answers}");
+        assert_eq!(module.refused, 2, "a page, and byte 0 as the sign of life");
+    }
+}
+
+#[test]
 fn without_the_lower_memory_or_a_module_there_is_no_dump() {
     let lower = |at: Address| at.is_lower().then_some(TransportError::TimedOut);
     let error = read(&mut scripted(lower), ReadMemory::new(Plan::Advertised)).unwrap_err();

@@ -1,6 +1,6 @@
 //! A dump for people.
 
-use super::register::printable;
+use super::register::{Longest, printable};
 use super::{Dump, Item, PageState, Register, Value};
 use crate::map::Confidence;
 use std::fmt;
@@ -108,7 +108,7 @@ impl fmt::Display for Register<'_> {
             Value::Float(float) => write!(f, "{float}"),
             Value::Observed(measured) => write!(f, "{measured} ({})", measured.observable.name()),
             Value::Revision(major, minor) => write!(f, "{major}.{minor}"),
-            Value::Duration(code, limit) => write!(f, "at most {} ms (code {code:X}h)", limit.as_millis()),
+            Value::Duration(code, limit) => write!(f, "{} (code {code:X}h)", Longest(code, limit)),
             Value::Lanes(bits) => write!(f, "lanes {}", Set(u16::from(bits), 1)),
             Value::Bits(bits) => write!(f, "bits {}", Set(bits, 0)),
             Value::PerLane(numbers) => numbers

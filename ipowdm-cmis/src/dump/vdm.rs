@@ -33,9 +33,17 @@ pub(super) fn decode(memory: &Memory) -> Item {
         ("fine_interval", interval.map(|tenths| Item::Quantity(milliseconds(tenths), "ms")).into()),
         ("freeze_requested", flag(&page2f::FREEZE_REQUEST)),
         ("freeze_done", flag(&page2f::FREEZE_DONE)),
-        ("duty_cycle", memory.byte(&page2f::VDM_DUTY_CYCLE, 0, 0).into()),
+        ("duty_cycle", duty_cycle(memory).into()),
         ("instances", Item::List(banks.iter().flat_map(|bank| instances(memory, *bank)).collect())),
     ])
+}
+
+/// The setting of 2Fh:144.5-2, where the module advertises that it has one.
+fn duty_cycle(memory: &Memory) -> Result<u8, Missing> {
+    match memory.byte(&page2f::VDM_DUTY_CYCLE_SUPPORTED, 0, 0)? {
+        0 => Err(Missing::Unsupported),
+        _ => memory.byte(&page2f::VDM_DUTY_CYCLE, 0, 0),
+    }
 }
 
 fn milliseconds(tenths: u64) -> f64 {

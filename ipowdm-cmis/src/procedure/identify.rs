@@ -55,6 +55,12 @@ const ADVERTISEMENT: (Address, u8) = (Address::page(0x01, 128), 128);
 const LASER: (Address, u8) = (Address::page(0x04, 128), 74);
 const VDM_GROUPS: (Address, u8) = (Address::page(0x2F, 128), 1);
 
+/// Whether bytes 0 and 1 are those of a module that is managed by CMIS. Identifiers 03h-17h and 1Ah are other memory maps
+/// (SFF-8024, identifier values).
+pub(crate) const fn is_cmis(identifier: u8, revision: u8) -> bool {
+    matches!(identifier, 0x18 | 0x19 | 0x1B | 0x1E..=0x2F) && !matches!(revision, 0 | 0xFF)
+}
+
 impl Identify {
     /// An identification that has not begun.
     #[must_use]
@@ -132,9 +138,7 @@ impl Identify {
     fn take_basics(&mut self, block: Block<'_>) -> Result<(), ProcError> {
         let identifier = block.byte(lower::SFF8024_IDENTIFIER).unwrap_or(0xFF);
         let revision = block.byte(lower::CMIS_REVISION).unwrap_or(0);
-        // SFF-8024 identifiers of modules that are managed by CMIS; 03h-17h and 1Ah are other memory maps.
-        let cmis = matches!(identifier, 0x18 | 0x19 | 0x1B | 0x1E..=0x2F) && !matches!(revision, 0 | 0xFF);
-        if !cmis {
+        if !is_cmis(identifier, revision) {
             return Err(ProcError::NotCmis { identifier, revision });
         }
         self.info.identifier = identifier;
