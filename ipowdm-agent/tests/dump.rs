@@ -89,3 +89,22 @@ fn what_is_no_module_ends_with_words_that_name_it() {
         assert!(output.stdout.is_empty(), "{module}");
     }
 }
+
+#[test]
+fn what_is_not_managed_by_cmis_is_printed_with_a_warning() {
+    let image = |identifier: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lower = format!("{identifier}{}", "00".repeat(126));
+        fs::write(file.path(), format!(r#"{{"lower":"{lower}","pages":{{}}}}"#)).unwrap();
+        file
+    };
+    for (identifier, cmis) in [("1108", false), ("ffff", false), ("1850", true)] {
+        let file = image(identifier);
+        let output = dump(&format!("image:{}", file.path().display()), &["--json"]);
+        assert!(output.status.success(), "{identifier}: {}", text(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["identity"]["cmis"], cmis, "{identifier}");
+        let warned = text(&output.stderr).contains("not those of a CMIS module");
+        assert_eq!(warned, !cmis, "{identifier}: {}", text(&output.stderr));
+    }
+}

@@ -145,3 +145,30 @@ fn an_empty_socket_is_told() {
     assert!(!gone.status.success());
     assert!(text(&gone.stderr).contains("nobody"), "{}", text(&gone.stderr));
 }
+
+#[test]
+fn a_power_that_is_none_ends_with_the_legal_ones_before_the_module_is_opened() {
+    for power in ["NaN", "inf", "1e300", "327.68", "-10.005", "-10dBm", ""] {
+        let refused = Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+            .args(["test-cmis", "--module=unix:/nowhere/module", "--frequency-mhz=193400000"])
+            .arg(format!("--tx-power-dbm={power}"))
+            .output()
+            .unwrap();
+        let error = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{power}: {error}");
+        assert!(error.contains("--tx-power-dbm") && error.contains("-327.68 to 327.67"), "{power}: {error}");
+    }
+    for power in ["-10", "-10.1", "-12.34", "0", "+1.07"] {
+        let accepted = Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+            .args(["test-cmis", "--module=unix:/nowhere/module", "--frequency-mhz=193400000"])
+            .arg(format!("--tx-power-dbm={power}"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            accepted.status.code(),
+            Some(1),
+            "{power}: there is no module, {}",
+            text(&accepted.stderr)
+        );
+    }
+}

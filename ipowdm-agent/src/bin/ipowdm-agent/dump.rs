@@ -1,7 +1,7 @@
 //! `dump`: everything that a module says, decoded.
 
 use clap::Args;
-use ipowdm_cmis::dump::{Dump, Plan, ReadMemory};
+use ipowdm_cmis::dump::{Dump, Item, Plan, ReadMemory};
 use ipowdm_cmis::transport::ModuleSpec;
 use serde::Serialize;
 use std::error::Error;
@@ -44,7 +44,15 @@ pub(crate) fn dump(options: &Options) -> Result<bool, Box<dyn Error>> {
     let reading = if options.leave_flags { reading.leaving_flags() } else { reading };
     let memory = ipowdm_cmis::procedure::run(reading, &mut *module.eeprom, &mut *module.clock)
         .map_err(|error| format!("{}: {error}", options.module))?;
-    match print(options, &Dump::decode(&memory)) {
+    let dump = Dump::decode(&memory);
+    if dump.group("identity").and_then(|identity| identity.get("cmis")) == Some(&Item::Flag(false)) {
+        eprintln!(
+            "{}: bytes 0 and 1 are not those of a CMIS module: what is printed is decoded as if they were, and means nothing \
+             if the module has another memory map or the port is empty",
+            options.module
+        );
+    }
+    match print(options, &dump) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
         printed => Ok(printed.map(|()| true)?),

@@ -45,7 +45,8 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
-    /// Read one module and print everything that it says, decoded with units. Nothing is written.
+    /// Read one module and print everything that it says, decoded with units. Nothing is written but the page selection;
+    /// flags that clear on read are read, and so cleared, unless --leave-flags.
     Dump(dump::Options),
     /// Check a module: what it says about itself, and with a target its bring-up with a table of times. Writes only with a
     /// target, and asks first; the exit code says whether all is well.

@@ -18,8 +18,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "F", requires = "tx_power_dbm")]
     frequency_mhz: Option<u32>,
     /// Output power of the bring-up, in dBm.
-    #[arg(long, value_name = "P", requires = "frequency_mhz", allow_negative_numbers = true)]
-    tx_power_dbm: Option<f64>,
+    #[arg(long, value_name = "P", requires = "frequency_mhz", allow_negative_numbers = true, value_parser = power)]
+    tx_power_dbm: Option<Power>,
     /// Application of the bring-up, by its AppSel code; otherwise the one that is provisioned, or the first.
     #[arg(long, value_name = "N", requires = "frequency_mhz")]
     app_sel: Option<u8>,
@@ -35,11 +35,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn target(&self) -> Result<Option<(Target, Way)>, Box<dyn Error>> {
-        let (Some(mhz), Some(dbm)) = (self.frequency_mhz, self.tx_power_dbm) else { return Ok(None) };
+    fn target(&self) -> Option<(Target, Way)> {
+        let (mhz, tx_power) = (self.frequency_mhz?, self.tx_power_dbm?);
         let target = Target {
             frequency: Frequency::from_mhz(mhz),
-            tx_power: Power::from_number(dbm)?,
+            tx_power,
             application: self.app_sel.map_or(ApplicationChoice::Keep, ApplicationChoice::AppSel),
         };
         let way = Way {
@@ -47,13 +47,21 @@ impl Options {
             tuning: if self.fine { Tuning::Fine } else { Tuning::Channels },
             ..Way::default()
         };
-        Ok(Some((target, way)))
+        Some((target, way))
     }
+}
+
+/// A power as a module has it: a number in between is refused, not rounded to one that nobody asked for.
+fn power(text: &str) -> Result<Power, String> {
+    let expected = || "expected -327.68 to 327.67 dBm in steps of 0.01".to_string();
+    let dbm: f64 = text.parse().map_err(|_| expected())?;
+    let power = Power::from_number(dbm).map_err(|_| expected())?;
+    if (power.value() - dbm).abs() < 1e-6 { Ok(power) } else { Err(expected()) }
 }
 
 /// Makes the checks and prints them; whether all is well.
 pub(crate) fn test_cmis(options: &Options) -> Result<bool, Box<dyn Error>> {
-    let target = options.target()?;
+    let target = options.target();
     let module = options.module.open()?;
     if let Some(warning) = options.module.warning() {
         eprintln!("{}: {warning}", options.module);
