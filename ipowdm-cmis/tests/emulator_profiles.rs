@@ -17,7 +17,7 @@ fn every_built_in_profile_is_well_formed_and_identified_by_its_registers() {
         ("800zr", 0x19, true, 15),
         ("400g-fr4", 0x18, false, 2),
         ("copper", 0x18, false, 4),
-        ("dual400", 0x1F, true, 4),
+        ("dual400", 0x21, true, 4),
     ];
     for (profile, (name, identifier, coherent, applications)) in Profile::built_in().into_iter().zip(expected)
     {

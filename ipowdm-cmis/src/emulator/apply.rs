@@ -135,7 +135,14 @@ impl Core {
             }
         }
         if apply.trigger == Trigger::Init {
-            self.cells.raise(number(bank), 0x11, page11::DP_INIT_PENDING_LANE.byte, apply.lanes);
+            // A lane without a data path has none to initialise, once what it carried is down.
+            let unused = |lane: &u8| {
+                let state = self.banks[bank].paths[usize::from(*lane)].state;
+                self.active_config(bank, *lane) >> 4 == 0 && state == DataPathState::Deactivated
+            };
+            let unused = (0..8_u8).filter(unused).fold(0, |lanes, lane| lanes | (1 << lane));
+            let pending = (self.init_pending(bank) | apply.lanes) & !unused;
+            self.cells.set(number(bank), 0x11, page11::DP_INIT_PENDING_LANE.byte, &[pending]);
         }
     }
 

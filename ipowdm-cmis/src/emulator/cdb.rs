@@ -137,6 +137,18 @@ impl Core {
         pages.filter_map(|page| self.cells.page(bank, page)).flatten().copied().take(len).collect()
     }
 
+    /// Ends a hold-off now. In the foreground a command ends with it: nobody sees one that is being processed.
+    pub(super) fn end_hold_off(&mut self) {
+        let now = self.synced;
+        self.busy_until = now;
+        if !self.layout.cdb_background && self.cdb.running.iter().any(Option::is_some) {
+            for running in self.cdb.running.iter_mut().flatten() {
+                running.due = now;
+            }
+            self.settle(now);
+        }
+    }
+
     pub(super) fn step_cdb(&mut self, at: Millis) -> bool {
         let mut moved = false;
         for instance in 0..2 {

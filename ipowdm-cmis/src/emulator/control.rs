@@ -78,6 +78,10 @@ impl Control {
     /// # Errors
     /// [`ControlError::Syntax`].
     pub fn from_json(text: &str) -> Result<Self, ControlError> {
+        // Fields are named: the positional form that serde also reads of a structure is none of the protocol's.
+        if !text.trim_start().starts_with('{') {
+            return Err(ControlError::Syntax("a document is one JSON object".to_string()));
+        }
         serde_json::from_str(text).map_err(|error| ControlError::Syntax(error.to_string()))
     }
 }
@@ -122,6 +126,7 @@ impl EmulatedModule {
                 around.host_sends_patterns.unwrap_or(environment.host_sends_patterns);
             environment.far_end_sends_patterns =
                 around.far_end_sends_patterns.unwrap_or(environment.far_end_sends_patterns);
+            core.settle(now);
             for fault in control.faults {
                 core.inject(fault)?;
             }

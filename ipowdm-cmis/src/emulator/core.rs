@@ -2,7 +2,7 @@
 
 use super::apply::Apply;
 use super::cdb::Cdb;
-use super::cells::Cells;
+use super::cells::{Cells, value_of};
 use super::environment::Environment;
 use super::faults::Faults;
 use super::firmware::Firmware;
@@ -16,7 +16,7 @@ use super::receiver::{Emission, noise};
 use super::vdm::{self, Watched};
 use crate::codes::DataPathState;
 use crate::machine::{ModuleConditions, ModulePhase, PathConditions, next_module_phase, next_path_state};
-use crate::map::{lower, page10, page11};
+use crate::map::{lower, page01, page10, page11};
 use crate::time::Millis;
 use core::time::Duration;
 use ipowdm_core::units::{Db, Frequency};
@@ -242,8 +242,10 @@ impl Core {
         };
         self.phase = Timed { state: next, until: dwell.map(|dwell| at.after(self.lasting(dwell))) };
         // The flag marks the steady states, unless their exit condition holds already.
+        // Flat memory is a plain EEPROM: no flag in it is ever raised.
         let leaves_at_once = next_module_phase(next, ModuleConditions { done: false, ..on }) != next;
-        if matches!(next, ModulePhase::LowPwr | ModulePhase::Ready | ModulePhase::Fault) && !leaves_at_once {
+        let told = !leaves_at_once && !self.layout.flat;
+        if matches!(next, ModulePhase::LowPwr | ModulePhase::Ready | ModulePhase::Fault) && told {
             self.cells.raise(0, 0, lower::MODULE_STATE_CHANGED_FLAG.byte, 0x01);
         }
         if let (ModulePhase::Fault, Some(cause)) = (next, self.faults.fault) {
@@ -351,8 +353,10 @@ impl Core {
             let pending = self.init_pending(bank) & !mask;
             self.cells.set(number(bank), 0x11, page11::DP_INIT_PENDING_LANE.byte, &[pending]);
         }
-        if next == DataPathState::Initialized {
-            self.lasers_initialised(bank, mask);
+        match next {
+            DataPathState::Init => self.lasers_initialise(bank, mask, at),
+            DataPathState::Initialized => self.lasers_initialised(bank, mask),
+            _ => {}
         }
     }
 
@@ -416,6 +420,21 @@ impl Core {
         bank.is_some_and(|bank| bank.paths.iter().any(|path| path.state == DataPathState::Activated))
     }
 
+    /// Whether the module itself holds the output of a carrier dark: none of its host lanes brings a signal, and the
+    /// host has not disabled automatic squelch (10h:131).
+    fn squelched(&self, carrier: usize) -> bool {
+        let lost = self.environment.host_signal != 0xFF;
+        if !lost || value_of(&self.cells, 0, page01::SQUELCH_METHOD_TX, 0) == 0 {
+            return false;
+        }
+        let (bank, media) = self.place_of(carrier);
+        let disabled = self.cells.get(number(bank), 0x10, page10::AUTO_SQUELCH_DISABLE_TX.byte);
+        let hosts = (0..8_u8).filter_map(|lane| self.data_path(bank, lane));
+        let hosts = hosts.filter(|(_, path)| path.media & (1 << media) != 0);
+        let hosts = hosts.fold(0, |lanes, (_, path)| lanes | path.host);
+        disabled & (1 << media) == 0 && hosts & self.environment.host_signal == 0
+    }
+
     /// What the optics are doing now.
     fn optical_state(&self) -> OpticalState {
         let mut state = OpticalState::default();
@@ -430,7 +449,8 @@ impl Core {
             }
             let frequency = self.lasers[carrier].frequency();
             state.oscillators[carrier] = frequency;
-            let lit = path == DataPathState::Activated && self.faults.fault.is_none();
+            let lit =
+                path == DataPathState::Activated && self.faults.fault.is_none() && !self.squelched(carrier);
             state.emissions[carrier] = frequency.filter(|_| lit).map(|frequency| Emission {
                 frequency,
                 power: self.lasers[carrier].power,

@@ -43,6 +43,14 @@ impl Core {
         if per_lane { lanes & (1 << lane) != 0 } else { lanes != 0 }
     }
 
+    /// Host lanes whose input comes back on their output: host side input loopback, where the host brings a signal.
+    pub(super) fn host_returned(&self, bank: usize) -> u8 {
+        let lanes = self.diagnostic(bank, page13::HOST_SIDE_INPUT_LOOPBACK_ENABLE.byte);
+        let per_lane = value_of(&self.cells, 0, page13::PER_LANE_HOST_LOOPBACK_SUPPORTED, 0) != 0;
+        let looped = if per_lane || lanes == 0 { lanes } else { 0xFF };
+        looped & self.environment.host_signal
+    }
+
     /// The host has written 13h; `before` is the page as it was. A combination that the module cannot do is not taken.
     pub(super) fn loopbacks_written(&mut self, bank: usize, before: &super::cells::Half) {
         let simultaneous =

@@ -274,11 +274,12 @@ impl EmulatedModule {
         [mapping.0, mapping.1]
     }
 
-    /// Ends a hold-off that would end within `patience`; for hosts whose polling takes no virtual time.
+    /// Ends a hold-off that would end within `patience`, and the command that holds off with it; for hosts whose polling
+    /// takes no virtual time.
     pub(super) fn wait_out(&self, patience: Duration) {
         let mut core = self.synced();
         if core.busy_until.elapsed_since(core.synced) <= patience {
-            core.busy_until = core.synced;
+            core.end_hold_off();
         }
     }
 }

@@ -37,10 +37,12 @@ pub(super) struct Laser {
     /// Power in effect.
     pub(super) power: Power,
     work: Option<(Work, Millis)>,
+    /// The controls that were last accepted: what the registers go back to when others are refused.
+    accepted: Controls,
 }
 
 /// The controls of a lane in 12h.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Controls {
     grid: u8,
     fine: bool,
@@ -80,6 +82,17 @@ impl Controls {
             power: word(places.power),
         }
     }
+
+    /// The same, each as the write left it where `parts` says that it was written as a whole, and as it was elsewhere.
+    fn written(self, was: Self, parts: &Parts) -> Self {
+        Self {
+            grid: if parts.grid { self.grid } else { was.grid },
+            fine: if parts.grid { self.fine } else { was.fine },
+            channel: if parts.channel { self.channel } else { was.channel },
+            fine_mhz: if parts.fine { self.fine_mhz } else { was.fine_mhz },
+            power: if parts.power { self.power } else { was.power },
+        }
+    }
 }
 
 impl Laser {
@@ -92,6 +105,12 @@ impl Laser {
                 fixed: None,
                 power: laser.default_power,
                 work: None,
+                accepted: Controls {
+                    grid: laser.default_grid.code(),
+                    channel: laser.default_channel,
+                    power: laser.default_power.hundredths(),
+                    ..Controls::default()
+                },
             },
             None => Self {
                 grid: Grid::Ghz100,
@@ -103,6 +122,7 @@ impl Laser {
                     .as_ref()
                     .map_or(Power::from_hundredths(0), |fixed| fixed.power),
                 work: None,
+                accepted: Controls::default(),
             },
         }
     }
@@ -155,16 +175,32 @@ impl Core {
         moved
     }
 
-    /// A data path has come up: its lasers were tuned on the way.
-    pub(super) fn lasers_initialised(&mut self, bank: usize, host: u8) {
+    /// Carriers of the data path of these host lanes.
+    fn carriers_of(&self, bank: usize, host: u8) -> impl Iterator<Item = usize> + use<> {
         let lane = u8::try_from(host.trailing_zeros()).unwrap_or(0).min(7);
         let media = self.data_path(bank, lane).map_or(0x01, |(_, placement)| placement.media);
-        for lane in 0..8_u8 {
-            if media & (1 << lane) != 0
-                && let Some(carrier) = self.carrier(bank, usize::from(lane))
-            {
-                self.tuning_flag(carrier, COMPLETE);
+        let carriers: [Option<usize>; 8] = core::array::from_fn(|lane| self.carrier(bank, lane));
+        carriers
+            .into_iter()
+            .enumerate()
+            .filter(move |(lane, _)| media & (1 << lane) != 0)
+            .filter_map(|(_, c)| c)
+    }
+
+    /// A data path comes up: its lasers, where none was on, take the grid and channel that their registers hold.
+    pub(super) fn lasers_initialise(&mut self, bank: usize, host: u8, at: Millis) {
+        for carrier in self.carriers_of(bank, host) {
+            let wanted = self.lasers[carrier].accepted;
+            if !self.carrier_on(carrier) && !self.tune(carrier, wanted, at) {
+                self.tuning_flag(carrier, INVALID_CHANNEL);
             }
+        }
+    }
+
+    /// A data path has come up: its lasers were tuned on the way.
+    pub(super) fn lasers_initialised(&mut self, bank: usize, host: u8) {
+        for carrier in self.carriers_of(bank, host) {
+            self.tuning_flag(carrier, COMPLETE);
         }
     }
 
@@ -190,79 +226,89 @@ impl Core {
         }
     }
 
-    /// The host has written `len` bytes from `byte` of 12h; `before` is the page as it was.
-    pub(super) fn laser_written(
-        &mut self,
-        bank: usize,
-        byte: u8,
-        len: usize,
-        before: &super::cells::Half,
-        at: Millis,
-    ) {
-        let touched = |first: u8, size: u8| {
-            let (first, byte) = (usize::from(first), usize::from(byte));
-            byte < first + usize::from(size) && first < byte + len
-        };
+    /// The host has written `len` bytes from `byte` of 12h.
+    ///
+    /// A number of two bytes is taken with its low byte: drivers that split writes (optoe with `write_max` 1) write the high
+    /// byte first.
+    pub(super) fn laser_written(&mut self, bank: usize, byte: u8, len: usize, at: Millis) {
+        let written =
+            |wanted: u8| (usize::from(byte)..usize::from(byte) + len).contains(&usize::from(wanted));
         for lane in 0..self.layout.media_lanes {
             let Some(carrier) = self.carrier(bank, lane) else { continue };
             let places = Places::of(u8::try_from(lane).unwrap_or(0));
             let parts = Parts {
-                grid: touched(places.grid, 1),
-                channel: touched(places.channel, 2),
-                fine: touched(places.fine, 2),
-                power: touched(places.power, 2),
+                grid: written(places.grid),
+                channel: written(places.channel + 1),
+                fine: written(places.fine + 1),
+                power: written(places.power + 1),
             };
             if parts.grid || parts.channel || parts.fine || parts.power {
-                self.controls_written(bank, carrier, &places, &parts, before, at);
+                self.controls_written(bank, carrier, &places, &parts, at);
             }
         }
     }
 
-    fn controls_written(
-        &mut self,
-        bank: usize,
-        carrier: usize,
-        places: &Places,
-        parts: &Parts,
-        before: &super::cells::Half,
-        at: Millis,
-    ) {
-        let Some(now) = self.cells.page(number(bank), 0x12).map(|half| Controls::of(half, places)) else {
-            return;
-        };
-        let was = Controls::of(before, places);
-        let restore = |core: &mut Self, byte: u8, len: u8| {
-            let from = usize::from(byte - 128);
-            core.cells.set(number(bank), 0x12, byte, &before[from..from + usize::from(len)]);
-        };
-        if now != was && self.lasers[carrier].work.is_some() {
+    fn controls_written(&mut self, bank: usize, carrier: usize, places: &Places, parts: &Parts, at: Millis) {
+        let Some(half) = self.cells.page(number(bank), 0x12) else { return };
+        let was = self.lasers[carrier].accepted;
+        let mut wanted = Controls::of(half, places).written(was, parts);
+        if wanted != was && self.lasers[carrier].work.is_some() {
             // A new value while tuning is not accepted; the old one stays.
             self.tuning_flag(carrier, NOT_ACCEPTED);
-            for (byte, len) in [(places.grid, 1), (places.channel, 2), (places.fine, 2), (places.power, 2)] {
-                restore(self, byte, len);
-            }
-            return;
+            wanted = was;
+        } else {
+            self.take_controls(carrier, was, &mut wanted, parts, at);
         }
-        let tunes = (parts.grid && now.grid != was.grid) || parts.channel;
-        if tunes && !self.tune(carrier, now, at) && parts.channel {
+        self.lasers[carrier].accepted = wanted;
+        self.show_controls(bank, places, parts, wanted);
+    }
+
+    /// Carries out new controls; what is refused goes back to what it was.
+    fn take_controls(
+        &mut self,
+        carrier: usize,
+        was: Controls,
+        wanted: &mut Controls,
+        parts: &Parts,
+        at: Millis,
+    ) {
+        // The channel moves a laser that is on: the host writes the grid before it.
+        let tunes = parts.channel || (parts.grid && !self.carrier_on(carrier));
+        if tunes && !self.tune(carrier, *wanted, at) && parts.channel {
             self.tuning_flag(carrier, INVALID_CHANNEL);
-            restore(self, places.channel, 2);
+            wanted.channel = was.channel;
         }
-        if (parts.grid && now.fine != was.fine) || parts.fine {
-            let accepted = self.fine_tune(carrier, now, at);
-            if !accepted {
-                self.tuning_flag(carrier, FINE_OUT_OF_RANGE);
-                restore(self, places.fine, 2);
+        let fine_tunes = parts.fine || wanted.fine != was.fine;
+        if fine_tunes && !self.fine_tune(carrier, *wanted, at) {
+            self.tuning_flag(carrier, FINE_OUT_OF_RANGE);
+            wanted.fine_mhz = was.fine_mhz;
+        }
+        if wanted.power != was.power && !self.change_power(carrier, wanted.power, at) {
+            self.tuning_flag(carrier, POWER_OUT_OF_RANGE);
+            wanted.power = was.power;
+        }
+    }
+
+    /// Puts the accepted values where the host has written.
+    fn show_controls(&mut self, bank: usize, places: &Places, parts: &Parts, controls: Controls) {
+        let bank = number(bank);
+        if parts.grid {
+            let others = self.cells.get(bank, 0x12, places.grid) & 0x0E;
+            let byte = (controls.grid << 4) | others | u8::from(controls.fine);
+            self.cells.set(bank, 0x12, places.grid, &[byte]);
+        }
+        for (written, at, value) in [
+            (parts.channel, places.channel, controls.channel),
+            (parts.fine, places.fine, controls.fine_mhz),
+            (parts.power, places.power, controls.power),
+        ] {
+            if written {
+                self.cells.set(bank, 0x12, at, &value.to_be_bytes());
             }
-        }
-        if parts.power && now.power != was.power {
-            self.change_power(carrier, now.power, at, |core| restore(core, places.power, 2));
         }
     }
 
     /// Tunes to a channel; false where it is none of the grid's, or the grid none of the module's.
-    ///
-    /// A new grid alone may make the old channel illegal; the laser stays, and the host writes the channel next.
     fn tune(&mut self, carrier: usize, wanted: Controls, at: Millis) -> bool {
         let Some(profile) = &self.profile.laser else { return true };
         let legal = Grid::from_code(wanted.grid).filter(|grid| is_legal(profile, *grid, wanted.channel));
@@ -301,20 +347,20 @@ impl Core {
         true
     }
 
-    fn change_power(&mut self, carrier: usize, power: i16, at: Millis, restore: impl Fn(&mut Self)) {
-        let Some(profile) = &self.profile.laser else { return };
+    /// Begins a change of power; false where it is out of range.
+    fn change_power(&mut self, carrier: usize, power: i16, at: Millis) -> bool {
+        let Some(profile) = &self.profile.laser else { return true };
         let (range, takes): (_, Duration) = (profile.min_power..=profile.max_power, profile.power_change);
         let wanted = Power::from_hundredths(power);
         if !range.contains(&wanted) {
-            self.tuning_flag(carrier, POWER_OUT_OF_RANGE);
-            restore(self);
-            return;
+            return false;
         }
         self.lasers[carrier].power = wanted;
         if self.carrier_on(carrier) {
             let until = at.after(self.lasting(takes));
             self.begin(carrier, Work::Power, until);
         }
+        true
     }
 
     /// Begins work; a channel change that is under way stays one.
@@ -327,7 +373,7 @@ impl Core {
     }
 }
 
-/// Which controls of a lane a write has touched.
+/// Which controls of a lane a write has completed.
 struct Parts {
     grid: bool,
     channel: bool,

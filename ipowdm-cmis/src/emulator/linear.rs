@@ -100,11 +100,11 @@ impl LinearModule {
         let left = port.left.take().filter(|left| *left == found);
         if (shown && left.is_none()) || (left.is_some() && at.page == 0) {
             port.left = left;
-            return self.polled(|| data(&mut port.window));
+            return self.polled(|| data(&mut port.window)).map_err(|error| placed(error, at));
         }
         let back = if left.is_some() { [0, 0] } else { found };
         self.polled(|| port.window.write(126, &wanted))?;
-        let result = self.polled(|| data(&mut port.window));
+        let result = self.polled(|| data(&mut port.window)).map_err(|error| placed(error, at));
         match self.polled(|| port.window.write(126, &back)) {
             Ok(()) => port.left = Some(self.module.mapping()).filter(|now| *now != back),
             Err(TransportError::Busy) => port.owed = Some(back),
@@ -129,5 +129,13 @@ impl LinearModule {
                 result => return result,
             }
         }
+    }
+}
+
+/// The window knows bytes only: an access that it cannot make is named by where it was to go.
+fn placed(error: TransportError, at: Address) -> TransportError {
+    match error {
+        TransportError::BadAccess { len, .. } => TransportError::BadAccess { at, len },
+        other => other,
     }
 }

@@ -310,14 +310,20 @@ fn write_vdm(to: &mut Writer<'_>, data: &ProfileData) {
     for (group, page) in vdm.groups.iter().zip(0_u8..) {
         for (instance, index) in group.instances.iter().zip(0_u8..) {
             let at = page20::VDM_LANE_OR_DATA_PATH.byte.saturating_add(index * 2);
-            let descriptor = [(instance.thresholds << 4) | (instance.lane & 0x0F), instance.observable];
+            let thresholds = vdm::threshold_set(group, *instance);
+            let descriptor = [(thresholds << 4) | (instance.lane & 0x0F), instance.observable];
             to.cells.set(to.bank, 0x20 + page, at, &descriptor);
+        }
+        let first = page28::TABLE.first().map_or(128, |field| field.byte);
+        for (set, limits) in vdm::NEVER_REACHED {
+            for (limit, index) in limits.iter().zip(0_u8..) {
+                to.cells.set(to.bank, 0x28 + page, first + set * 8 + index * 2, &limit.to_be_bytes());
+            }
         }
         for set in &group.thresholds {
             let Some(format) = vdm::format(set.observable) else { continue };
             for (value, index) in set.values.iter().zip(0_u8..) {
                 let raw = format.encode(*value).unwrap_or(0);
-                let first = page28::TABLE.first().map_or(128, |field| field.byte);
                 to.cells.set(to.bank, 0x28 + page, first + set.set * 8 + index * 2, &raw.to_be_bytes());
             }
         }

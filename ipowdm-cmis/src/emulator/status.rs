@@ -174,7 +174,8 @@ impl Core {
         let on = seen.laser_on;
         if seen.los {
             self.cells.raise(number(bank), 0x11, page11::LOS_RX_FLAG.byte, bit);
-        } else if on && seen.locked.is_none() {
+        }
+        if on && seen.locked.is_none() {
             self.cells.raise(number(bank), 0x11, page11::CDRLOL_RX_FLAG.byte, bit);
         }
         if on && value_of(&self.cells, 0, page01::RX_OPTICAL_POWER_MON_SUPPORTED, 0) != 0 {
@@ -226,18 +227,21 @@ impl Core {
             return;
         }
         let (bank, lane) = self.place_of(carrier);
-        let half_db =
-            |byte: u8, shift: u8| f64::from((self.cells.get(number(bank), 0x12, byte) >> shift) & 0x0F) / 2.0;
+        // Code v of 12h:216-217 is (1 + v) · 0.5 dB from the target.
+        let distance_db = |byte: u8, shift: u8| {
+            let code = (self.cells.get(number(bank), 0x12, byte) >> shift) & 0x0F;
+            f64::from(1 + code) / 2.0
+        };
         let relative = value_of(&self.cells, 0, page04::RELATIVE_THRESHOLDS_SUPPORTED, 0) != 0
             && value_of(&self.cells, number(bank), page12::RELATIVE_THRESHOLDS_ENABLE_TX, u16::from(lane))
                 != 0;
         let raised = if relative {
             let target = self.lasers[carrier].power.value();
             let limits = [
-                target + half_db(216, 4),
-                target - half_db(217, 4),
-                target + half_db(216, 0),
-                target - half_db(217, 0),
+                target + distance_db(216, 4),
+                target - distance_db(217, 4),
+                target + distance_db(216, 0),
+                target - distance_db(217, 0),
             ];
             beyond(dbm, limits)
         } else {
@@ -256,6 +260,7 @@ impl Core {
         let states: [DataPathState; 8] = core::array::from_fn(|lane| self.banks[bank].paths[lane].state);
         let control = |field: crate::map::Field| self.cells.get(number(bank), 0x10, field.byte);
         let disabled = control(crate::map::page10::OUTPUT_DISABLE_RX);
+        let returned = self.host_returned(bank);
         let mut received = 0_u8;
         for lane in 0..8_u8 {
             let media = self.data_path(bank, lane).map_or(0, |(_, placement)| placement.media);
@@ -264,7 +269,8 @@ impl Core {
                 carrier.and_then(|c| self.meters.get(c)).is_some_and(|meter| meter.seen.locked.is_some())
             });
             let activated = states[usize::from(lane)] == DataPathState::Activated;
-            if media != 0 && locked && activated && disabled & (1 << lane) == 0 {
+            let signal = locked || returned & (1 << lane) != 0;
+            if media != 0 && signal && activated && disabled & (1 << lane) == 0 {
                 received |= 1 << lane;
             }
         }

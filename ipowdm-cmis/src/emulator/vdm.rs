@@ -1,6 +1,7 @@
 //! Versatile diagnostics monitoring: how observables are encoded, what they are, thresholds and flags.
 
 use super::core::Core;
+use super::profile::{VdmGroup, VdmInstance};
 use super::receiver::FLOOR_DBM;
 use crate::map::page2f;
 use ipowdm_core::units::Ber;
@@ -35,6 +36,28 @@ pub(super) const fn format(observable: u8) -> Option<Format> {
         150 | 152 => Format::Signed(0.1),
         _ => return None,
     })
+}
+
+/// Threshold sets of every group that no sample is beyond: for unsigned numbers and floats, and for signed ones.
+///
+/// Every instance names a set. One without limits of its own names one of these, as modules do: zeros would say that any
+/// sample above zero is alarming.
+pub(super) const NEVER_REACHED: [(u8, [u16; 4]); 2] =
+    [(UNSIGNED_SET, [0xFFFF, 0x0000, 0xFFFF, 0x0000]), (SIGNED_SET, [0x7FFF, 0x8000, 0x7FFF, 0x8000])];
+/// The first threshold set that is not a profile's to declare.
+pub(super) const UNSIGNED_SET: u8 = 14;
+const SIGNED_SET: u8 = 15;
+
+/// The threshold set that an instance names: its own where the group declares one that fits, or one never reached.
+pub(super) fn threshold_set(group: &VdmGroup, instance: VdmInstance) -> u8 {
+    let wanted = format(instance.observable);
+    let own =
+        group.thresholds.iter().any(|set| set.set == instance.thresholds && format(set.observable) == wanted);
+    match wanted {
+        _ if own => instance.thresholds,
+        Some(Format::Signed(_)) => SIGNED_SET,
+        _ => UNSIGNED_SET,
+    }
 }
 
 impl Format {

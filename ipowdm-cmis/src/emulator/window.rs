@@ -170,7 +170,7 @@ impl Core {
         let lanes = usize::from(bank);
         match page {
             0x10 => self.triggers_written(lanes, byte, bytes, now),
-            0x12 => self.laser_written(lanes, byte, bytes.len(), &before, now),
+            0x12 => self.laser_written(lanes, byte, bytes.len(), now),
             0x13 => {
                 self.loopbacks_written(lanes, &before);
                 self.checkers_written(lanes, now);

@@ -1,7 +1,7 @@
 //! A line whose far end is described instead of emulated.
 
 use super::{Course, CourseError, Impairment, LineParameters, Span, physics};
-use crate::emulator::{CARRIERS, Emission, OpticalState, ReceivedLight};
+use crate::emulator::{CARRIERS, Emission, OpticalState, Profile, ReceivedLight};
 use crate::time::Millis;
 use ipowdm_core::units::{Db, Frequency, Length, Power};
 use serde::Deserialize;
@@ -143,6 +143,25 @@ pub(crate) struct Script {
 }
 
 impl ScriptedLine {
+    /// The clean line that a module of this profile is made for: one amplified span of 80 km, or 2 km of fibre to a
+    /// transmitter like its own for direct detection.
+    #[must_use]
+    pub fn made_for(profile: &Profile) -> Self {
+        let Some(fixed) = &profile.fixed_transmitter else { return Self::default() };
+        let fibre = SpanDescription {
+            length_km: 2.0,
+            loss_db: 1.5,
+            gain_db: None,
+            noise_figure_db: usual_noise_figure(),
+        };
+        let tx_power_dbm = Course::Constant(fixed.power.value());
+        Self {
+            far_end: FarEnd { tx_power_dbm, ..FarEnd::default() },
+            spans: Some(std::vec![fibre]),
+            ..Self::default()
+        }
+    }
+
     /// Checks the description.
     ///
     /// # Errors

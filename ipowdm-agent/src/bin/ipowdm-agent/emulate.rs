@@ -39,7 +39,8 @@ pub(crate) struct Options {
     /// Serial number, which also seeds the measurement noise.
     #[arg(long, default_value_t = 1)]
     serial: u32,
-    /// No line at all; otherwise a clean span of 80 km, lit at its far end, until the request `X` says something else.
+    /// No line at all; otherwise a clean one (80 km; a grey module: 2 km), lit at its far end, until the request `X` says
+    /// something else.
     #[arg(long)]
     dark: bool,
     /// Begin with the insertion, in MgmtInit; otherwise the module was plugged in some seconds ago.
@@ -94,7 +95,7 @@ pub(crate) fn emulate(options: &Options) -> Result<bool, Box<dyn Error>> {
         }
     };
     // In module time, zero is the insertion.
-    let line = (!options.dark).then(ScriptedLine::default);
+    let line = (!options.dark).then(|| ScriptedLine::made_for(&profile));
     let module = EmulatedModule::plugged_in_at(Millis(0), profile, options.serial, clock, line)?;
     let server = Server::bind(&options.listen, options.mode, module)?;
     let stopper = server.stopper();

@@ -93,7 +93,10 @@ impl ProfileData {
             for set in &group.thresholds {
                 let encoded = vdm::format(set.observable)
                     .is_some_and(|format| set.values.iter().all(|value| format.encode(*value).is_some()));
-                if set.set > 15 || !encoded {
+                if set.set >= vdm::UNSIGNED_SET {
+                    return wrong("sets 14 and 15 are those of instances without limits");
+                }
+                if !encoded {
                     return wrong("a threshold that its observable cannot have");
                 }
             }

@@ -195,7 +195,7 @@ pub struct VdmInstance {
     pub observable: u8,
     /// Lane or data path from 0, 15 for the module.
     pub lane: u8,
-    /// Threshold set of the group, 0-15.
+    /// Threshold set of the group; of one that the group does not declare for this encoding, nothing is raised.
     #[serde(default)]
     pub thresholds: u8,
 }
@@ -204,7 +204,7 @@ pub struct VdmInstance {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VdmThresholds {
-    /// The set's number within its group, 0-15.
+    /// The set's number within its group, 0-13.
     pub set: u8,
     /// Observable whose encoding the values have.
     pub observable: u8,
