@@ -213,4 +213,19 @@ pub trait Backend: Send + Sync + core::fmt::Debug {
 
     /// Where this back end announces commits.
     fn changes(&self) -> &WatchSource;
+
+    /// As [`Backend::view`], for back ends that need no waiting. `None`, as by default, where it may have to wait.
+    fn view_at_once(&self) -> Option<Result<Box<dyn View>, BackendError>> {
+        None
+    }
+
+    /// As [`Backend::commit`], for back ends that need no waiting; gives the batch back, as by default, where it may have
+    /// to wait. `view` is the view that the batch was read from; nothing is read from it any more.
+    ///
+    /// # Errors
+    /// The batch.
+    fn commit_at_once(&self, view: &dyn View, batch: Batch) -> Result<Result<Version, CommitError>, Batch> {
+        let _ = view;
+        Err(batch)
+    }
 }

@@ -5,7 +5,7 @@
 //! # use std::sync::Arc;
 //! # #[cfg(feature = "conformance")]
 //! # #[tokio::main] async fn main() {
-//! ipowdm_ctl_lib::store::conformance::run(async || Arc::new(MemoryBackend::new()) as _).await;
+//! ipowdm_ctl_lib::store::conformance::run("memory", async || Arc::new(MemoryBackend::new()) as _).await;
 //! # }
 //! # #[cfg(not(feature = "conformance"))] fn main() {}
 //! ```
@@ -16,12 +16,21 @@
     reason = "a test suite states its expectations by panicking"
 )]
 
+mod contention;
+mod elle;
 mod history;
+mod indexes;
+mod leases;
+mod random;
 mod semantics;
+mod subject;
+mod walks;
+mod watches;
 
-use super::{Backend, Key, Record, Store, StoreOptions};
+use super::{Backend, Key, Record, StoreOptions};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use subject::Subject;
 
 /// A number under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,29 +58,39 @@ fn checked() -> StoreOptions {
     StoreOptions { check_repeatable: true, ..StoreOptions::default() }
 }
 
-async fn put(store: &Store, name: &str, value: i64) {
-    let key = number(name);
-    store.transact(|tx| tx.put(&key, &Number(value))).await.expect("a blind write commits");
-}
-
-async fn read(store: &Store, name: &str) -> Option<i64> {
-    store.get(&number(name)).await.expect("a read succeeds").map(|Number(n)| n)
-}
-
 /// Runs every check on a fresh, empty store each. Needs a multi-thread runtime with a timer; panics where a promise is broken.
 ///
-/// Prints one line per check to stdout.
-pub async fn run<F>(fresh: F)
+/// Prints one line per check and one for all to stdout.
+pub async fn run<F>(name: &str, fresh: F)
 where
     F: AsyncFn() -> Arc<dyn Backend>,
 {
+    run_all(name, fresh, false).await;
+}
+
+/// As [`run`], for a back end whose requests and answers get lost now and then, a [`FaultyBackend`](super::faulty::FaultyBackend)
+/// for one: every check holds as it does without faults, with transactions repeated where that is safe.
+pub async fn run_over_faults<F>(name: &str, fresh: F)
+where
+    F: AsyncFn() -> Arc<dyn Backend>,
+{
+    run_all(name, fresh, true).await;
+}
+
+async fn run_all<F>(name: &str, fresh: F, faulty: bool)
+where
+    F: AsyncFn() -> Arc<dyn Backend>,
+{
+    let mut held = 0;
     macro_rules! checks {
-        ($($module:ident :: $name:ident),* $(,)?) => {
+        ($($module:ident :: $check:ident),* $(,)?) => {
+            let all = [$(stringify!($check)),*].len();
             $(
-                let store = Store::new(fresh().await, checked());
-                $module::$name(store).await;
-                println!("{}: held", stringify!($name));
+                $module::$check(Subject::new(fresh().await, faulty)).await;
+                held += 1;
+                println!("{name}: {}: held", stringify!($check));
             )*
+            println!("conformance {name}: {held} of {all} held");
         };
     }
     checks![
@@ -79,23 +98,63 @@ where
         semantics::s4_01_a_panicking_updater_leaves_the_store_identical,
         semantics::s4_01_a_conflicting_updater_runs_again,
         semantics::s4_02_an_updater_that_is_not_repeatable_is_refused,
-        semantics::s4_03_absent_reads_as_none_and_deletes_without_notice,
-        semantics::a_transaction_sees_its_own_writes,
-        semantics::scans_are_ordered_and_limited_to_their_kind,
-        semantics::a_phantom_under_a_scanned_prefix_is_a_conflict,
-        semantics::s4_05_deadline_and_retries_fail_apart,
-        semantics::s4_05_sixty_four_writers_on_one_key_all_commit,
-        semantics::s4_12_a_watcher_sees_each_transaction_once_with_all_keys,
-        semantics::a_slow_watcher_is_told_to_resync,
-        semantics::stamped_records_are_ordered_as_their_commits,
+        semantics::s4_03_absent_reads_as_none_and_deleting_it_changes_nothing,
+        watches::s4_03_a_delete_of_an_absent_key_sends_no_notice,
+        contention::s4_05_deadline_and_retries_fail_apart,
+        contention::s4_05_sixty_four_writers_on_one_key_all_commit_and_none_starves,
+        contention::s4_05_writers_of_several_processes_on_one_key_all_commit,
         history::s4_06_a_snapshot_equals_a_committed_state,
+        history::s4_06_readers_of_an_unchanged_key_share_one_instance,
+        walks::s4_07_walks_over_a_changing_graph_see_one_committed_state,
+        semantics::s4_09_a_transaction_sees_its_own_writes,
+        semantics::s4_09_a_phantom_under_a_scanned_prefix_is_a_conflict,
         history::s4_09_transfers_are_serialisable,
         history::s4_09_scans_with_inserts_are_serialisable,
+        elle::s4_09_ten_thousand_concurrent_transactions_have_no_cycle,
+        walks::s4_10_a_transaction_asks_and_commits_only_what_still_holds,
+        walks::s4_10_an_answer_is_kept_for_the_same_question_and_a_refusal_writes_nothing,
+        watches::s4_12_a_watcher_sees_each_transaction_once_with_all_keys,
+        watches::s4_12_who_has_committed_reads_its_write_and_the_notice_is_there,
+        watches::s4_13_a_watcher_of_one_key_gets_a_large_transaction,
+        watches::s4_14_watchers_converge_after_the_feed_was_lost,
+        watches::s4_14_a_slow_watcher_is_told_once_to_read_again,
+        indexes::s4_15_indexes_agree_with_records_under_concurrent_changes,
+        indexes::s4_15_a_value_of_a_unique_index_has_one_owner,
+        indexes::s4_15_a_look_up_is_part_of_what_a_transaction_has_read,
+        leases::s4_21_a_record_is_held_until_its_lease_expires_be_it_swept_or_not,
+        leases::s4_21_a_sweep_is_bounded_and_spares_what_was_renewed,
+        leases::s4_21_a_renewal_and_an_expiry_never_both_win,
+        leases::s4_21_leases_survive_a_restart_with_the_time_that_was_left,
+        semantics::scans_are_ordered_and_limited_to_their_kind,
+        semantics::stamped_records_are_ordered_as_their_commits,
     ];
 }
 
 #[cfg(test)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_memory_back_end_conforms() {
-    run(async || Arc::new(super::MemoryBackend::new()) as _).await;
+mod tests {
+    use super::*;
+    use crate::store::MemoryBackend;
+    use crate::store::faulty::{FaultRates, FaultyBackend};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn the_memory_back_end_conforms() {
+        run("memory", async || Arc::new(MemoryBackend::new()) as _).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn s4_22_the_memory_back_end_behind_a_faulty_transport_conforms() {
+        let faulty = std::sync::Mutex::new(Vec::<Arc<FaultyBackend>>::new());
+        run_over_faults("memory, faulty transport", async || {
+            let seed = faulty.lock().unwrap().len() as u64;
+            let backend =
+                Arc::new(FaultyBackend::new(Arc::new(MemoryBackend::new()), FaultRates::default(), seed));
+            faulty.lock().unwrap().push(Arc::clone(&backend));
+            backend as _
+        })
+        .await;
+        let broken: Vec<_> = faulty.lock().unwrap().iter().map(|backend| backend.broken()).collect();
+        let (sends, receives) = broken.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        println!("broken: {sends} requests, {receives} answers");
+        assert!(sends > 10 && receives > 100, "{sends}, {receives}: the transport was hardly faulty");
+    }
 }

@@ -1,18 +1,34 @@
 //! The handle and the loop that runs updaters: conflicts, retries, deadlines.
 
-use super::backend::{Backend, CommitError};
+use super::backend::{Backend, BackendError, Batch, CommitError, View};
 use super::transaction::difference;
-use super::{Batch, Key, MemoryBackend, Prefix, RawKey, Record, Snapshot, StoreError, Tx, Version, Watch};
+use super::{
+    Key, MemoryBackend, Prefix, RawKey, Record, SharedEntries, Snapshot, StoreError, Tx, Version, Watch,
+    WatchSource,
+};
 use core::time::Duration;
 use std::sync::Arc;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{Instant, timeout_at};
+
+mod conversation;
+mod turn;
+mod walk;
+
+pub use conversation::Answers;
+pub use walk::Walk;
+
+use turn::Turns;
 
 /// How transactions are run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
     /// Conflicts after which a transaction runs alone in this process.
     pub serialise_after: u32,
+    /// Conflicts after which a transaction asks the transactions of all processes that have met a conflict to let it pass.
+    pub turn_after: u32,
+    /// How long one such request holds.
+    pub turn: Duration,
     /// Runs after which a transaction fails with [`StoreError::RetryExceeded`].
     pub max_attempts: u32,
     /// Time after which a transaction fails with [`StoreError::Deadline`].
@@ -22,10 +38,13 @@ pub struct StoreOptions {
 }
 
 impl Default for StoreOptions {
-    /// Serialised after 20 conflicts, given up after 160, deadline 60 s; updaters are checked in debug builds.
+    /// Alone in the process after 20 conflicts, before other processes after 50 for 100 ms at a time, given up after 160,
+    /// deadline 60 s; updaters are checked in debug builds.
     fn default() -> Self {
         Self {
             serialise_after: 20,
+            turn_after: 50,
+            turn: Duration::from_millis(100),
             max_attempts: 160,
             deadline: Duration::from_secs(60),
             check_repeatable: cfg!(debug_assertions),
@@ -44,8 +63,9 @@ struct Inner {
     backend: Arc<dyn Backend>,
     options: StoreOptions,
     /// Shared by ordinary attempts, held alone by a transaction that has met too many conflicts. The lock is fair, so a
-    /// contended transaction waits for the attempts under way, not for those to come. One per back end.
+    /// contended transaction waits for the attempts under way, not for those to come. One per back end and process.
     gate: Arc<RwLock<()>>,
+    turns: Arc<Turns>,
 }
 
 /// Held for the length of one attempt.
@@ -61,12 +81,36 @@ enum Attempt<R, E> {
     Conflict,
 }
 
+/// A run of the updater to its end, before anything is committed.
+type Run<R, E> = (Result<R, E>, Batch);
+
+/// Until when, and how much time was allowed.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn after(limit: Duration) -> Self {
+        Self { at: Instant::now() + limit, limit }
+    }
+
+    fn check(self) -> Result<(), StoreError> {
+        if Instant::now() < self.at { Ok(()) } else { Err(StoreError::Deadline { limit: self.limit }) }
+    }
+
+    async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        timeout_at(self.at, work).await.map_err(|_| StoreError::Deadline { limit: self.limit })
+    }
+}
+
 impl Store {
     /// A store over a back end.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, options: StoreOptions) -> Self {
-        let gate = Arc::new(RwLock::new(()));
-        Self { inner: Arc::new(Inner { backend, options, gate }) }
+        let (gate, turns) = (Arc::default(), Arc::default());
+        Self { inner: Arc::new(Inner { backend, options, gate, turns }) }
     }
 
     /// A store in memory with the default options.
@@ -80,13 +124,9 @@ impl Store {
     pub fn with_options(&self, change: impl FnOnce(&mut StoreOptions)) -> Self {
         let mut options = self.inner.options.clone();
         change(&mut options);
-        Self {
-            inner: Arc::new(Inner {
-                backend: Arc::clone(&self.inner.backend),
-                options,
-                gate: Arc::clone(&self.inner.gate),
-            }),
-        }
+        let Inner { backend, gate, turns, .. } = &*self.inner;
+        let (backend, gate, turns) = (Arc::clone(backend), Arc::clone(gate), Arc::clone(turns));
+        Self { inner: Arc::new(Inner { backend, options, gate, turns }) }
     }
 
     /// Runs a transaction, see [`Store::transact_versioned`].
@@ -116,86 +156,31 @@ impl Store {
         F: FnMut(&mut Tx) -> Result<R, E>,
         E: From<StoreError>,
     {
-        let limit = self.inner.options.deadline;
-        let deadline = Instant::now() + limit;
+        // A back end that never waits must not keep the other tasks of this thread waiting.
+        tokio::task::coop::consume_budget().await;
+        let deadline = Deadline::after(self.inner.options.deadline);
         for attempt in 0..self.inner.options.max_attempts {
-            let pass =
-                timeout_at(deadline, self.pass(attempt)).await.map_err(|_| StoreError::Deadline { limit })?;
-            match self.attempt(&mut updater, deadline).await? {
-                Attempt::Done(result, version) => return Ok((result, version)),
-                Attempt::Aborted(error) => return Err(error),
+            self.inner.yield_to_others(attempt, deadline).await?;
+            let pass = match self.inner.pass_at_once(attempt) {
+                Some(pass) => pass,
+                None => deadline.bound(self.inner.pass(attempt)).await?,
+            };
+            match self.inner.attempt(&mut updater, deadline).await? {
+                Attempt::Done(result, version) => {
+                    self.inner.end_turn(attempt).await;
+                    return Ok((result, version));
+                }
+                Attempt::Aborted(error) => {
+                    self.inner.end_turn(attempt).await;
+                    return Err(error);
+                }
                 Attempt::Conflict => {}
             }
             drop(pass);
-            if Instant::now() >= deadline {
-                return Err(StoreError::Deadline { limit }.into());
-            }
+            deadline.check()?;
         }
         let attempts = self.inner.options.max_attempts;
         Err(StoreError::RetryExceeded { attempts }.into())
-    }
-
-    async fn pass(&self, attempt: u32) -> Pass<'_> {
-        if attempt < self.inner.options.serialise_after {
-            Pass::Shared(self.inner.gate.read().await)
-        } else {
-            Pass::Alone(self.inner.gate.write().await)
-        }
-    }
-
-    async fn attempt<R, E, F>(&self, updater: &mut F, deadline: Instant) -> Result<Attempt<R, E>, StoreError>
-    where
-        F: FnMut(&mut Tx) -> Result<R, E>,
-        E: From<StoreError>,
-    {
-        let limit = self.inner.options.deadline;
-        let late = |_| StoreError::Deadline { limit };
-        let view = timeout_at(deadline, self.inner.backend.draft()).await.map_err(late)??;
-        let mut tx = Tx::new(view);
-        let (outcome, batch) = loop {
-            let outcome = updater(&mut tx);
-            let wants = tx.take_wants();
-            let batch = tx.take_batch();
-            if tx.is_stale() {
-                return Ok(Attempt::Conflict);
-            }
-            if wants.is_empty() {
-                break (outcome, batch);
-            }
-            match timeout_at(deadline, tx.view_mut().load(&wants)).await.map_err(late)? {
-                Err(super::BackendError::Stale) => return Ok(Attempt::Conflict),
-                loaded => loaded?,
-            }
-        };
-        let (outcome, batch) = if self.inner.options.check_repeatable {
-            run_again(updater, &mut tx, (outcome, batch))?
-        } else {
-            (outcome, batch)
-        };
-        if outcome.is_err() || batch.is_empty() {
-            // Nothing is committed, but the caller learns what was read: it must not be undone by a crash.
-            timeout_at(deadline, tx.view_mut().settled()).await.map_err(late)??;
-        }
-        let result = match outcome {
-            Ok(result) => result,
-            Err(error) => return Ok(Attempt::Aborted(error)),
-        };
-        if batch.is_empty() {
-            return Ok(Attempt::Done(result, batch.version));
-        }
-        if Instant::now() >= deadline {
-            return Err(StoreError::Deadline { limit });
-        }
-        // The view stays open until the commit is through: it keeps the history that the validation needs.
-        let committed = timeout_at(deadline, self.inner.backend.commit(batch)).await;
-        drop(tx);
-        match committed {
-            Ok(Ok(version)) => Ok(Attempt::Done(result, version)),
-            Ok(Err(CommitError::Conflict)) => Ok(Attempt::Conflict),
-            Ok(Err(CommitError::Unavailable { reason })) => Err(StoreError::Unavailable { reason }),
-            Ok(Err(CommitError::Indeterminate { reason })) => Err(StoreError::Indeterminate { reason }),
-            Err(_) => Err(StoreError::Indeterminate { reason: format!("no answer within {limit:?}") }),
-        }
     }
 
     /// The store as of the latest commit, for reading.
@@ -204,9 +189,10 @@ impl Store {
     /// [`StoreError::Unavailable`], or [`StoreError::Deadline`] where the back end does not answer in time.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let limit = self.inner.options.deadline;
-        let view = timeout_at(Instant::now() + limit, self.inner.backend.view())
-            .await
-            .map_err(|_| StoreError::Deadline { limit })??;
+        let view = match self.inner.backend.view_at_once() {
+            Some(view) => view?,
+            None => Deadline::after(limit).bound(self.inner.backend.view()).await??,
+        };
         Ok(Snapshot::new(view, limit))
     }
 
@@ -218,12 +204,28 @@ impl Store {
         self.snapshot().await?.get(key).await
     }
 
+    /// As [`Store::get`], but shares the record: every reader of an unchanged key gets the same instance.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_shared<T: Record>(&self, key: &Key<T>) -> Result<Option<Arc<T>>, StoreError> {
+        self.snapshot().await?.get_shared(key).await
+    }
+
     /// The latest records under a prefix, in key order.
     ///
     /// # Errors
     /// As [`Store::snapshot`] and [`Snapshot::scan`].
     pub async fn scan<T: Record>(&self, prefix: &Prefix<T>) -> Result<Vec<(Key<T>, T)>, StoreError> {
         self.snapshot().await?.scan(prefix).await
+    }
+
+    /// As [`Store::scan`], but shares the records.
+    ///
+    /// # Errors
+    /// As [`Store::scan`].
+    pub async fn scan_shared<T: Record>(&self, prefix: &Prefix<T>) -> Result<SharedEntries<T>, StoreError> {
+        self.snapshot().await?.scan_shared(prefix).await
     }
 
     /// Watches the records under a prefix, from now on.
@@ -235,22 +237,141 @@ impl Store {
     /// Watches all keys that begin with one of these, from now on; an empty key watches everything.
     #[must_use]
     pub fn watch_raw(&self, prefixes: Vec<RawKey>) -> Watch {
-        self.inner.backend.changes().subscribe(prefixes)
+        self.changes().subscribe(prefixes)
+    }
+
+    /// Watches these keys, from now on; what is watched may be changed.
+    #[must_use]
+    pub fn watch_keys(&self, keys: impl IntoIterator<Item = RawKey>) -> Watch {
+        self.changes().subscribe_keys(keys)
+    }
+
+    /// Where the back end announces commits.
+    pub(super) fn changes(&self) -> &WatchSource {
+        self.inner.backend.changes()
+    }
+}
+
+impl Inner {
+    fn pass_at_once(&self, attempt: u32) -> Option<Pass<'_>> {
+        if attempt < self.options.serialise_after {
+            self.gate.try_read().ok().map(Pass::Shared)
+        } else {
+            self.gate.try_write().ok().map(Pass::Alone)
+        }
+    }
+
+    async fn pass(&self, attempt: u32) -> Pass<'_> {
+        if attempt < self.options.serialise_after {
+            Pass::Shared(self.gate.read().await)
+        } else {
+            Pass::Alone(self.gate.write().await)
+        }
+    }
+
+    async fn view(&self, deadline: Deadline) -> Result<Box<dyn View>, StoreError> {
+        Ok(match self.backend.view_at_once() {
+            Some(view) => view?,
+            None => deadline.bound(self.backend.view()).await??,
+        })
+    }
+
+    /// The state that a transaction is to read.
+    async fn draft(&self, deadline: Deadline) -> Result<Box<dyn View>, StoreError> {
+        Ok(match self.backend.view_at_once() {
+            Some(view) => view?,
+            None => deadline.bound(self.backend.draft()).await??,
+        })
+    }
+
+    async fn attempt<R, E, F>(&self, updater: &mut F, deadline: Deadline) -> Result<Attempt<R, E>, StoreError>
+    where
+        F: FnMut(&mut Tx) -> Result<R, E>,
+        E: From<StoreError>,
+    {
+        let mut tx = Tx::new(self.draft(deadline).await?);
+        let (outcome, batch) = loop {
+            let run = run_once(updater, &mut tx);
+            if tx.is_stale() {
+                return Ok(Attempt::Conflict);
+            }
+            let wants = tx.take_wants();
+            if wants.is_empty() {
+                break run;
+            }
+            match deadline.bound(tx.view_mut().load(&wants)).await? {
+                Err(BackendError::Stale) => return Ok(Attempt::Conflict),
+                loaded => loaded?,
+            }
+        };
+        let run = if self.options.check_repeatable {
+            run_again(updater, &mut tx, (outcome, batch))?
+        } else {
+            (outcome, batch)
+        };
+        self.finish(tx, run, deadline).await
+    }
+
+    /// Commits what a run has written.
+    async fn finish<R, E>(
+        &self,
+        mut tx: Tx,
+        (outcome, batch): Run<R, E>,
+        deadline: Deadline,
+    ) -> Result<Attempt<R, E>, StoreError> {
+        if outcome.is_err() || batch.is_empty() {
+            // Nothing is committed, but the caller learns what was read: it must not be undone by a crash.
+            deadline.bound(tx.view_mut().settled()).await??;
+        }
+        let result = match outcome {
+            Ok(result) => result,
+            Err(error) => return Ok(Attempt::Aborted(error)),
+        };
+        if batch.is_empty() {
+            return Ok(Attempt::Done(result, batch.version));
+        }
+        deadline.check()?;
+        let committed = match self.backend.commit_at_once(tx.view(), batch) {
+            Ok(committed) => committed,
+            Err(batch) => timeout_at(deadline.at, self.backend.commit(batch)).await.unwrap_or_else(|_| {
+                let reason = format!("no answer within {:?}", deadline.limit);
+                Err(CommitError::Indeterminate { reason })
+            }),
+        };
+        // The view stays open until the commit is through: it keeps the history that the validation needs.
+        drop(tx);
+        match committed {
+            Ok(version) => Ok(Attempt::Done(result, version)),
+            Err(CommitError::Conflict) => Ok(Attempt::Conflict),
+            Err(CommitError::Unavailable { reason }) => Err(StoreError::Unavailable { reason }),
+            Err(CommitError::Indeterminate { reason }) => Err(StoreError::Indeterminate { reason }),
+        }
+    }
+}
+
+/// Runs the updater and takes out what it wrote.
+fn run_once<R, E, F>(updater: &mut F, tx: &mut Tx) -> Run<R, E>
+where
+    F: FnMut(&mut Tx) -> Result<R, E>,
+    E: From<StoreError>,
+{
+    let outcome = updater(tx);
+    let failure = tx.take_failure();
+    let batch = tx.take_batch();
+    match failure {
+        Some(error) if outcome.is_ok() => (Err(error.into()), batch),
+        _ => (outcome, batch),
     }
 }
 
 /// Runs the updater once more over the same view and compares what it wrote.
-fn run_again<R, E, F>(
-    updater: &mut F,
-    tx: &mut Tx,
-    first: (Result<R, E>, Batch),
-) -> Result<(Result<R, E>, Batch), StoreError>
+fn run_again<R, E, F>(updater: &mut F, tx: &mut Tx, first: Run<R, E>) -> Result<Run<R, E>, StoreError>
 where
     F: FnMut(&mut Tx) -> Result<R, E>,
+    E: From<StoreError>,
 {
     let (first_outcome, first_batch) = first;
-    let outcome = updater(tx);
-    let batch = tx.take_batch();
+    let (outcome, batch) = run_once(updater, tx);
     let fallback = || RawKey::from_stored("(result)");
     if outcome.is_ok() != first_outcome.is_ok() {
         return Err(StoreError::NotRepeatable { key: fallback() });

@@ -1,42 +1,70 @@
 //! Keys: a kind and length-prefixed parts, readable in a log line and unambiguous to a machine.
 
 use super::Record;
+use core::cell::RefCell;
 use core::fmt;
+use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::marker::PhantomData;
-use std::borrow::Borrow;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::hash::RandomState;
+use std::sync::{Arc, LazyLock};
+
+/// How keys are hashed in this process: seeded at random, since parts of keys come from outside.
+static HASHING: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A key as a back end sees it: text whose byte order is the order of scans.
 ///
 /// The form is `kind/<len>:<part>,<len>:<part>,…`. The lengths keep `("a-b", "c")` and `("a", "b-c")` apart, which a
 /// separator alone would not: ids may contain any separator that reads well.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RawKey(Arc<str>);
+///
+/// The hash is computed once: a key is looked up many times on its way through a transaction.
+#[derive(Clone)]
+pub struct RawKey {
+    text: Arc<str>,
+    hash: u64,
+}
 
 impl RawKey {
     /// Takes over a key that a back end has stored before.
     #[must_use]
     pub fn from_stored(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self { hash: HASHING.hash_one(text), text: Arc::from(text) }
+    }
+
+    /// A key that is written into a buffer of this thread first, so that it costs one allocation.
+    pub(super) fn written(write: impl Fn(&mut String)) -> Self {
+        thread_local! {
+            static DRAFT: RefCell<String> = RefCell::default();
+        }
+        let drafted = DRAFT.try_with(|draft| {
+            let mut draft = draft.try_borrow_mut().ok()?;
+            draft.clear();
+            write(&mut draft);
+            Some(Self::from_stored(&draft))
+        });
+        drafted.ok().flatten().unwrap_or_else(|| {
+            let mut text = String::new();
+            write(&mut text);
+            Self::from_stored(&text)
+        })
     }
 
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The kind: what stands before the slash.
     #[must_use]
     pub fn kind(&self) -> &str {
-        self.0.split_once('/').map_or(&*self.0, |(kind, _)| kind)
+        self.text.split_once('/').map_or(&*self.text, |(kind, _)| kind)
     }
 
     /// The parts in order; `None` where the text is not a well-formed key.
     #[must_use]
     pub fn parts(&self) -> Option<Vec<&str>> {
-        let (_, mut rest) = self.0.split_once('/')?;
+        let (_, mut rest) = self.text.split_once('/')?;
         let mut parts = Vec::new();
         while !rest.is_empty() {
             let (length, tail) = rest.split_once(':')?;
@@ -48,43 +76,97 @@ impl RawKey {
     }
 }
 
-impl Borrow<str> for RawKey {
-    fn borrow(&self) -> &str {
-        &self.0
+impl PartialEq for RawKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+impl Eq for RawKey {}
+
+impl PartialOrd for RawKey {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RawKey {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for RawKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Hashes keys to the hash that they carry. For maps whose keys are [`RawKey`] and nothing else.
+pub(super) type KeyHash = BuildHasherDefault<CarriedHash>;
+
+/// See [`KeyHash`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CarriedHash(u64);
+
+impl Hasher for CarriedHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = HASHING.hash_one(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 
 impl fmt::Display for RawKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for RawKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 /// Writes `kind/` and the parts.
-fn compose(kind: &str, parts: &[&str]) -> String {
-    let mut text = String::with_capacity(kind.len() + 1 + parts.iter().map(|p| p.len() + 5).sum::<usize>());
+fn compose(text: &mut String, kind: &str, parts: &[&str]) {
     text.push_str(kind);
     text.push('/');
     for part in parts {
-        push_part(&mut text, part);
+        push_part(text, part);
     }
-    text
 }
 
-fn push_part(text: &mut String, part: &str) {
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{}:{part},", part.len());
+pub(super) fn push_part(text: &mut String, part: &str) {
+    match u8::try_from(part.len()) {
+        Ok(length @ 0..=9) => text.push(char::from(b'0' + length)),
+        Ok(length @ 10..=99) => {
+            text.push(char::from(b'0' + length / 10));
+            text.push(char::from(b'0' + length % 10));
+        }
+        // Writing to a String cannot fail.
+        _ => drop(write!(text, "{}", part.len())),
+    }
+    text.push(':');
+    text.push_str(part);
+    text.push(',');
 }
 
 /// A number as a part: 16 hexadecimal digits, so that the order of keys is the order of numbers.
-fn push_number(text: &mut String, number: u64) {
-    let _ = write!(text, "16:{number:016x},");
+pub(super) fn push_number(text: &mut String, number: u64) {
+    text.push_str("16:");
+    for nibble in (0..16).rev() {
+        let digit = number >> (4 * nibble) & 0xf;
+        text.push(char::from_digit(u32::try_from(digit).unwrap_or(0), 16).unwrap_or('0'));
+    }
+    text.push(',');
 }
 
 /// The key of one record of type `T`.
@@ -105,19 +187,20 @@ impl<T: Record> Key<T> {
     /// ```
     #[must_use]
     pub fn new(parts: &[&str]) -> Self {
-        Self::from_text(&compose(T::KIND, parts))
+        Self::from_key(RawKey::written(|text| compose(text, T::KIND, parts)))
     }
 
     /// The key with these parts and a number as the last part; numbers sort as numbers.
     #[must_use]
     pub fn numbered(parts: &[&str], number: u64) -> Self {
-        let mut text = compose(T::KIND, parts);
-        push_number(&mut text, number);
-        Self::from_text(&text)
+        Self::from_key(RawKey::written(|text| {
+            compose(text, T::KIND, parts);
+            push_number(text, number);
+        }))
     }
 
-    fn from_text(text: &str) -> Self {
-        Self { raw: RawKey(Arc::from(text)), record: PhantomData }
+    const fn from_key(raw: RawKey) -> Self {
+        Self { raw, record: PhantomData }
     }
 
     /// A stored key as one of this kind; `None` where it is of another kind.
@@ -208,7 +291,7 @@ impl<T: Record> Prefix<T> {
     /// The records whose first parts are these.
     #[must_use]
     pub fn under(parts: &[&str]) -> Self {
-        Self { raw: RawKey(Arc::from(compose(T::KIND, parts))), record: PhantomData }
+        Self { raw: RawKey::written(|text| compose(text, T::KIND, parts)), record: PhantomData }
     }
 }
 

@@ -33,7 +33,12 @@ mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod engine;
+#[cfg(any(test, feature = "conformance"))]
+pub mod faulty;
+mod index;
 mod key;
+mod key_map;
+mod lease;
 mod location;
 mod memory;
 pub mod outbox;
@@ -49,18 +54,20 @@ pub use backend::{
     Backend, BackendError, Batch, BoxFuture, CommitError, Lookup, Range, StampedWrite, Version, View, Want,
     Write,
 };
-pub use engine::{Store, StoreOptions};
+pub use engine::{Answers, Store, StoreOptions, Walk};
+pub use index::{Index, IndexFault, IndexValues};
 pub use key::{Key, Prefix, RawKey};
+pub use lease::{LeaseSweeper, StoreClock, Swept};
 pub use location::{Location, LocationError, OpenError};
 pub use memory::MemoryBackend;
 pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayOptions};
-pub use record::{Record, SharedEntries, decode, decode_shared, encode};
+pub use record::{Record, SharedEntries, SharedEntry, decode, decode_shared, encode};
 #[cfg(feature = "redb")]
 pub use redb::{RedbBackend, RedbOptions};
 pub use snapshot::Snapshot;
 pub use transaction::Tx;
 pub use value::Value;
-pub use watch::{Change, Notice, Watch, WatchSource};
+pub use watch::{Change, Notice, RequesterWatch, Watch, WatchOptions, WatchSource};
 
 use core::time::Duration;
 use ipowdm_core::error::Code;
@@ -112,6 +119,14 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// Another record has the value of a unique index. Nothing was written.
+    #[error("{entry}: taken by {holder}")]
+    Duplicate {
+        /// The key of the index entry, which holds the value.
+        entry: RawKey,
+        /// The key of the record that has the value.
+        holder: RawKey,
+    },
     /// Two runs of one updater over the same view wrote different things: it depends on something outside the store.
     #[error("{key}: the updater wrote different values in two runs over the same view")]
     NotRepeatable {
@@ -130,6 +145,7 @@ impl StoreError {
     pub const fn code(&self) -> Code {
         match self {
             Self::RetryExceeded { .. } => Code::Conflict,
+            Self::Duplicate { .. } => Code::AlreadyExists,
             Self::Deadline { .. } => Code::TimedOut,
             Self::Unavailable { .. } | Self::Indeterminate { .. } | Self::Stale => Code::StoreUnavailable,
             Self::Corrupt { .. } | Self::Encode { .. } | Self::NotRepeatable { .. } | Self::NotLoaded => {

@@ -1,6 +1,6 @@
 //! Values: serde types in postcard behind a version byte.
 
-use super::{Key, RawKey, StoreError, Value};
+use super::{Index, Key, RawKey, StoreError, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -18,6 +18,12 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The version written, at least 1.
     const VERSION: u8;
+
+    /// The secondary indexes of this type, kept by every transaction that writes a record.
+    const INDEXES: &'static [Index<Self>] = &[];
+
+    /// Whether records of this type may have a lease, see [`Tx::set_lease`](super::Tx::set_lease).
+    const LEASED: bool = false;
 
     /// Reads the body of version `VERSION - 1`. The default knows none.
     ///
@@ -93,8 +99,11 @@ pub fn decode_shared<T: Record>(key: &RawKey, value: &Value) -> Result<Arc<T>, S
     }
 }
 
+/// A key with its record, shared with other readers.
+pub type SharedEntry<T> = (Key<T>, Arc<T>);
+
 /// Entries in key order whose records are shared.
-pub type SharedEntries<T> = Vec<(Key<T>, Arc<T>)>;
+pub type SharedEntries<T> = Vec<SharedEntry<T>>;
 
 /// Stored entries as records of one type; entries of other kinds are left out.
 pub(super) fn typed<T: Record, R>(

@@ -49,9 +49,52 @@ impl Snapshot {
         self.value(raw).await?.map(|bytes| record::decode_shared(raw, &bytes)).transpose()
     }
 
+    /// The values of several keys, in their order, fetched in one go where they have to be.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn get_many<T: Record>(&mut self, keys: &[Key<T>]) -> Result<Vec<Option<T>>, StoreError> {
+        let values = self.values(keys).await?;
+        values
+            .into_iter()
+            .zip(keys)
+            .map(|(value, key)| value.map(|bytes| record::decode(key.raw(), &bytes)).transpose())
+            .collect()
+    }
+
+    /// As [`Snapshot::get_many`], but shares the records as [`Snapshot::get_shared`] does.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn get_many_shared<T: Record>(
+        &mut self,
+        keys: &[Key<T>],
+    ) -> Result<Vec<Option<Arc<T>>>, StoreError> {
+        let values = self.values(keys).await?;
+        values
+            .into_iter()
+            .zip(keys)
+            .map(|(value, key)| value.map(|bytes| record::decode_shared(key.raw(), &bytes)).transpose())
+            .collect()
+    }
+
     async fn value(&mut self, raw: &RawKey) -> Result<Option<Value>, StoreError> {
-        let want = Want::Key(raw.clone());
-        self.read(want, |view| view.get(raw)).await
+        self.read(|| vec![Want::Key(raw.clone())], |view| view.get(raw)).await
+    }
+
+    async fn values<T>(&mut self, keys: &[Key<T>]) -> Result<Vec<Option<Value>>, StoreError> {
+        let wants = || keys.iter().map(|key| Want::Key(key.raw().clone())).collect();
+        let read = |view: &dyn View| {
+            let mut values = Vec::with_capacity(keys.len());
+            for key in keys {
+                match view.get(key.raw())? {
+                    Lookup::Known(value) => values.push(value),
+                    Lookup::NotLoaded => return Ok(Lookup::NotLoaded),
+                }
+            }
+            Ok(Lookup::Known(values))
+        };
+        self.read(wants, read).await
     }
 
     /// The records under a prefix, in key order.
@@ -105,20 +148,19 @@ impl Snapshot {
         limit: Option<usize>,
     ) -> Result<Vec<(RawKey, Value)>, StoreError> {
         let range = Range { prefix, after, limit };
-        let want = Want::Range(range.clone());
-        self.read(want, |view| view.scan(&range)).await
+        self.read(|| vec![Want::Range(range.clone())], |view| view.scan(&range)).await
     }
 
     async fn read<R>(
         &mut self,
-        want: Want,
+        wants: impl Fn() -> Vec<Want>,
         read: impl Fn(&dyn View) -> Result<Lookup<R>, BackendError>,
     ) -> Result<R, StoreError> {
         if let Lookup::Known(value) = read(&*self.view)? {
             return Ok(value);
         }
         let limit = self.limit;
-        timeout(limit, self.view.load(&[want])).await.map_err(|_| StoreError::Deadline { limit })??;
+        timeout(limit, self.view.load(&wants())).await.map_err(|_| StoreError::Deadline { limit })??;
         match read(&*self.view)? {
             Lookup::Known(value) => Ok(value),
             Lookup::NotLoaded => Err(StoreError::Unavailable {

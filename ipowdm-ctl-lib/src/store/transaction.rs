@@ -1,9 +1,10 @@
 //! Transactions: a pure updater over a view, committed if what it read still holds.
 
 use super::backend::{BackendError, Batch, Lookup, Range, StampedWrite, View, Want, Write};
+use super::key_map::KeyMap;
 use super::{Key, OutboxRecord, Prefix, RawKey, Record, SharedEntries, StoreError, Value, Version, record};
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A transaction in the making: reads at one version, sees its own writes, changes nothing until it commits.
@@ -12,20 +13,23 @@ use std::sync::Arc;
 /// and to run the updater again.
 pub struct Tx {
     view: Box<dyn View>,
-    reads: BTreeSet<RawKey>,
-    scans: BTreeSet<RawKey>,
-    writes: BTreeMap<RawKey, Option<Value>>,
+    /// What was read, as the view has it.
+    reads: KeyMap<Option<Value>>,
+    scans: Vec<RawKey>,
+    writes: KeyMap<Option<Value>>,
     stamped: Vec<StampedWrite>,
     wants: Vec<Want>,
     stale: bool,
+    /// An error of a method that has no answer to carry it; it fails the transaction.
+    failure: Option<StoreError>,
 }
 
 impl core::fmt::Debug for Tx {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Tx")
             .field("version", &self.view.version())
-            .field("reads", &self.reads)
-            .field("writes", &self.writes.keys())
+            .field("reads", &self.reads.iter().map(|(key, _)| key).collect::<Vec<_>>())
+            .field("writes", &self.writes.iter().map(|(key, _)| key).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -34,12 +38,13 @@ impl Tx {
     pub(super) fn new(view: Box<dyn View>) -> Self {
         Self {
             view,
-            reads: BTreeSet::new(),
-            scans: BTreeSet::new(),
-            writes: BTreeMap::new(),
+            reads: KeyMap::default(),
+            scans: Vec::new(),
+            writes: KeyMap::default(),
             stamped: Vec::new(),
             wants: Vec::new(),
             stale: false,
+            failure: None,
         }
     }
 
@@ -69,15 +74,55 @@ impl Tx {
         self.value(raw)?.map(|bytes| record::decode_shared(raw, &bytes)).transpose()
     }
 
-    fn value(&mut self, raw: &RawKey) -> Result<Option<Value>, StoreError> {
-        if let Some(written) = self.writes.get(raw) {
-            return Ok(written.clone());
+    /// The records under these keys, as [`Tx::get`] reads them, in their order. What has to be fetched is fetched in one
+    /// go.
+    ///
+    /// # Errors
+    /// [`StoreError`]; to be passed on.
+    pub fn get_many<T: Record>(&mut self, keys: &[Key<T>]) -> Result<Vec<Option<T>>, StoreError> {
+        self.values(keys)?
+            .into_iter()
+            .zip(keys)
+            .map(|(value, key)| value.map(|bytes| record::decode(key.raw(), &bytes)).transpose())
+            .collect()
+    }
+
+    /// As [`Tx::get_many`], but shares the records as [`Tx::get_shared`] does.
+    ///
+    /// # Errors
+    /// [`StoreError`]; to be passed on.
+    pub fn get_many_shared<T: Record>(&mut self, keys: &[Key<T>]) -> Result<Vec<Option<Arc<T>>>, StoreError> {
+        self.values(keys)?
+            .into_iter()
+            .zip(keys)
+            .map(|(value, key)| value.map(|bytes| record::decode_shared(key.raw(), &bytes)).transpose())
+            .collect()
+    }
+
+    fn values<T: Record>(&mut self, keys: &[Key<T>]) -> Result<Vec<Option<Value>>, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        let mut missing = false;
+        for key in keys {
+            match self.value(key.raw()) {
+                Ok(value) => values.push(value),
+                Err(StoreError::NotLoaded) => missing = true,
+                Err(error) => return Err(error),
+            }
         }
-        if !self.reads.contains(raw) {
-            self.reads.insert(raw.clone());
+        if missing { Err(StoreError::NotLoaded) } else { Ok(values) }
+    }
+
+    /// The stored value of a key, own writes included.
+    pub(super) fn value(&mut self, raw: &RawKey) -> Result<Option<Value>, StoreError> {
+        if let Some(known) = self.writes.get(raw).or_else(|| self.reads.get(raw)) {
+            return Ok(known.clone());
         }
-        match self.view.get(raw) {
-            Ok(Lookup::Known(value)) => Ok(value),
+        let read = self.view.get(raw);
+        match read {
+            Ok(Lookup::Known(value)) => {
+                self.reads.insert(raw.clone(), value.clone());
+                Ok(value)
+            }
             Ok(Lookup::NotLoaded) => Err(self.want(Want::Key(raw.clone()))),
             Err(error) => Err(self.failed(error)),
         }
@@ -100,19 +145,24 @@ impl Tx {
         record::typed(self.values_under(prefix.raw())?, record::decode_shared)
     }
 
-    fn values_under(&mut self, prefix: &RawKey) -> Result<Vec<(RawKey, Value)>, StoreError> {
+    /// The stored values under a prefix in key order, own writes included.
+    pub(super) fn values_under(&mut self, prefix: &RawKey) -> Result<Vec<(RawKey, Value)>, StoreError> {
         let range = Range { prefix: prefix.clone(), after: None, limit: None };
-        self.scans.insert(range.prefix.clone());
+        if !self.scans.contains(prefix) {
+            self.scans.push(prefix.clone());
+        }
         let stored = match self.view.scan(&range) {
             Ok(Lookup::Known(entries)) => entries,
             Ok(Lookup::NotLoaded) => return Err(self.want(Want::Range(range))),
             Err(error) => return Err(self.failed(error)),
         };
+        let mut own =
+            self.writes.iter().filter(|(key, _)| key.as_str().starts_with(prefix.as_str())).peekable();
+        if own.peek().is_none() {
+            return Ok(stored);
+        }
         let mut entries: BTreeMap<RawKey, Value> = stored.into_iter().collect();
-        for (key, value) in self.writes.range(range.prefix.clone()..) {
-            if !key.as_str().starts_with(range.prefix.as_str()) {
-                break;
-            }
+        for (key, value) in own {
             match value {
                 Some(value) => entries.insert(key.clone(), value.clone()),
                 None => entries.remove(key),
@@ -121,12 +171,14 @@ impl Tx {
         Ok(entries.into_iter().collect())
     }
 
-    /// Writes a record.
+    /// Writes a record, and the entries of its indexes.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] where the value has no stored form.
+    /// [`StoreError::Encode`] where the value has no stored form; [`StoreError::Duplicate`] where another record has the
+    /// value of a unique index; where the type has indexes, as [`Tx::get`].
     pub fn put<T: Record>(&mut self, key: &Key<T>, value: &T) -> Result<(), StoreError> {
         let bytes = record::encode(key.raw(), value)?;
+        self.reindex(key, Some(value))?;
         self.writes.insert(key.raw().clone(), Some(bytes));
         Ok(())
     }
@@ -134,16 +186,31 @@ impl Tx {
     /// As [`Tx::put`]; readers that share get this instance.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] where the value has no stored form.
+    /// As [`Tx::put`].
     pub fn put_shared<T: Record>(&mut self, key: &Key<T>, value: Arc<T>) -> Result<(), StoreError> {
+        self.reindex(key, Some(&*value))?;
         let bytes = record::encode_shared(key.raw(), value)?;
         self.writes.insert(key.raw().clone(), Some(bytes));
         Ok(())
     }
 
-    /// Deletes a record; nothing happens where it is absent.
+    /// Deletes a record, the entries of its indexes and its lease; nothing happens where it is absent.
+    ///
+    /// Where the entries or the lease cannot be read, the transaction fails with that error.
     pub fn delete<T: Record>(&mut self, key: &Key<T>) {
-        self.writes.insert(key.raw().clone(), None);
+        let indexes = self.reindex(key, None);
+        let lease = if T::LEASED { self.end_lease(key) } else { Ok(()) };
+        match indexes.and(lease) {
+            // What has to be loaded is, and the updater runs again.
+            Ok(()) | Err(StoreError::NotLoaded) => {}
+            Err(error) => self.failure = self.failure.take().or(Some(error)),
+        }
+        self.write(key.raw().clone(), None);
+    }
+
+    /// Writes or deletes what is stored under a key, as it is.
+    pub(super) fn write(&mut self, key: RawKey, value: Option<Value>) {
+        self.writes.insert(key, value);
     }
 
     /// Puts a message into the outbox: it is published after this transaction has committed, at least once, in order with
@@ -160,7 +227,7 @@ impl Tx {
     /// Whether this transaction has written or deleted the record: what is derived from it is not committed state.
     #[must_use]
     pub fn has_written<T: Record>(&self, key: &Key<T>) -> bool {
-        self.writes.contains_key(key.raw())
+        self.writes.contains(key.raw())
     }
 
     fn want(&mut self, want: Want) -> StoreError {
@@ -187,16 +254,32 @@ impl Tx {
         &mut *self.view
     }
 
+    /// The view, for the back end to commit by.
+    pub(super) fn view(&self) -> &dyn View {
+        &*self.view
+    }
+
+    /// Whether something would be committed.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn has_writes(&self) -> bool {
+        self.writes.iter().next().is_some() || !self.stamped.is_empty()
+    }
+
+    /// An error that the updater did not see.
+    pub(super) const fn take_failure(&mut self) -> Option<StoreError> {
+        self.failure.take()
+    }
+
     /// Takes out what was written and makes the transaction ready for another run over the same view.
     pub(super) fn take_batch(&mut self) -> Batch {
+        let mut writes: Vec<Write> =
+            self.writes.take().into_iter().map(|(key, value)| Write { key, value }).collect();
+        writes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Batch {
             version: self.view.version(),
-            reads: core::mem::take(&mut self.reads).into_iter().collect(),
-            scans: core::mem::take(&mut self.scans).into_iter().collect(),
-            writes: core::mem::take(&mut self.writes)
-                .into_iter()
-                .map(|(key, value)| Write { key, value })
-                .collect(),
+            reads: self.reads.take().into_iter().map(|(key, _)| key).collect(),
+            scans: core::mem::take(&mut self.scans),
+            writes,
             stamped: core::mem::take(&mut self.stamped),
         }
     }

@@ -209,7 +209,10 @@ async fn follow(store: &Store) -> Result<u32, StoreError> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_back_end_that_loads_on_demand_conforms() {
-    conformance::run(async || Arc::new(Arc::new(Remote::new(Defect::None))) as _).await;
+    conformance::run("memory, loading on demand", async || {
+        Arc::new(Arc::new(Remote::new(Defect::None))) as _
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -222,7 +225,8 @@ async fn the_conformance_suite_finds_broken_back_ends() {
         Defect::AnnouncesEmptyDeletes,
     ];
     for defect in broken {
-        let suite = conformance::run(async || Arc::new(Arc::new(Remote::new(defect))) as _);
+        let suite =
+            conformance::run("broken on purpose", async || Arc::new(Arc::new(Remote::new(defect))) as _);
         let found = std::panic::AssertUnwindSafe(suite).catch_unwind().await;
         assert!(found.is_err(), "{defect:?} was not found");
     }

@@ -199,7 +199,7 @@ impl Records {
                     self.records.insert(key, Value::from(ops.bytes()?));
                 }
                 DELETE => {
-                    self.records.remove(ops.text()?);
+                    self.records.remove(&RawKey::from_stored(ops.text()?));
                 }
                 STAMPED => {
                     let key = stamped_key(ops.text()?, version, stamped);

@@ -10,7 +10,7 @@ fn full_sweeps() -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_redb_back_end_conforms() {
-    conformance::run(async || {
+    conformance::run("redb, in memory", async || {
         let storage = redb::backends::InMemoryBackend::new();
         Arc::new(RedbBackend::open_on(storage, RedbOptions::default()).await.unwrap()) as _
     })
@@ -26,7 +26,7 @@ async fn the_redb_back_end_conforms_in_a_file() {
     }
     let directory = tempfile::tempdir().unwrap();
     let count = std::sync::atomic::AtomicU32::new(0);
-    conformance::run(async || {
+    conformance::run("redb", async || {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let path = directory.path().join(format!("{number}.redb"));
         Arc::new(RedbBackend::open(&path, RedbOptions::default()).await.unwrap()) as _
