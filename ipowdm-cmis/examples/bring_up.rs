@@ -36,32 +36,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = OpticalLine::connect(&west, &east, LineParameters::default())?;
     let (mut west_memory, mut east_memory) = (west.eeprom(), east.eeprom());
 
-    let info = run(Identify::new(), &mut west_memory, &mut clock)?;
-    println!("{} {} in {}", info.vendor_name, info.part_number, info.module_state);
+    // Of each: what is known of one module is refused by another.
+    let west_info = run(Identify::new(), &mut west_memory, &mut clock)?;
+    let east_info = run(Identify::new(), &mut east_memory, &mut clock)?;
+    println!("{} {} in {}", west_info.vendor_name, west_info.part_number, west_info.module_state);
     let target = Target {
         frequency: Frequency::from_mhz(193_400_000),
         tx_power: Power::from_hundredths(-800),
         application: ApplicationChoice::MediaCode(0x46),
     };
-    for (name, memory) in [("west", &mut west_memory), ("east", &mut east_memory)] {
+    for (name, info, memory) in
+        [("west", &west_info, &mut west_memory), ("east", &east_info, &mut east_memory)]
+    {
         println!("{name}: bring-up");
-        let readback = drive(Configure::new(&info, target)?, memory, &mut clock)?;
+        let readback = drive(Configure::new(info, target)?, memory, &mut clock)?;
         println!(
             "  {:?}: {} at {}, data path {}",
             readback.change, readback.frequency, readback.tx_power_target, readback.dp_states[0]
         );
         let writes = memory.counters().writes;
-        drive(Configure::new(&info, target)?, memory, &mut clock)?;
+        drive(Configure::new(info, target)?, memory, &mut clock)?;
         println!("  again: {} writes", memory.counters().writes - writes);
     }
 
-    let report = run(Sweep::new(&info, 0, Flags::Latch), &mut east_memory, &mut clock)?;
+    let report = run(Sweep::new(&east_info, 0, Flags::Latch), &mut east_memory, &mut clock)?;
     println!("east: {report:#?}");
 
     line.set_impairment(Direction::AToB, Impairment::noise(Db::from_hundredths(300)));
     for power in [-800, -700] {
-        drive(SetTxPower::new(&info, Power::from_hundredths(power), 0)?, &mut west_memory, &mut clock)?;
-        let report = run(Sweep::new(&info, 0, Flags::Latch), &mut east_memory, &mut clock)?;
+        drive(SetTxPower::new(&west_info, Power::from_hundredths(power), 0)?, &mut west_memory, &mut clock)?;
+        let report = run(Sweep::new(&east_info, 0, Flags::Latch), &mut east_memory, &mut clock)?;
         println!(
             "line degraded, west at {}: east sees OSNR {:?}, pre-FEC BER {:?}",
             Power::from_hundredths(power),
@@ -70,4 +74,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[test]
+fn it_runs_to_its_end() -> Result<(), Box<dyn std::error::Error>> {
+    main()
 }
