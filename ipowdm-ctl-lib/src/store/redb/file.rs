@@ -38,9 +38,9 @@ pub(super) fn open(path: &Path) -> Result<(Database, Contents), OpenError> {
 }
 
 /// Opens or creates the store on any storage.
-#[cfg(test)]
+#[cfg(any(test, feature = "conformance"))]
 pub(super) fn open_on(storage: impl redb::StorageBackend) -> Result<(Database, Contents), OpenError> {
-    let label = "redb:(test)";
+    let label = "redb:(storage)";
     let database = builder().create_with_backend(storage).map_err(|error| from_database(label, error))?;
     contents(database, label)
 }

@@ -247,9 +247,16 @@ impl RedbBackend {
         Self::start(label, options, move || file::open(&path)).await
     }
 
-    #[cfg(test)]
-    async fn open_on(storage: impl redb::StorageBackend, options: RedbOptions) -> Result<Self, OpenError> {
-        Self::start("redb:(test)".to_owned(), options, move || file::open_on(storage)).await
+    /// Opens or creates the store on a storage of the caller's: one with faults, or with delays.
+    ///
+    /// # Errors
+    /// As [`RedbBackend::open`].
+    #[cfg(any(test, feature = "conformance"))]
+    pub async fn open_on(
+        storage: impl redb::StorageBackend,
+        options: RedbOptions,
+    ) -> Result<Self, OpenError> {
+        Self::start("redb:(storage)".to_owned(), options, move || file::open_on(storage)).await
     }
 
     /// Starts the thread, which opens the database and reads it.

@@ -52,6 +52,18 @@ impl Image {
     }
 }
 
+/// Adds a group to the log. Its last version is also kept elsewhere: a damaged log may end too early and look whole.
+pub(super) fn append(
+    tx: &WriteTransaction,
+    first: Version,
+    last: Version,
+    blob: &[u8],
+) -> Result<(), redb::Error> {
+    tx.open_table(LOG)?.insert(first.get(), blob)?;
+    tx.open_table(META)?.insert("last", last.get().to_le_bytes().as_slice())?;
+    Ok(())
+}
+
 /// What a database holds.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -90,6 +102,7 @@ impl<E: Into<redb::Error>> From<E> for ReadError {
 pub(super) fn initialise(database: &Database) -> Result<(), redb::Error> {
     let tx = database.begin_write()?;
     tx.open_table(META)?.insert("format", FORMAT.to_le_bytes().as_slice())?;
+    tx.open_table(META)?.insert("last", 0_u64.to_le_bytes().as_slice())?;
     Image::default().install(&tx)?;
     tx.open_table(LOG)?;
     tx.open_table(IMAGE)?;
@@ -113,7 +126,15 @@ pub(super) fn read(database: &Database) -> Result<Found, ReadError> {
     }
     let image = meta.get("image")?.ok_or_else(|| damaged("the image is not stated"))?;
     let image = Image::from_bytes(image.value()).ok_or_else(|| damaged("the image is not described"))?;
-    Ok(Found::Store(contents(&tx, image)?))
+    let last = meta.get("last")?.ok_or_else(|| damaged("the last transaction is not stated"))?;
+    let last = last.value().try_into().map_err(|_| damaged("the last transaction is not a number"))?;
+    let last = Version::new(u64::from_le_bytes(last));
+    let contents = contents(&tx, image)?;
+    if contents.records.version != last {
+        let found = contents.records.version;
+        return Err(ReadError::Damaged(format!("the log ends at transaction {found} instead of {last}")));
+    }
+    Ok(Found::Store(contents))
 }
 
 fn without_meta(tx: &ReadTransaction) -> Result<Found, redb::Error> {

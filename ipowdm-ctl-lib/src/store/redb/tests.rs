@@ -1,7 +1,18 @@
 //! Durability, failures and crashes.
 
+mod crash;
+mod disk;
+mod faults;
+mod kill;
+mod traffic;
+
 use super::*;
 use crate::store::conformance;
+
+/// Options under which little traffic already writes images of several parts.
+fn small() -> RedbOptions {
+    RedbOptions { log_minimum: 8 << 10, image_part: 2 << 10, queue: 1 << 20 }
+}
 
 /// Whether the long form of a test is asked for.
 fn full_sweeps() -> bool {

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, StepError};
 use super::codec::Blob;
-use super::tables::{LOG, length};
+use super::tables::{append, length};
 use super::{Entry, Shared};
 use crate::store::CommitError;
 use redb::Database;
@@ -89,15 +89,14 @@ impl Writer {
     fn write(&mut self, group: &[Entry]) -> Result<(), Failure> {
         let tx = self.database.begin_write().map_err(before)?;
         let mut logged = 0;
-        if let Some(first) = group.first() {
+        if let (Some(first), Some(last)) = (group.first(), group.last()) {
             let mut blob = Blob::with_capacity(group.iter().map(|entry| entry.ops.len() + 16).sum());
             for entry in group {
                 blob.transaction(entry.notice.version, &entry.ops);
             }
             let blob = blob.seal();
             logged = length(&blob);
-            let mut log = tx.open_table(LOG).map_err(before)?;
-            log.insert(first.notice.version.get(), blob.as_slice()).map_err(before)?;
+            append(&tx, first.notice.version, last.notice.version, &blob).map_err(before)?;
         }
         self.checkpoint.step(&tx, logged, &self.shared.durable_view())?;
         tx.commit().map_err(|error| Failure::During(redb::Error::from(error).to_string()))
