@@ -1,6 +1,6 @@
 //! What LinkDB refuses, and why.
 
-use crate::paths::GraphError;
+use crate::paths::{GraphError, PathError};
 use crate::store::StoreError;
 use ipowdm_core::error::Code;
 
@@ -162,6 +162,9 @@ pub enum LinkDbError {
         /// The frequency.
         frequency: String,
     },
+    /// No path of the kind that was asked for.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// The topology is not one that paths can be computed in.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -203,6 +206,7 @@ impl LinkDbError {
             Self::OffGrid { .. } | Self::OffRaster { .. } => Code::FrequencyOffGrid,
             Self::Graph(GraphError::TooLarge { .. }) => Code::LimitReached,
             Self::Graph(_) | Self::Inconsistent { .. } => Code::Internal,
+            Self::Path(error) => error.code(),
             Self::Store(error) => error.code(),
         }
     }

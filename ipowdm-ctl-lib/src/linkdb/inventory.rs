@@ -1,5 +1,6 @@
 //! PoPs, routers, ports and links come, change and go.
 
+mod exchange;
 mod upkeep;
 
 use super::{LinkDb, LinkDbError};

@@ -50,6 +50,7 @@ mod inventory;
 mod ports;
 mod release;
 mod request;
+mod routing;
 #[cfg(test)]
 mod tests;
 mod views;

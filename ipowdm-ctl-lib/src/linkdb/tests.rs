@@ -3,6 +3,7 @@
 mod concurrency;
 mod defects;
 mod golden;
+mod inventories;
 mod oracle;
 mod ports;
 mod topology_changes;

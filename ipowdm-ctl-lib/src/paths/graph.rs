@@ -171,6 +171,17 @@ impl Graph {
         (self.first, self.steps) = (first, steps);
     }
 
+    /// The same graph, numbers included, in which no path uses some links: `barred` is given a link's number, ends and
+    /// risk groups.
+    pub(super) fn without(&self, barred: impl Fn(u32, (u32, u32), &[Srlg]) -> bool) -> Self {
+        let mut graph = self.clone();
+        for (edge, number) in graph.edges.iter_mut().zip(0..) {
+            edge.usable = edge.usable && !barred(number, edge.ends, &edge.srlgs);
+        }
+        graph.lay_steps();
+        graph
+    }
+
     /// Number of PoPs.
     #[must_use]
     pub fn nodes(&self) -> usize {

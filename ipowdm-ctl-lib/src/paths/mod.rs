@@ -16,6 +16,9 @@
 
 mod cache;
 mod choice;
+mod constraints;
+mod disjoint;
+mod enumerate;
 mod graph;
 mod kept;
 mod search;
@@ -27,6 +30,8 @@ mod tree;
 
 pub use cache::PathCache;
 pub use choice::{Fit, PathPolicy};
+pub use constraints::{Avoid, Constraints, MAX_INCLUDED, PathError};
+pub use disjoint::{DisjointPair, Disjointness};
 pub use graph::{Graph, GraphError, natural_cmp};
 pub use table::{Candidates, PathTable};
 

@@ -1,6 +1,9 @@
+mod constrained;
+mod disjoint;
 mod succession;
 
 use super::*;
+use crate::topology::{FibreLink, Pop};
 use ipowdm_core::ids::{LinkId, PopId};
 use ipowdm_core::units::Length;
 use proptest::prelude::*;

@@ -1,14 +1,22 @@
 //! Topologies as JSON documents of schema `linkdb-topology/1`.
 
-use super::{Coordinates, FibreLink, Pop};
-use ipowdm_core::error::Code;
-use ipowdm_core::ids::{IdError, LinkId, PopId};
-use ipowdm_core::units::{Length, UnitError};
+mod entry;
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{LinkEntry, NodeEntry, NodeRef, PortEntry, RouterEntry};
+pub use error::DocumentError;
+
+use super::{FibreLink, Network, Pop, Port, Router};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The schema that is read and written.
 const SCHEMA: &str = "linkdb-topology/1";
+
+/// Fields that have no place here, by name.
+pub(super) type Unread = BTreeMap<String, serde_json::Value>;
 
 /// A network in the exchange form: nodes become PoPs, links become fibre links.
 ///
@@ -33,171 +41,44 @@ pub struct TopologyDocument {
     #[serde(default)]
     pub name: String,
     /// Where the data came from.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub source: String,
     /// What else should be known.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub note: String,
     /// Whether each link is one fibre from a to b. Only undirected networks are read: a link is a pair of fibres.
     #[serde(default)]
     pub directed: bool,
+    /// Whether several links between two nodes were made one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_links_merged: Option<bool>,
     /// The nodes.
     pub nodes: Vec<NodeEntry>,
     /// The links.
     pub links: Vec<LinkEntry>,
+    /// Routers in the nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routers: Vec<RouterEntry>,
+    /// Ports of the routers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortEntry>,
+    #[serde(flatten)]
+    unread: Unread,
 }
 
-/// The id of a node or link: a number or a text; `7` and `"7"` are the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum NodeRef {
-    /// A number.
-    Number(u64),
-    /// A text.
-    Text(String),
-}
-
-impl core::fmt::Display for NodeRef {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Text(text) => text.fmt(f),
-        }
-    }
-}
-
-/// A node of a document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NodeEntry {
-    /// Its id; it becomes the PoP's.
-    pub id: NodeRef,
-    /// Its name.
-    #[serde(default)]
-    pub name: String,
-    /// Latitude in degrees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lat: Option<f64>,
-    /// Longitude in degrees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lon: Option<f64>,
-}
-
-/// A link of a document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LinkEntry {
-    /// Its id.
-    pub id: NodeRef,
-    /// One end.
-    pub a: NodeRef,
-    /// The other end.
-    pub b: NodeRef,
-    /// Length in kilometres, read to the metre.
-    pub length_km: f64,
-}
-
-/// Why a document is not a topology.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DocumentError {
-    /// It is not JSON of the right shape.
-    #[error("not a topology document: {reason}")]
-    Malformed {
-        /// What the parser says.
-        reason: String,
-    },
-    /// It is of another schema.
-    #[error("schema {schema:?} is not read, only {SCHEMA:?}")]
-    Schema {
-        /// The schema named.
-        schema: String,
-    },
-    /// Its links are single fibres.
-    #[error("directed networks are not read: a link is a pair of fibres")]
-    Directed,
-    /// An id has characters that ids may not have.
-    #[error(transparent)]
-    Id(#[from] IdError),
-    /// A number is not a length or a place on earth.
-    #[error("link or node {id}: {source}")]
-    Number {
-        /// The link or node.
-        id: String,
-        /// What is wrong.
-        source: UnitError,
-    },
-    /// Two nodes or two links have the same id.
-    #[error("{id} appears twice")]
-    Twice {
-        /// The id.
-        id: String,
-    },
-    /// A link ends at a node that is not there, or at the node it began at.
-    #[error("link {link} may not join {a} and {b}: both must be nodes, and different")]
-    Ends {
-        /// The link.
-        link: String,
-        /// One end.
-        a: String,
-        /// The other end.
-        b: String,
-    },
-}
-
-impl DocumentError {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> Code {
-        match self {
-            Self::Malformed { .. } => Code::Malformed,
-            _ => Code::InvalidField,
-        }
-    }
-}
-
-/// Degrees as millionths; refused beyond ±180.
-fn udeg(degrees: f64) -> Result<i32, UnitError> {
-    if !degrees.is_finite() {
-        return Err(UnitError::NotFinite { quantity: "coordinate" });
-    }
-    if degrees.abs() > 180.0 {
-        return Err(UnitError::OutOfRange {
-            quantity: "coordinate",
-            value: degrees,
-            min: -180.0,
-            max: 180.0,
-            unit: "degrees",
-        });
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "at most 180 million by the check above")]
-    Ok((degrees * 1e6).round() as i32)
-}
-
-impl NodeEntry {
-    fn to_pop(&self) -> Result<Pop, DocumentError> {
-        let mut pop = Pop::new(PopId::new(&self.id.to_string())?);
-        if !self.name.is_empty() {
-            pop.name.clone_from(&self.name);
-        }
-        if let (Some(lat), Some(lon)) = (self.lat, self.lon) {
-            let number = |source| DocumentError::Number { id: self.id.to_string(), source };
-            let (latitude_udeg, longitude_udeg) = (udeg(lat).map_err(number)?, udeg(lon).map_err(number)?);
-            pop.coordinates = Some(Coordinates { latitude_udeg, longitude_udeg });
-        }
-        Ok(pop)
-    }
-}
-
-impl LinkEntry {
-    fn to_link(&self) -> Result<FibreLink, DocumentError> {
-        let length = Length::from_km(self.length_km)
-            .map_err(|source| DocumentError::Number { id: self.id.to_string(), source })?;
-        Ok(FibreLink::new(
-            LinkId::new(&self.id.to_string())?,
-            PopId::new(&self.a.to_string())?,
-            PopId::new(&self.b.to_string())?,
-            length,
-        ))
-    }
+/// A whole inventory: what a document says, as records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Topology {
+    /// The network as a whole.
+    pub network: Network,
+    /// PoPs.
+    pub pops: Vec<Pop>,
+    /// Fibre links.
+    pub links: Vec<FibreLink>,
+    /// Routers.
+    pub routers: Vec<Router>,
+    /// Ports.
+    pub ports: Vec<Port>,
 }
 
 impl TopologyDocument {
@@ -217,24 +98,42 @@ impl TopologyDocument {
         Ok(document)
     }
 
+    /// The fields of the document, of its nodes and of its links that say something for which there is no place here. They are
+    /// not refused, so that other tools' documents can be read; whoever imports one should show them.
+    #[must_use]
+    pub fn unread(&self) -> Vec<String> {
+        let of = |prefix: &'static str, unread: &Unread| -> Vec<String> {
+            unread.keys().map(|name| format!("{prefix}{name}")).collect()
+        };
+        let nodes = self.nodes.iter().flat_map(|node| of("nodes[].", &node.unread));
+        let links = self.links.iter().flat_map(|link| of("links[].", &link.unread));
+        let all: BTreeSet<String> = of("", &self.unread).into_iter().chain(nodes).chain(links).collect();
+        all.into_iter().collect()
+    }
+
     /// The PoPs and links of the document, in its order.
     ///
     /// # Errors
-    /// [`DocumentError`] naming the first entry that is not legal.
+    /// As [`TopologyDocument::into_topology`].
     pub fn into_records(self) -> Result<(Vec<Pop>, Vec<FibreLink>), DocumentError> {
+        self.into_topology().map(|topology| (topology.pops, topology.links))
+    }
+
+    /// Everything that the document says, in its order.
+    ///
+    /// # Errors
+    /// [`DocumentError`] naming the first entry that is not legal.
+    pub fn into_topology(self) -> Result<Topology, DocumentError> {
         let pops: Vec<Pop> = self.nodes.iter().map(NodeEntry::to_pop).collect::<Result<_, _>>()?;
         let links: Vec<FibreLink> = self.links.iter().map(LinkEntry::to_link).collect::<Result<_, _>>()?;
-        let mut nodes = HashSet::new();
-        for pop in &pops {
-            if !nodes.insert(&pop.id) {
-                return Err(DocumentError::Twice { id: pop.id.to_string() });
-            }
-        }
-        let mut seen = HashSet::new();
+        let routers: Vec<Router> =
+            self.routers.iter().map(RouterEntry::to_router).collect::<Result<_, _>>()?;
+        let ports: Vec<Port> = self.ports.iter().map(PortEntry::to_port).collect::<Result<_, _>>()?;
+        let nodes = each_once(pops.iter().map(|pop| &pop.id))?;
+        each_once(links.iter().map(|link| &link.id))?;
+        let homes = each_once(routers.iter().map(|router| &router.at))?;
+        each_once(ports.iter().map(|port| &port.at))?;
         for link in &links {
-            if !seen.insert(&link.id) {
-                return Err(DocumentError::Twice { id: link.id.to_string() });
-            }
             if link.a == link.b || !nodes.contains(&link.a) || !nodes.contains(&link.b) {
                 return Err(DocumentError::Ends {
                     link: link.id.to_string(),
@@ -243,38 +142,53 @@ impl TopologyDocument {
                 });
             }
         }
-        Ok((pops, links))
+        if let Some(router) = routers.iter().find(|router| !nodes.contains(&router.at.pop_id)) {
+            return Err(DocumentError::Homeless { id: format!("router {}", router.at) });
+        }
+        if let Some(port) = ports.iter().find(|port| !homes.contains(&port.at.router())) {
+            return Err(DocumentError::Homeless { id: format!("port {}", port.at) });
+        }
+        let Self { name, source, note, parallel_links_merged, .. } = self;
+        Ok(Topology {
+            network: Network { name, source, note, parallel_links_merged },
+            pops,
+            links,
+            routers,
+            ports,
+        })
     }
 
-    /// The document of some PoPs and links. States, spans and operators have no place in the schema and are left out.
+    /// The document of some PoPs and links.
     #[must_use]
     pub fn from_records(name: &str, pops: &[Pop], links: &[FibreLink]) -> Self {
-        let text = |id: &str| NodeRef::Text(id.to_owned());
-        let degrees = |udeg: i32| f64::from(udeg) / 1e6;
+        let network = Network { name: name.to_owned(), ..Network::default() };
+        Self::from_parts(&network, pops, links)
+    }
+
+    /// The document of a whole inventory.
+    #[must_use]
+    pub fn from_topology(topology: &Topology) -> Self {
+        Self {
+            routers: topology.routers.iter().map(RouterEntry::of).collect(),
+            ports: topology.ports.iter().map(PortEntry::of).collect(),
+            ..Self::from_parts(&topology.network, &topology.pops, &topology.links)
+        }
+    }
+
+    fn from_parts(network: &Network, pops: &[Pop], links: &[FibreLink]) -> Self {
+        let Network { name, source, note, parallel_links_merged } = network.clone();
         Self {
             schema: SCHEMA.to_owned(),
-            name: name.to_owned(),
-            source: String::new(),
-            note: String::new(),
+            name,
+            source,
+            note,
             directed: false,
-            nodes: pops
-                .iter()
-                .map(|pop| NodeEntry {
-                    id: text(pop.id.as_str()),
-                    name: pop.name.clone(),
-                    lat: pop.coordinates.map(|at| degrees(at.latitude_udeg)),
-                    lon: pop.coordinates.map(|at| degrees(at.longitude_udeg)),
-                })
-                .collect(),
-            links: links
-                .iter()
-                .map(|link| LinkEntry {
-                    id: text(link.id.as_str()),
-                    a: text(link.a.as_str()),
-                    b: text(link.b.as_str()),
-                    length_km: link.length.km(),
-                })
-                .collect(),
+            parallel_links_merged,
+            nodes: pops.iter().map(NodeEntry::of).collect(),
+            links: links.iter().map(LinkEntry::of).collect(),
+            routers: Vec::new(),
+            ports: Vec::new(),
+            unread: Unread::new(),
         }
     }
 
@@ -288,66 +202,15 @@ impl TopologyDocument {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn document(nodes: &str, links: &str) -> Result<(Vec<Pop>, Vec<FibreLink>), DocumentError> {
-        TopologyDocument::from_json(&format!(
-            r#"{{"schema":"linkdb-topology/1","name":"t","nodes":[{nodes}],"links":[{links}]}}"#
-        ))?
-        .into_records()
+/// All of these, of which none may appear twice.
+fn each_once<T: Eq + core::hash::Hash + core::fmt::Display>(
+    ids: impl Iterator<Item = T>,
+) -> Result<HashSet<T>, DocumentError> {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if let Some(twice) = seen.replace(id) {
+            return Err(DocumentError::Twice { id: twice.to_string() });
+        }
     }
-
-    const TWO: &str = r#"{"id":0,"name":"Aachen","lat":50.76,"lon":6.04},{"id":"b-1"}"#;
-
-    #[test]
-    fn numbers_and_texts_are_ids_and_names_are_kept() {
-        let (pops, links) = document(TWO, r#"{"id":7,"a":"0","b":"b-1","length_km":38.898}"#).unwrap();
-        assert_eq!(
-            (pops[0].id.as_str(), pops[0].name.as_str(), pops[1].name.as_str()),
-            ("0", "Aachen", "b-1")
-        );
-        assert_eq!(
-            pops[0].coordinates,
-            Some(Coordinates { latitude_udeg: 50_760_000, longitude_udeg: 6_040_000 })
-        );
-        assert_eq!((links[0].id.as_str(), links[0].length.metres()), ("7", 38_898));
-    }
-
-    #[test]
-    fn what_is_exported_reads_back_the_same() {
-        let (pops, links) = document(TWO, r#"{"id":7,"a":"0","b":"b-1","length_km":38.898}"#).unwrap();
-        let json = TopologyDocument::from_records("t", &pops, &links).to_json().unwrap();
-        assert_eq!(TopologyDocument::from_json(&json).unwrap().into_records().unwrap(), (pops, links));
-    }
-
-    #[test]
-    fn bad_entries_are_refused_with_their_reason() {
-        let link = |entry: &str| document(TWO, entry).unwrap_err();
-        assert!(matches!(link(r#"{"id":7,"a":0,"b":9,"length_km":1}"#), DocumentError::Ends { .. }));
-        assert!(matches!(link(r#"{"id":7,"a":0,"b":0,"length_km":1}"#), DocumentError::Ends { .. }));
-        assert!(matches!(link(r#"{"id":7,"a":0,"b":"b-1","length_km":-1}"#), DocumentError::Number { .. }));
-        assert!(matches!(link(r#"{"id":"a b","a":0,"b":"b-1","length_km":1}"#), DocumentError::Id(_)));
-        let twice = r#"{"id":7,"a":0,"b":"b-1","length_km":1},{"id":"7","a":0,"b":"b-1","length_km":2}"#;
-        assert_eq!(link(twice), DocumentError::Twice { id: "7".to_owned() });
-        assert!(matches!(document(r#"{"id":0},{"id":"0"}"#, ""), Err(DocumentError::Twice { .. })));
-        assert!(matches!(
-            document(r#"{"id":0,"lat":1000.0,"lon":0.0}"#, ""),
-            Err(DocumentError::Number { .. })
-        ));
-        assert!(matches!(
-            link(r#"{"id":7,"a":0,"b":"b-1","length_km":1e400}"#),
-            DocumentError::Malformed { .. }
-        ));
-    }
-
-    #[test]
-    fn other_schemas_and_directed_networks_are_refused() {
-        let read = |text: &str| TopologyDocument::from_json(text).unwrap_err();
-        assert!(matches!(read(r#"{"schema":"x","nodes":[],"links":[]}"#), DocumentError::Schema { .. }));
-        let directed = r#"{"schema":"linkdb-topology/1","directed":true,"nodes":[],"links":[]}"#;
-        assert_eq!(read(directed), DocumentError::Directed);
-        assert!(matches!(read("{"), DocumentError::Malformed { .. }));
-    }
+    Ok(seen)
 }

@@ -4,6 +4,7 @@
 //! `POST /api/links` of the LinkDB surface has it) and is a pair of directed fibres, one each way. Routers of one PoP share
 //! the PoP's line system, so the path of a connection is a sequence of links between PoPs, and its ends are ports.
 
+mod change;
 mod document;
 mod element;
 mod link;
@@ -11,7 +12,10 @@ mod metadata;
 #[cfg(test)]
 mod tests;
 
-pub use document::{DocumentError, LinkEntry, NodeEntry, NodeRef, TopologyDocument};
+pub use change::{Aspect, Element, TopologyChange, TopologyEvent, TopologyWatch};
+pub use document::{
+    DocumentError, LinkEntry, NodeEntry, NodeRef, PortEntry, RouterEntry, Topology, TopologyDocument,
+};
 pub use element::ElementId;
 pub use link::{Amplifier, Fibre, FibreLink, Span, Srlg};
 pub use metadata::{Metadata, MetadataError};
@@ -215,6 +219,32 @@ pub enum UpDown {
     Up,
     /// Out of service, or broken.
     Down,
+}
+
+/// What is known of the network as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// Where its data came from.
+    pub source: String,
+    /// What else should be known.
+    pub note: String,
+    /// Whether several links between two PoPs were made one; `None` where that is not known.
+    pub parallel_links_merged: Option<bool>,
+}
+
+impl Network {
+    /// The one key of this kind.
+    #[must_use]
+    pub fn key() -> Key<Self> {
+        Key::new(&[])
+    }
+}
+
+impl Record for Network {
+    const KIND: &'static str = "network";
+    const VERSION: u8 = 1;
 }
 
 /// Counts the changes that matter to paths: every transaction that adds, removes, lengthens or switches a PoP or a link

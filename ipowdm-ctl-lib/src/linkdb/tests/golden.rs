@@ -5,7 +5,7 @@ use super::*;
 use crate::spectrum::{Incarnation, Owner, PortClaim, SlotOwner, VopConnection};
 use crate::store::outbox::RejectedMessage;
 use crate::store::{OutboxRecord, Record, Version, decode, encode};
-use crate::topology::{Amplifier, Coordinates, Fibre, Span, Srlg, UpDown};
+use crate::topology::{Amplifier, Coordinates, Fibre, Network, Span, Srlg, UpDown};
 use core::fmt::Debug;
 use ipowdm_core::capability::{ApplicationInfo, ModuleCapability, PowerRange};
 use ipowdm_core::units::{Db, Power};
@@ -53,6 +53,8 @@ fn inventory() {
     bytes.extend(b"\x01\x01\x01\x01E\x01\x02\x00\x01\x01\x02\x01\xac\x02\x00");
     golden(&line, &bytes);
     golden(&TopologyEpoch(300), b"\x01\xac\x02");
+    let network = Network { name: "n".to_owned(), parallel_links_merged: Some(true), ..Network::default() };
+    golden(&network, b"\x01\x01n\x00\x00\x01\x01");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! After any change the paths taken over are those that a search from scratch finds, and only the concerned ones are lost.
 
 use super::*;
-use crate::topology::{FibreLink, Pop, UpDown};
+use crate::topology::UpDown;
 use std::collections::BTreeMap;
 
 /// A topology that changes.
