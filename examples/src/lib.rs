@@ -1,3 +1,5 @@
-//! The lab: the whole system in one process. Shared by `examples/lab` and the end-to-end tests.
+//! What the examples are made of, shared with the end-to-end tests and the benchmarks: the lab, the whole system in one process; and
+//! the planning tool.
 
 pub mod lab;
+pub mod plan;

@@ -6,6 +6,7 @@ pub mod controller;
 pub mod http;
 pub mod linkdb;
 pub mod paths;
+pub mod plane;
 pub mod qot_loop;
 pub mod registry;
 pub mod slice;

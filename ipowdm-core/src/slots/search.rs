@@ -101,6 +101,7 @@ pub struct Search<'a> {
     free: &'a [u64],
     starts: Option<&'a [u64]>,
     need: u16,
+    random: u64,
 }
 
 impl<'a> Search<'a> {
@@ -113,7 +114,7 @@ impl<'a> Search<'a> {
     /// A search in words, as [`words`] has them; those beyond [`MAX_WORDS`] are not looked at.
     #[must_use]
     pub fn over(free: &'a [u64], need: u16) -> Self {
-        Self { free: &free[..free.len().min(MAX_WORDS)], starts: None, need }
+        Self { free: &free[..free.len().min(MAX_WORDS)], starts: None, need, random: 1 << 63 }
     }
 
     /// Only these starts are legal.
@@ -128,16 +129,22 @@ impl<'a> Search<'a> {
         Self { starts: Some(starts), ..self }
     }
 
-    /// The start that a policy chooses, where it needs nothing but the free bits of the path. Random fit takes the middle one
-    /// (see [`Search::random`]), and least-fragmenting judges by the path as if it were one link
-    /// (see [`Search::least_fragmenting`]).
+    /// The word of the caller's random generator by which random fit chooses (see [`Search::random`]). Without one it is the
+    /// middle of the starts.
+    #[must_use]
+    pub const fn with_random(self, random: u64) -> Self {
+        Self { random, ..self }
+    }
+
+    /// The start that a policy chooses. Least-fragmenting judges by the AND over the path as if that were one link; who has
+    /// the links asks [`Search::least_fragmenting`].
     #[must_use]
     pub fn find(self, policy: Policy) -> Option<u16> {
         match policy {
             Policy::FirstFit => self.first(),
             Policy::ExactFit => self.exact(),
             Policy::LastFit => self.last(),
-            Policy::RandomFit => self.random(1 << 63),
+            Policy::RandomFit => self.random(self.random),
             Policy::LeastFragmenting => self.least_fragmenting(core::iter::once(self.free), Loss::default()),
         }
     }

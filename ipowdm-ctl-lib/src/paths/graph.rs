@@ -259,6 +259,16 @@ impl Graph {
         self.edges.iter().map(|edge| (&edge.id, edge.ends, edge.cost, edge.usable))
     }
 
+    /// The shortest link that joins two nodes, of equal ones the first, and its length in metres.
+    #[must_use]
+    pub fn link_between(&self, a: u32, b: u32) -> Option<(u32, u64)> {
+        if a.max(b) as usize >= self.pops.len() {
+            return None;
+        }
+        let joining = self.steps(a).iter().filter(|step| step.to == b);
+        joining.min_by_key(|step| (step.cost, step.edge)).map(|step| (step.edge, length_of(step.cost)))
+    }
+
     pub(super) fn steps(&self, node: u32) -> &[Step] {
         let node = node as usize;
         &self.steps[self.first[node] as usize..self.first[node + 1] as usize]

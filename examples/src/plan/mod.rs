@@ -1,0 +1,41 @@
+//! The planning tool: one subcommand per question. Shared by `examples/plan` and its tests.
+
+pub mod simulate;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Exit code for input that cannot be worked with, as clap has it for options.
+const BAD_INPUT: u8 = 2;
+
+/// Planning on networks of fibre links.
+#[derive(Debug, Parser)]
+#[command(name = "plan")]
+pub struct Options {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+enum Question {
+    /// How many requests a network blocks under random traffic.
+    Simulate(simulate::Options),
+}
+
+/// Answers on standard output. Bad input is told on standard error, with nothing on standard output.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    let answer = match &options.question {
+        Question::Simulate(options) => simulate::answer(options).map_err(|error| error.to_string()),
+    };
+    match answer {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("plan: {error}");
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
