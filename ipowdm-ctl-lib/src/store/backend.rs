@@ -214,6 +214,16 @@ pub trait Backend: Send + Sync + core::fmt::Debug {
     /// Where this back end announces commits.
     fn changes(&self) -> &WatchSource;
 
+    /// Gives every later commit a version greater than `to`. For a store that is filled with the records of another one:
+    /// what its records owe to versions (order of messages, lives of connections) goes on from there.
+    ///
+    /// # Errors
+    /// [`CommitError::Unavailable`], as by default, where the back end cannot do that.
+    fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
+        let reason = format!("this back end cannot go on from version {to}");
+        Box::pin(core::future::ready(Err(CommitError::Unavailable { reason })))
+    }
+
     /// As [`Backend::view`], for back ends that need no waiting. `None`, as by default, where it may have to wait.
     fn view_at_once(&self) -> Option<Result<Box<dyn View>, BackendError>> {
         None

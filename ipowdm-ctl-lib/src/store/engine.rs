@@ -246,6 +246,10 @@ impl Store {
         self.changes().subscribe_keys(keys)
     }
 
+    pub(super) fn backend(&self) -> &dyn Backend {
+        &*self.inner.backend
+    }
+
     /// Where the back end announces commits.
     pub(super) fn changes(&self) -> &WatchSource {
         self.inner.backend.changes()

@@ -122,6 +122,10 @@ impl Backend for FaultyBackend {
     fn changes(&self) -> &WatchSource {
         self.inner.changes()
     }
+
+    fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
+        self.inner.raise(to)
+    }
 }
 
 struct FaultyView {

@@ -192,6 +192,21 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(location: &Location, options: StoreOptions) -> Result<Self, OpenError> {
+        let store = Self::open_unchecked(location, options).await?;
+        match store.is_restored_in_part().await {
+            Ok(false) => Ok(store),
+            Ok(true) => Err(OpenError::RestoredInPart { location: location.to_string() }),
+            Err(error) => {
+                Err(OpenError::Unavailable { location: location.to_string(), reason: error.to_string() })
+            }
+        }
+    }
+
+    /// As [`Store::open`], also where a restore was interrupted.
+    pub(super) async fn open_unchecked(
+        location: &Location,
+        options: StoreOptions,
+    ) -> Result<Self, OpenError> {
         let store = match location {
             Location::Memory => Self::new(Arc::new(super::MemoryBackend::new()), options),
             #[cfg(feature = "redb")]

@@ -213,6 +213,15 @@ impl MemoryBackend {
         Ok(Version::new(version))
     }
 
+    /// Makes `to` the version of the store, where it is the greater one, and hands it over under the lock of the state.
+    pub(super) fn raise_then(&self, to: Version, then: impl FnOnce(Version)) {
+        let mut state = self.shared.write();
+        if state.version < to.get() {
+            state.version = to.get();
+            then(to);
+        }
+    }
+
     /// The store as of the latest commit.
     pub(super) fn latest_view(&self) -> MemoryView {
         let state = self.shared.read();
@@ -250,6 +259,11 @@ impl Backend for MemoryBackend {
 
     fn changes(&self) -> &WatchSource {
         &self.shared.changes
+    }
+
+    fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
+        self.raise_then(to, drop);
+        Box::pin(core::future::ready(Ok(())))
     }
 }
 

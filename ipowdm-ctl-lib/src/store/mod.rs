@@ -29,12 +29,14 @@
 //! # Ok(()) }
 //! ```
 
+mod archive;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod engine;
 #[cfg(any(test, feature = "conformance"))]
 pub mod faulty;
+mod framing;
 mod index;
 mod key;
 mod key_map;
@@ -50,6 +52,7 @@ mod transaction;
 mod value;
 mod watch;
 
+pub use archive::{ArchiveError, ArchiveSummary};
 pub use backend::{
     Backend, BackendError, Batch, BoxFuture, CommitError, Lookup, Range, StampedWrite, Version, View, Want,
     Write,

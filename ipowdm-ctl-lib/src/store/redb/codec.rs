@@ -1,35 +1,24 @@
 //! The bytes of the log and of the image.
 //!
 //! ```text
-//! blob        = format byte (1), body, CRC-32C of both (4 bytes, little endian)
-//! body of log = transaction*        transaction = version (8 bytes, little endian), length of ops (varint), ops
+//! blob          = a frame of `store::framing`
+//! body of log   = transaction*       transaction = version (8 bytes, little endian), length of ops (varint), ops
 //! body of image = op*
-//! op          = 1, key, value | 2, key | 3, kind, value          put, delete, put under a stamped key
-//! text, bytes = length (varint, LEB128), content
+//! op            = 1, key, value | 2, key | 3, kind, value | 4     put, delete, put under a stamped key, raise
 //! ```
+//!
+//! A transaction is numbered one more than the one before, except where it is a raise alone.
 
 use crate::store::backend::{Batch, stamped_key};
+use crate::store::framing::{Frame, Reader, bytes};
 use crate::store::{RawKey, Value, Version};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 1;
-const CHECKSUM: usize = 4;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const STAMPED: u8 = 3;
-
-fn varint(out: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        out.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    out.push(number.to_le_bytes()[0]);
-}
-
-fn bytes(out: &mut Vec<u8>, content: &[u8]) {
-    varint(out, content.len());
-    out.extend_from_slice(content);
-}
+/// Stands alone in its transaction, which may leave out versions.
+pub(super) const RAISE: u8 = 4;
 
 fn put(out: &mut Vec<u8>, key: &RawKey, value: &[u8]) {
     out.push(PUT);
@@ -65,98 +54,31 @@ pub(super) fn ops(batch: &Batch) -> Vec<u8> {
 
 /// A blob in the making.
 #[derive(Debug)]
-pub(super) struct Blob(Vec<u8>);
+pub(super) struct Blob(Frame);
 
 impl Blob {
     pub(super) fn with_capacity(body: usize) -> Self {
-        let mut out = Vec::with_capacity(body + 1 + CHECKSUM);
-        out.push(FORMAT);
-        Self(out)
+        Self(Frame::with_capacity(body))
     }
 
     /// Adds a transaction to a blob of the log.
     pub(super) fn transaction(&mut self, version: Version, ops: &[u8]) {
-        self.0.extend_from_slice(&version.get().to_le_bytes());
-        bytes(&mut self.0, ops);
+        self.0.body().extend_from_slice(&version.get().to_le_bytes());
+        bytes(self.0.body(), ops);
     }
 
     /// Adds a record to a blob of the image.
     pub(super) fn record(&mut self, key: &RawKey, value: &[u8]) {
-        put(&mut self.0, key, value);
+        put(self.0.body(), key, value);
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Closes the blob with its checksum.
-    pub(super) fn seal(mut self) -> Vec<u8> {
-        let checksum = crc32c::crc32c(&self.0);
-        self.0.extend_from_slice(&checksum.to_le_bytes());
-        self.0
-    }
-}
-
-/// Reads what [`Blob`] wrote, from the front.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    /// The body of a blob whose format and checksum are right.
-    fn of_blob(blob: &'a [u8]) -> Result<Self, String> {
-        let Some((content, checksum)) = blob.split_last_chunk::<CHECKSUM>() else {
-            return Err(format!("{} bytes are too few for a blob", blob.len()));
-        };
-        if crc32c::crc32c(content) != u32::from_le_bytes(*checksum) {
-            return Err("the checksum of a blob is wrong".to_owned());
-        }
-        match content.split_first() {
-            Some((&FORMAT, body)) => Ok(Self(body)),
-            Some((format, _)) => Err(format!("a blob is in format {format}")),
-            None => Err("a blob is empty".to_owned()),
-        }
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or("a blob ends too early")?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, String> {
-        self.take(1).map(|taken| taken.first().copied().unwrap_or_default())
-    }
-
-    fn varint(&mut self) -> Result<usize, String> {
-        let mut number = 0_usize;
-        for shift in (0..usize::BITS).step_by(7) {
-            let byte = self.byte()?;
-            number |= usize::from(byte & 0x7f)
-                .checked_shl(shift)
-                .filter(|part| part >> shift == usize::from(byte & 0x7f))
-                .ok_or("a length is too long")?;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err("a length is too long".to_owned())
-    }
-
-    fn bytes(&mut self) -> Result<&'a [u8], String> {
-        let len = self.varint()?;
-        self.take(len)
-    }
-
-    fn text(&mut self) -> Result<&'a str, String> {
-        core::str::from_utf8(self.bytes()?).map_err(|_| "a key is not text".to_owned())
-    }
-
-    fn version(&mut self) -> Result<Version, String> {
-        let taken = self.take(8)?.try_into().map_err(|_| "a blob ends too early")?;
-        Ok(Version::new(u64::from_le_bytes(taken)))
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn seal(self) -> Vec<u8> {
+        self.0.seal()
     }
 }
 
@@ -170,20 +92,23 @@ pub(super) struct Records {
 impl Records {
     /// Adds the records of a blob of the image.
     pub(super) fn load(&mut self, blob: &[u8]) -> Result<(), String> {
-        let mut reader = Reader::of_blob(blob)?;
+        let mut reader = Reader::of_frame(blob)?;
         let version = self.version;
         self.apply(&mut reader, version)
     }
 
     /// Carries out the transactions of a blob of the log. Each must be the next one: a gap is lost data.
     pub(super) fn replay(&mut self, blob: &[u8]) -> Result<(), String> {
-        let mut reader = Reader::of_blob(blob)?;
+        let mut reader = Reader::of_frame(blob)?;
         while !reader.is_empty() {
             let version = reader.version()?;
-            if version.get() != self.version.get() + 1 {
+            let ops = reader.bytes()?;
+            let next =
+                if ops == [RAISE] { version > self.version } else { version.get() == self.version.get() + 1 };
+            if !next {
                 return Err(format!("transaction {version} follows transaction {}", self.version));
             }
-            let mut ops = Reader(reader.bytes()?);
+            let mut ops = Reader::new(ops);
             self.apply(&mut ops, version)?;
             self.version = version;
         }
@@ -206,6 +131,7 @@ impl Records {
                     self.records.insert(key, Value::from(ops.bytes()?));
                     stamped += 1;
                 }
+                RAISE => {}
                 other => return Err(format!("{other} is no operation")),
             }
         }
@@ -284,6 +210,20 @@ mod tests {
         assert!(records.replay(&log(&[(7, &empty), (7, &empty)])).is_err());
     }
 
+    #[test]
+    fn a_raise_alone_may_leave_out_versions() {
+        let raise = |version| {
+            let mut blob = Blob::with_capacity(64);
+            blob.transaction(Version::new(version), &[RAISE]);
+            blob.seal()
+        };
+        let mut records = Records { version: Version::new(6), ..Records::default() };
+        records.replay(&raise(20)).unwrap();
+        assert_eq!(records.version, Version::new(20));
+        assert!(records.replay(&raise(20)).is_err());
+        records.replay(&log(&[(21, &batch(&[("k/", None)], &[]))])).unwrap();
+    }
+
     proptest! {
         #[test]
         fn a_blob_with_a_changed_byte_is_refused(value: Vec<u8>, at: proptest::sample::Index, bit in 0_u8..8) {
@@ -296,20 +236,11 @@ mod tests {
 
         #[test]
         fn any_bytes_read_without_panic(mut body: Vec<u8>, image: bool) {
-            body.insert(0, FORMAT);
-            let checksum = crc32c::crc32c(&body);
-            body.extend_from_slice(&checksum.to_le_bytes());
+            let mut frame = Frame::with_capacity(body.len());
+            frame.body().append(&mut body);
+            let body = frame.seal();
             let mut records = Records::default();
             let _ = if image { records.load(&body) } else { records.replay(&body) };
-        }
-
-        #[test]
-        fn lengths_read_back(number: usize) {
-            let mut out = Vec::new();
-            varint(&mut out, number);
-            let mut reader = Reader(&out);
-            prop_assert_eq!(reader.varint(), Ok(number));
-            prop_assert!(reader.is_empty());
         }
     }
 }

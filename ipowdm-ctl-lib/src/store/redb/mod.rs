@@ -186,7 +186,9 @@ impl Shared {
         self.progress.send_modify(|progress| progress.durable = version);
         for entry in group {
             let version = entry.notice.version;
-            self.memory.changes().announce(entry.notice);
+            if !entry.notice.keys.is_empty() {
+                self.memory.changes().announce(entry.notice);
+            }
             // An error only says that the caller has gone.
             let _ = entry.answer.send(Ok(version));
         }
@@ -298,8 +300,33 @@ impl RedbBackend {
     }
 
     async fn commit_durably(&self, batch: Batch) -> Result<Version, CommitError> {
-        let unavailable = |reason: String| CommitError::Unavailable { reason };
         let ops = codec::ops(&batch);
+        let room = self.room_for(&ops).await?;
+        let (answer, answered) = oneshot::channel();
+        let mut queued = false;
+        let version = self.shared.memory.commit_then(batch, |notice| {
+            queued = true;
+            self.shared.enqueue(Entry { notice, ops, answer, _room: room });
+        })?;
+        self.answer(answered, queued, version).await
+    }
+
+    async fn raise_durably(&self, to: Version) -> Result<(), CommitError> {
+        let ops = vec![codec::RAISE];
+        let room = self.room_for(&ops).await?;
+        let (answer, answered) = oneshot::channel();
+        let mut queued = false;
+        self.shared.memory.raise_then(to, |version| {
+            queued = true;
+            let notice = Notice { version, keys: Arc::default() };
+            self.shared.enqueue(Entry { notice, ops, answer, _room: room });
+        });
+        self.answer(answered, queued, to).await.map(drop)
+    }
+
+    /// Room in the queue, where the store still works.
+    async fn room_for(&self, ops: &[u8]) -> Result<OwnedSemaphorePermit, CommitError> {
+        let unavailable = |reason: String| CommitError::Unavailable { reason };
         let units = u32::try_from(ops.len() / UNIT).unwrap_or(u32::MAX).saturating_add(1);
         if units > self.limit {
             return Err(unavailable(format!("{} bytes are too many for one transaction", ops.len())));
@@ -309,12 +336,16 @@ impl RedbBackend {
         if let Some(reason) = self.shared.failure() {
             return Err(unavailable(reason.to_string()));
         }
-        let (answer, answered) = oneshot::channel();
-        let mut queued = false;
-        let version = self.shared.memory.commit_then(batch, |notice| {
-            queued = true;
-            self.shared.enqueue(Entry { notice, ops, answer, _room: room });
-        })?;
+        Ok(room)
+    }
+
+    /// What the caller is told: once its transaction is durable, or, where nothing was queued, what it has read.
+    async fn answer(
+        &self,
+        answered: oneshot::Receiver<Result<Version, CommitError>>,
+        queued: bool,
+        version: Version,
+    ) -> Result<Version, CommitError> {
         if queued {
             let lost = |_| CommitError::Indeterminate { reason: "the store went away".to_owned() };
             return answered.await.map_err(lost)?;
@@ -322,7 +353,7 @@ impl RedbBackend {
         // Nothing was changed, which is true once all before it is durable.
         match self.shared.settled(version).await {
             Ok(()) => Ok(version),
-            Err(error) => Err(unavailable(error.to_string())),
+            Err(error) => Err(CommitError::Unavailable { reason: error.to_string() }),
         }
     }
 }
@@ -360,6 +391,10 @@ impl Backend for RedbBackend {
 
     fn changes(&self) -> &WatchSource {
         self.shared.memory.changes()
+    }
+
+    fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
+        Box::pin(self.raise_durably(to))
     }
 }
 

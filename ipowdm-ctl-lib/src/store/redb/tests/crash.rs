@@ -1,7 +1,7 @@
 //! The power fails after any write, and everything answered before is there when it returns.
 
 use super::disk::{Disk, Random, Unsynced};
-use super::traffic::{Ledger, audit, build, request, store_on};
+use super::traffic::{Ledger, audit, build, relabel, request, store_on};
 use super::{full_sweeps, small};
 use crate::linkdb::LinkDb;
 use crate::store::{OpenError, RedbBackend};
@@ -19,6 +19,7 @@ async fn run_traffic(db: &LinkDb, disk: &Disk, ledger: &Ledger, rounds: usize) {
         let granted =
             futures_util::future::join_all(asked.into_iter().map(|asked| ledger.allocate(db, asked, now)))
                 .await;
+        relabel(db.store(), &mut random).await;
         live.extend(ids.into_iter().zip(granted).filter_map(|(id, granted)| granted.then_some(id)));
         let mut gone = Vec::new();
         while live.len() > 12 {

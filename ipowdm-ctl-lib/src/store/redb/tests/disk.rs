@@ -49,6 +49,8 @@ struct State {
     events: Vec<Event>,
     /// Writes, changes of length and syncs left until one fails, and how.
     fault: Option<(usize, ErrorKind)>,
+    /// Whether one has failed.
+    struck: bool,
 }
 
 /// The disk; clones are the same disk.
@@ -76,7 +78,7 @@ impl Disk {
 
     /// Whether the fault has struck.
     pub(super) fn has_failed(&self) -> bool {
-        matches!(self.state().fault, Some((0, _)))
+        self.state().struck
     }
 
     /// What the machine reads from its disk.
@@ -103,7 +105,11 @@ impl Disk {
     fn record(&self, event: Event) -> io::Result<()> {
         let mut state = self.state();
         match &mut state.fault {
-            Some((0, kind)) => return Err(io::Error::from(*kind)),
+            Some((0, kind)) => {
+                let error = io::Error::from(*kind);
+                state.struck = true;
+                return Err(error);
+            }
             Some((left, _)) => *left -= 1,
             None => {}
         }

@@ -3,7 +3,7 @@
 use super::disk::Random;
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError};
 use crate::spectrum::{VopConnection, VopGrant};
-use crate::store::{Backend, Prefix, Store, StoreError, StoreOptions};
+use crate::store::{Backend, Index, Key, Prefix, Record, Store, StoreError, StoreOptions};
 use crate::topology::{FibreLink, Pop};
 use ipowdm_core::error::Code;
 use ipowdm_core::grid::Raster;
@@ -46,6 +46,41 @@ pub(super) fn request(id: &str, random: &mut Random) -> AllocationRequest {
         (Endpoint::at(pop(from)), Endpoint::at(pop(from + 1 + random.below(RING - 1))));
     let width_m = 1 + u16::try_from(random.below(8)).unwrap();
     AllocationRequest::new(ConnectionId::new(id).unwrap(), vop(), source, destination, width_m)
+}
+
+/// A record with declared indexes.
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Label {
+    serial: u64,
+    users: Vec<u64>,
+}
+
+impl Record for Label {
+    const KIND: &'static str = "crash-label";
+    const VERSION: u8 = 1;
+    const INDEXES: &'static [Index<Self>] = &[
+        Index::unique("serial", |label, values| values.add_numbered(&[], label.serial)),
+        Index::multi("user", |label, values| {
+            label.users.iter().for_each(|user| values.add_numbered(&[], *user))
+        }),
+    ];
+}
+
+/// Writes or deletes a record with indexes; another may have its serial number already.
+pub(super) async fn relabel(store: &Store, random: &mut Random) {
+    let key = Key::numbered(&[], random.below(8) as u64);
+    let users = (0..random.below(4)).map(|_| random.below(5) as u64).collect();
+    let label = (random.below(4) > 0).then(|| Label { serial: random.below(12) as u64, users });
+    let written = store
+        .transact(|tx| match &label {
+            Some(label) => tx.put(&key, label),
+            None => {
+                tx.delete(&key);
+                Ok(())
+            }
+        })
+        .await;
+    assert!(matches!(written, Ok(()) | Err(StoreError::Duplicate { .. })), "{written:?}");
 }
 
 /// What is known about a connection at a moment.
@@ -148,7 +183,7 @@ impl Ledger {
     }
 }
 
-/// Checks that grants, owners, bitmaps of both fibres and the index tell the same story; answers the number of grants.
+/// Checks that grants, owners, bitmaps of both fibres and the indexes tell the same story; answers the number of grants.
 pub(super) async fn audit(db: &LinkDb) -> usize {
     let view = db.topology().await.unwrap();
     let mut granted: BTreeMap<(String, u16), String> = BTreeMap::new();
@@ -178,6 +213,8 @@ pub(super) async fn audit(db: &LinkDb) -> usize {
         }
     }
     assert_eq!(owned, granted);
+    let mut snapshot = db.store().snapshot().await.unwrap();
+    assert_eq!(snapshot.index_faults::<Label>().await, Ok(Vec::new()));
     let index = db.store().scan(&Prefix::<VopConnection>::all()).await.unwrap();
     let mut indexed: Vec<String> =
         index.iter().filter_map(|(key, _)| Some(key.parts().last()?.to_string())).collect();
