@@ -125,7 +125,8 @@ pub trait View: Send {
     /// have to wait.
     ///
     /// # Errors
-    /// [`BackendError::Unavailable`] where it will never be.
+    /// [`BackendError::Unavailable`] where it will never be, [`BackendError::Stale`] where something shown was out of date
+    /// when the draft was opened.
     fn settled(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         Box::pin(core::future::ready(Ok(())))
     }
@@ -204,6 +205,9 @@ pub trait Backend: Send + Sync + core::fmt::Debug {
     /// The store as a transaction is to see it. It may show commits that are not durable yet and whose callers still wait:
     /// otherwise every commit of a group would conflict with the next one of the same keys. What is read here becomes
     /// durable before what is written because of it; the engine answers nobody from it before [`View::settled`].
+    ///
+    /// It may also be behind the latest commit: a commit finds that out, and [`View::settled`] does where nothing is
+    /// committed.
     fn draft(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
         self.view()
     }

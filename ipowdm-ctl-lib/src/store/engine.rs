@@ -325,7 +325,10 @@ impl Inner {
     ) -> Result<Attempt<R, E>, StoreError> {
         if outcome.is_err() || batch.is_empty() {
             // Nothing is committed, but the caller learns what was read: it must not be undone by a crash.
-            deadline.bound(tx.view_mut().settled()).await??;
+            match deadline.bound(tx.view_mut().settled()).await? {
+                Err(super::BackendError::Stale) => return Ok(Attempt::Conflict),
+                settled => settled?,
+            }
         }
         let result = match outcome {
             Ok(result) => result,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "redb")]
 use super::redb::{RedbBackend, RedbOptions};
+#[cfg(feature = "redis")]
+use super::redis::RedisBackend;
 use super::{Store, StoreOptions};
 use core::fmt;
 use core::str::FromStr;
@@ -42,6 +44,12 @@ pub enum LocationError {
     /// `redb:` without a path.
     #[error("redb: needs the path of a file, as in redb:/var/lib/ipowdm/store.redb")]
     NoPath,
+    /// The part after `redis://` cannot be understood.
+    #[error("{reason}")]
+    Redis {
+        /// What is wrong; never a password.
+        reason: String,
+    },
 }
 
 impl FromStr for Location {
@@ -158,6 +166,14 @@ pub enum OpenError {
         /// The place.
         location: String,
     },
+    /// Commits that it acknowledges may be lost, and the location does not accept that.
+    #[error("{location}: {reason}; set it so, or accept the loss of commits with durability=relaxed")]
+    NotDurable {
+        /// The place.
+        location: String,
+        /// Which setting is how, and how it should be.
+        reason: String,
+    },
     /// It cannot be reached, or failed.
     #[error("{location}: {reason}")]
     Unavailable {
@@ -181,6 +197,7 @@ impl OpenError {
             | Self::Foreign { .. }
             | Self::Damaged { .. }
             | Self::RestoredInPart { .. }
+            | Self::NotDurable { .. }
             | Self::Unavailable { .. } => Code::StoreUnavailable,
         }
     }
@@ -215,12 +232,21 @@ impl Store {
             }
             #[cfg(not(feature = "redb"))]
             Location::Redb(_) => return Err(not_built_in(location, "redb")),
+            #[cfg(feature = "redis")]
+            Location::Redis(url) => {
+                let parsed = url.parse().map_err(|error: super::redis::RedisLocationError| {
+                    LocationError::Redis { reason: error.to_string() }
+                });
+                Self::new(Arc::new(RedisBackend::connect(parsed?).await?), options)
+            }
+            #[cfg(not(feature = "redis"))]
             Location::Redis(_) => return Err(not_built_in(location, "redis")),
         };
         Ok(store)
     }
 }
 
+#[cfg(not(all(feature = "redb", feature = "redis")))]
 fn not_built_in(location: &Location, feature: &'static str) -> OpenError {
     OpenError::NotBuiltIn { location: location.to_string(), feature }
 }

@@ -47,6 +47,8 @@ pub mod outbox;
 mod record;
 #[cfg(feature = "redb")]
 mod redb;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod snapshot;
 mod transaction;
 mod value;
