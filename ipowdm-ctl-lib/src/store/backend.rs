@@ -228,6 +228,12 @@ pub trait Backend: Send + Sync + core::fmt::Debug {
         Box::pin(core::future::ready(Err(CommitError::Unavailable { reason })))
     }
 
+    /// Whether an unchanged key always reads as the same [`Value`], so that its record is shared by all readers. For other
+    /// back ends the store keeps the values that were read last.
+    fn shares_values(&self) -> bool {
+        false
+    }
+
     /// As [`Backend::view`], for back ends that need no waiting. `None`, as by default, where it may have to wait.
     fn view_at_once(&self) -> Option<Result<Box<dyn View>, BackendError>> {
         None

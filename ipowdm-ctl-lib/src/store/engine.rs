@@ -1,6 +1,7 @@
 //! The handle and the loop that runs updaters: conflicts, retries, deadlines.
 
 use super::backend::{Backend, BackendError, Batch, CommitError, View};
+use super::instances::{Instances, SharingView};
 use super::transaction::difference;
 use super::{
     Key, MemoryBackend, Prefix, RawKey, Record, SharedEntries, Snapshot, StoreError, Tx, Version, Watch,
@@ -66,6 +67,8 @@ struct Inner {
     /// contended transaction waits for the attempts under way, not for those to come. One per back end and process.
     gate: Arc<RwLock<()>>,
     turns: Arc<Turns>,
+    /// `None` where the back end itself reads an unchanged key as the same value.
+    instances: Option<Arc<Instances>>,
 }
 
 /// Held for the length of one attempt.
@@ -110,7 +113,8 @@ impl Store {
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, options: StoreOptions) -> Self {
         let (gate, turns) = (Arc::default(), Arc::default());
-        Self { inner: Arc::new(Inner { backend, options, gate, turns }) }
+        let instances = (!backend.shares_values()).then(Arc::default);
+        Self { inner: Arc::new(Inner { backend, options, gate, turns, instances }) }
     }
 
     /// A store in memory with the default options.
@@ -124,9 +128,9 @@ impl Store {
     pub fn with_options(&self, change: impl FnOnce(&mut StoreOptions)) -> Self {
         let mut options = self.inner.options.clone();
         change(&mut options);
-        let Inner { backend, gate, turns, .. } = &*self.inner;
+        let Inner { backend, gate, turns, instances, .. } = &*self.inner;
         let (backend, gate, turns) = (Arc::clone(backend), Arc::clone(gate), Arc::clone(turns));
-        Self { inner: Arc::new(Inner { backend, options, gate, turns }) }
+        Self { inner: Arc::new(Inner { backend, options, gate, turns, instances: instances.clone() }) }
     }
 
     /// Runs a transaction, see [`Store::transact_versioned`].
@@ -190,8 +194,8 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let limit = self.inner.options.deadline;
         let view = match self.inner.backend.view_at_once() {
-            Some(view) => view?,
-            None => Deadline::after(limit).bound(self.inner.backend.view()).await??,
+            Some(view) => self.inner.sharing(view?),
+            None => self.inner.view(Deadline::after(limit)).await?,
         };
         Ok(Snapshot::new(view, limit))
     }
@@ -273,19 +277,28 @@ impl Inner {
         }
     }
 
+    fn sharing(&self, view: Box<dyn View>) -> Box<dyn View> {
+        match &self.instances {
+            Some(instances) => Box::new(SharingView::new(view, Arc::clone(instances))),
+            None => view,
+        }
+    }
+
     async fn view(&self, deadline: Deadline) -> Result<Box<dyn View>, StoreError> {
-        Ok(match self.backend.view_at_once() {
+        let view = match self.backend.view_at_once() {
             Some(view) => view?,
             None => deadline.bound(self.backend.view()).await??,
-        })
+        };
+        Ok(self.sharing(view))
     }
 
     /// The state that a transaction is to read.
     async fn draft(&self, deadline: Deadline) -> Result<Box<dyn View>, StoreError> {
-        Ok(match self.backend.view_at_once() {
+        let view = match self.backend.view_at_once() {
             Some(view) => view?,
             None => deadline.bound(self.backend.draft()).await??,
-        })
+        };
+        Ok(self.sharing(view))
     }
 
     async fn attempt<R, E, F>(&self, updater: &mut F, deadline: Deadline) -> Result<Attempt<R, E>, StoreError>

@@ -103,6 +103,14 @@ impl Backend for FaultyBackend {
         })
     }
 
+    fn draft(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
+        Box::pin(async move {
+            self.line.read()?;
+            let (view, line) = (self.inner.draft().await?, Arc::clone(&self.line));
+            Ok(Box::new(FaultyView { view, line }) as Box<dyn View>)
+        })
+    }
+
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Version, CommitError>> {
         Box::pin(async move {
             let exchange = self.line.exchange();
@@ -125,6 +133,10 @@ impl Backend for FaultyBackend {
 
     fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
         self.inner.raise(to)
+    }
+
+    fn shares_values(&self) -> bool {
+        self.inner.shares_values()
     }
 }
 
@@ -151,6 +163,10 @@ impl View for FaultyView {
             self.line.read()?;
             self.view.load(wants).await
         })
+    }
+
+    fn settled(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        self.view.settled()
     }
 }
 

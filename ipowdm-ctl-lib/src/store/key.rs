@@ -49,6 +49,11 @@ impl RawKey {
         })
     }
 
+    /// The hash, equal for equal keys of one process.
+    pub(super) const fn hash_code(&self) -> u64 {
+        self.hash
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -38,6 +38,7 @@ mod engine;
 pub mod faulty;
 mod framing;
 mod index;
+mod instances;
 mod key;
 mod key_map;
 mod lease;

@@ -27,7 +27,7 @@ enum Defect {
     IgnoresReads,
     IgnoresScans,
     AppliesHalf,
-    NotifiesTwice,
+    TellsOneKey,
     AnnouncesEmptyDeletes,
 }
 
@@ -37,13 +37,21 @@ struct Remote {
     memory: MemoryBackend,
     defect: Defect,
     faults: Mutex<VecDeque<Fault>>,
+    /// How often something was loaded.
+    loads: std::sync::atomic::AtomicU32,
     /// Notices, where the defect is in them.
     changes: WatchSource,
 }
 
 impl Remote {
     fn new(defect: Defect) -> Self {
-        Self { memory: MemoryBackend::new(), defect, faults: Mutex::default(), changes: WatchSource::new() }
+        Self {
+            memory: MemoryBackend::new(),
+            defect,
+            faults: Mutex::default(),
+            loads: std::sync::atomic::AtomicU32::new(0),
+            changes: WatchSource::new(),
+        }
     }
 
     fn with(faults: impl IntoIterator<Item = Fault>) -> Self {
@@ -94,6 +102,7 @@ impl View for RemoteView {
     fn load<'a>(&'a mut self, wants: &'a [Want]) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
+            self.remote.loads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             match self.remote.strikes(&[Fault::StaleLoad, Fault::LoadFails]) {
                 Some(Fault::StaleLoad) => return Err(BackendError::Stale),
                 Some(_) => return Err(BackendError::Unavailable { reason: "injected".to_owned() }),
@@ -140,10 +149,9 @@ impl Backend for Arc<Remote> {
             let written: Vec<RawKey> = batch.writes.iter().map(|write| write.key.clone()).collect();
             let version = self.memory.commit(self.defect.damage(batch)).await?;
             match self.defect {
-                Defect::NotifiesTwice => {
-                    let notice = crate::store::Notice { version, keys: written.into() };
-                    self.changes.announce(notice.clone());
-                    self.changes.announce(notice);
+                Defect::TellsOneKey => {
+                    let keys = written.into_iter().take(1).collect();
+                    self.changes.announce(crate::store::Notice { version, keys });
                 }
                 Defect::AnnouncesEmptyDeletes => {
                     self.changes.announce(crate::store::Notice { version, keys: written.into() });
@@ -159,7 +167,7 @@ impl Backend for Arc<Remote> {
 
     fn changes(&self) -> &WatchSource {
         match self.defect {
-            Defect::NotifiesTwice | Defect::AnnouncesEmptyDeletes => &self.changes,
+            Defect::TellsOneKey | Defect::AnnouncesEmptyDeletes => &self.changes,
             _ => self.memory.changes(),
         }
     }
@@ -221,7 +229,7 @@ async fn the_conformance_suite_finds_broken_back_ends() {
         Defect::IgnoresReads,
         Defect::IgnoresScans,
         Defect::AppliesHalf,
-        Defect::NotifiesTwice,
+        Defect::TellsOneKey,
         Defect::AnnouncesEmptyDeletes,
     ];
     for defect in broken {
@@ -252,6 +260,38 @@ async fn s4_08_a_stale_snapshot_says_so() {
     let (store, _) = faulty([Fault::StaleLoad]);
     let mut snapshot = store.snapshot().await.unwrap();
     assert_eq!(snapshot.get(&number("a")).await, Err(StoreError::Stale));
+}
+
+#[tokio::test]
+async fn s4_08_a_walk_begins_anew_where_its_version_is_gone_and_never_mixes_two() {
+    let (store, remote) = faulty([Fault::StaleLoad, Fault::StaleLoad]);
+    assert_eq!(follow(&store).await, Ok(1));
+    let read = async || {
+        store
+            .walk(|walk| {
+                let a = walk.get(&number("a"))?;
+                Ok::<_, StoreError>((a, walk.get(&number("c"))?))
+            })
+            .await
+    };
+    assert_eq!(read().await, Ok((None, Some(Arc::new(Number(1))))));
+    remote.faults.lock().unwrap().extend(core::iter::repeat_n(Fault::StaleLoad, 99));
+    assert_eq!(read().await, Ok((None, Some(Arc::new(Number(1))))));
+    remote.faults.lock().unwrap().extend(core::iter::repeat_n(Fault::StaleLoad, 100));
+    assert_eq!(read().await, Err(StoreError::Stale), "it says so rather than answer from two versions");
+}
+
+#[tokio::test]
+async fn s4_06_many_keys_are_loaded_in_one_go() {
+    let (store, remote) = faulty([]);
+    let keys: Vec<_> = (0..100).map(|i| number(&i.to_string())).collect();
+    store.transact(|tx| keys.iter().try_for_each(|key| tx.put(key, &Number(1)))).await.unwrap();
+    let loads = || remote.loads.load(std::sync::atomic::Ordering::SeqCst);
+    let before = loads();
+    let all = store.snapshot().await.unwrap().get_many(&keys).await.unwrap();
+    assert_eq!((all, loads()), (vec![Some(Number(1)); 100], before + 1));
+    store.transact(|tx| tx.get_many(&keys)).await.unwrap();
+    assert_eq!(loads(), before + 2);
 }
 
 #[tokio::test]

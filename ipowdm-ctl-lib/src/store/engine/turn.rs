@@ -131,3 +131,6 @@ impl Inner {
         committed != Err(CommitError::Conflict)
     }
 }
+
+#[cfg(test)]
+mod tests;

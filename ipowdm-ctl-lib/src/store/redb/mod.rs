@@ -396,6 +396,10 @@ impl Backend for RedbBackend {
     fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
         Box::pin(self.raise_durably(to))
     }
+
+    fn shares_values(&self) -> bool {
+        true
+    }
 }
 
 /// The newest state, durable or not.

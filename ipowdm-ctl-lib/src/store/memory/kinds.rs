@@ -1,0 +1,82 @@
+//! The keys of each kind, in order.
+
+use super::{read, write};
+use crate::store::RawKey;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+
+/// All kinds, by what their keys begin with up to and with the slash: in that order the keys of one kind follow those of
+/// another as they do in key order.
+#[derive(Debug, Default)]
+pub(super) struct Kinds(RwLock<BTreeMap<Box<str>, Arc<Kind>>>);
+
+/// The keys of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Kind {
+    /// The last version that has changed a key.
+    changed: AtomicU64,
+    keys: RwLock<BTreeSet<RawKey>>,
+}
+
+/// What a key begins with up to and with the slash.
+fn stem(key: &str) -> &str {
+    key.find('/').and_then(|slash| key.get(..=slash)).unwrap_or(key)
+}
+
+impl Kinds {
+    /// The kind of a key.
+    pub(super) fn of(&self, key: &RawKey) -> Arc<Kind> {
+        let stem = stem(key.as_str());
+        if let Some(kind) = read(&self.0).get(stem) {
+            return Arc::clone(kind);
+        }
+        Arc::clone(write(&self.0).entry(stem.into()).or_default())
+    }
+
+    /// The kinds that have keys under a prefix, in key order.
+    pub(super) fn under(&self, prefix: &str) -> Vec<Arc<Kind>> {
+        let kinds = read(&self.0);
+        if prefix.contains('/') {
+            return kinds.get(stem(prefix)).cloned().into_iter().collect();
+        }
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let under = kinds.range::<str, _>(from).take_while(|(stem, _)| stem.starts_with(prefix));
+        under.map(|(_, kind)| Arc::clone(kind)).collect()
+    }
+}
+
+impl Kind {
+    pub(super) fn changed(&self, version: u64) {
+        self.changed.store(version, Ordering::Relaxed);
+    }
+
+    /// Whether a key of this kind was changed after a version. Asked under the lock of commits, as changes are made.
+    pub(super) fn changed_after(&self, version: u64) -> bool {
+        self.changed.load(Ordering::Relaxed) > version
+    }
+
+    pub(super) fn add(&self, key: RawKey, version: u64) {
+        self.changed(version);
+        write(&self.keys).insert(key);
+    }
+
+    pub(super) fn remove(&self, key: &RawKey) {
+        write(&self.keys).remove(key);
+    }
+
+    /// At most `limit` keys that begin with `prefix` and come after `after`, in order.
+    pub(super) fn keys(&self, prefix: &str, after: Option<&RawKey>, limit: usize) -> Vec<RawKey> {
+        let keys = read(&self.keys);
+        let from = match after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.clone()),
+            _ => Bound::Included(RawKey::from_stored(prefix)),
+        };
+        keys.range((from, Bound::Unbounded))
+            .take_while(|key| key.as_str().starts_with(prefix))
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+}
