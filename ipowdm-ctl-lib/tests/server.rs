@@ -11,3 +11,5 @@ mod kill;
 mod options;
 #[path = "server/process.rs"]
 mod process;
+#[path = "server/redis.rs"]
+mod redis;

@@ -2,11 +2,16 @@
 
 use crate::client::Client;
 use crate::process::{LINK, Server, VOP};
+use crate::redis::Redis;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 /// 75 GHz channels of 193.1 THz + k × 75 GHz that lie whole in 191.25 to 196.15 THz.
 const CHANNELS: usize = 65;
+
+fn all_channels() -> Vec<u64> {
+    (0..CHANNELS as u64).map(|k| 191_300_000 + 75_000 * k).collect()
+}
 
 pub(crate) fn request(id: &str) -> Value {
     json!({
@@ -39,8 +44,7 @@ pub(crate) async fn fill_and_empty(addr: SocketAddr, clients: usize) {
     }
     let mut centres: Vec<u64> = grants.iter().map(|(_, mhz)| *mhz).collect();
     centres.sort_unstable();
-    let all: Vec<u64> = (0..CHANNELS as u64).map(|k| 191_300_000 + 75_000 * k).collect();
-    assert_eq!(centres, all, "{clients} clients");
+    assert_eq!(centres, all_channels(), "{clients} clients");
     let mut client = Client::new(addr);
     let spectrum = client.get(&format!("/api/links/{LINK}/spectrum")).await.unwrap().body;
     assert_eq!(spectrum["connections"].as_array().unwrap().len(), CHANNELS);
@@ -84,4 +88,25 @@ async fn s0_15_clients_of_a_memory_store_get_the_capacity_exactly() {
 async fn s0_15_clients_of_a_redb_store_get_the_capacity_exactly() {
     let folder = tempfile::tempdir().unwrap();
     fills(&format!("redb:{}", folder.path().join("store.redb").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_15_clients_of_a_redis_store_get_the_capacity_exactly() {
+    let redis = Redis::start();
+    fills(&redis.location()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_15_clients_of_two_processes_over_one_redis_get_the_capacity_exactly() {
+    let redis = Redis::start();
+    let (one, other) = (Server::start(&redis.location()), Server::start(&redis.location()));
+    one.with_a_link().await;
+    let tasks =
+        [one.addr, other.addr].map(|addr| tokio::spawn(take_all(addr, format!("two-{}", addr.port()))));
+    let mut centres = Vec::new();
+    for task in tasks {
+        centres.extend(task.await.unwrap().into_iter().map(|(_, mhz)| mhz));
+    }
+    centres.sort_unstable();
+    assert_eq!(centres, all_channels());
 }

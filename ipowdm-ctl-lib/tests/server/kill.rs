@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::fill::{fill_and_empty, request};
 use crate::process::{LINK, Server};
+use crate::redis::Redis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
@@ -129,4 +130,10 @@ async fn dies_and_comes_back(store: &str) {
 async fn a_process_that_is_killed_over_redb_loses_nothing_that_it_answered() {
     let folder = tempfile::tempdir().unwrap();
     dies_and_comes_back(&format!("redb:{}", folder.path().join("store.redb").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_over_redis_loses_nothing_that_it_answered() {
+    let redis = Redis::start();
+    dies_and_comes_back(&redis.location()).await;
 }
