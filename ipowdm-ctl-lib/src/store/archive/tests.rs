@@ -132,6 +132,44 @@ async fn a_store_restored_in_part_is_refused_and_restored_again() {
     assert_eq!(dump(&other).await, dump(&store).await);
 }
 
+#[cfg(feature = "redb")]
+#[tokio::test]
+async fn a_file_restored_in_part_opens_only_to_be_restored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("backup");
+    let (location, options) = (Location::Redb(directory.path().join("store")), StoreOptions::default());
+    let summary = filled(Store::memory(), 50).await.archive(&path).await.unwrap();
+    let part = Store::open(&location, options.clone()).await.unwrap();
+    part.begin_restore(summary.version).await.unwrap();
+    drop(part);
+    let refused = Store::open(&location, options.clone()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::RestoredInPart { .. }), "{refused}");
+    drop(Store::open_restored(&location, options.clone(), &path).await.unwrap());
+    let store = Store::open(&location, options).await.unwrap();
+    assert_eq!(store.scan(&Prefix::<Item>::all()).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn golden_bytes_of_an_archive() {
+    let mut block = Block::new();
+    block.push(&RawKey::from_stored("k/1:a,"), &[7, 8]);
+    let (mut blocks, mut out) = (vec![block], Vec::new());
+    format::write(&mut out, Version::new(5), || blocks.pop()).unwrap();
+    let bodies: [&[u8]; 3] = [
+        &[1, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0],
+        b"\x01\x06k/1:a,\x02\x07\x08",
+        &[1, 1, 0, 0, 0, 0, 0, 0, 0],
+    ];
+    let frame = |body: &[u8]| {
+        let length = u32::try_from(body.len() + 4).unwrap().to_le_bytes();
+        [&length, body, &crc32c::crc32c(body).to_le_bytes()].concat()
+    };
+    let expected =
+        [b"ipowdm store archive\n", &frame(bodies[0])[..], &frame(bodies[1]), &[0; 4], &frame(bodies[2])]
+            .concat();
+    assert_eq!(out, expected);
+}
+
 #[tokio::test]
 async fn an_archive_that_is_cut_off_or_changed_restores_nothing() {
     let directory = tempfile::tempdir().unwrap();

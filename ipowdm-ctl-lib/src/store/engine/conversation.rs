@@ -153,8 +153,9 @@ impl Inner {
                 loaded => loaded.map_err(StoreError::from)?,
             }
             if !open.is_empty() {
-                // Nobody waits for the gate as long as the question takes.
+                // Nobody waits for the gate as long as the question takes. It tells what was read, which must be durable.
                 pass = None;
+                deadline.bound(tx.view_mut().settled()).await?.map_err(StoreError::from)?;
                 for question in open {
                     let answer = deadline.bound(resolve(question.clone())).await??;
                     answers.known.insert(question, answer);

@@ -26,17 +26,21 @@
 //!
 //! # Bounds
 //!
-//! * Memory: all records (about 300 bytes each above their own size: key, version, tree), superseded values that open views
-//!   see (at most 2²⁰), [`RedbOptions::queue`] of waiting transactions, 16 MiB of redb's pages. With seven records for a
-//!   connection, 10⁶ connections take about 3 GB.
+//! * Memory: all records, superseded values that open views see (at most 2²⁰), [`RedbOptions::queue`] of waiting
+//!   transactions, 16 MiB of redb's pages. Measured: 1.4 million records of 70 to 250 bytes, key included, take 534 MB. With
+//!   seven records for a connection, 10⁶ connections take 2.7 GB, and are read back in some seconds.
 //! * File: two images and one and a half logs at most, where the log is at most the larger of the image and
-//!   [`RedbOptions::log_minimum`]; redb rounds entries up to powers of two.
+//!   [`RedbOptions::log_minimum`]; redb rounds entries up to powers of two. The same 1.4 million records: 514 MB.
 //!
 //! # When something fails
 //!
 //! The first error of the file ends all service: commits of the group under way are [`CommitError::Indeterminate`] when the
 //! commit itself failed, everything else is unavailable, reads too, because memory may hold what the file does not. Open it
 //! again (in the same process if you like: the file has been closed) to go on with what is durable.
+//!
+//! A power failure at any write leaves the groups that were synced, and each later one whole or not at all: redb finds the
+//! last commit whose checksums hold. What no program can tell is what a system keeps in memory after an fsync that *failed*:
+//! after such an error, look after the device before the file is opened again.
 
 mod checkpoint;
 mod codec;
