@@ -263,12 +263,22 @@ impl Plane {
     /// [`PlaneError::NoSpectrum`] where no path has room, and the reasons for which the request is none; nothing is changed then.
     #[inline]
     pub fn allocate(&mut self, paths: impl Into<Candidates>, request: Request) -> Result<Grant, PlaneError> {
-        self.check(&request)?;
+        let (path, first) = self.find(paths, &request)?;
+        Ok(self.take(path, first, &request))
+    }
+
+    /// Where [`Plane::allocate`] would place a request: the path and the first slot.
+    ///
+    /// # Errors
+    /// As [`Plane::allocate`].
+    #[inline]
+    pub fn find(&self, paths: impl Into<Candidates>, request: &Request) -> Result<(PathId, u16), PlaneError> {
+        self.check(request)?;
         let mut tried = 0;
         for path in paths.into().paths() {
             let hops = self.routes.get(path).ok_or(PlaneError::UnknownPath)?;
-            if let Some(first) = self.search(hops, &request) {
-                return Ok(self.take(path, first, &request));
+            if let Some(first) = self.search(hops, request) {
+                return Ok((path, first));
             }
             tried += 1;
         }
@@ -296,10 +306,34 @@ impl Plane {
         if !plain || self.guards.is_some() {
             return self.search_any(hops, request);
         }
-        let word = |index| {
-            hops.iter().fold(u64::MAX, |all, &hop| all & self.free[hop as usize * self.width + index])
-        };
-        words::first_run((0..self.width).map(word), request.need)
+        // The widths of the bands and workloads that are common: a compiler makes straight code of each.
+        match self.width {
+            5 => self.first_fit_in::<5>(hops, request.need),
+            12 => self.first_fit_in::<12>(hops, request.need),
+            13 => self.first_fit_in::<13>(hops, request.need),
+            15 => self.first_fit_in::<15>(hops, request.need),
+            24 => self.first_fit_in::<24>(hops, request.need),
+            width => {
+                let word = |index| {
+                    hops.iter().fold(u64::MAX, |all, &hop| all & self.free[hop as usize * width + index])
+                };
+                words::first_run((0..width).map(word), request.need)
+            }
+        }
+    }
+
+    /// First-fit over fibres of `WIDTH` words.
+    #[inline]
+    fn first_fit_in<const WIDTH: usize>(&self, hops: &[u32], need: u16) -> Option<u16> {
+        let (fibres, _) = self.free.as_chunks::<WIDTH>();
+        let mut all = [u64::MAX; WIDTH];
+        for &hop in hops {
+            // Paths name no other fibres, see `Routes::add`.
+            if let Some(fibre) = fibres.get(hop as usize) {
+                all.iter_mut().zip(fibre).for_each(|(all, word)| *all &= word);
+            }
+        }
+        words::first_run(all.iter().copied(), need)
     }
 
     /// The search of every policy, with legal starts and guard bands.

@@ -3,7 +3,10 @@
 pub mod simulate;
 
 use clap::{Parser, Subcommand};
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Exit code for input that cannot be worked with, as clap has it for options.
 const BAD_INPUT: u8 = 2;
@@ -38,4 +41,11 @@ pub fn run(options: &Options) -> ExitCode {
             ExitCode::from(BAD_INPUT)
         }
     }
+}
+
+/// Time that this thread has had a core. What other programs take of the machine is no part of a figure "on one core".
+#[must_use]
+pub fn core_time() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |time| time.num_nanoseconds());
+    Duration::from_nanos(u64::try_from(time).unwrap_or(0))
 }

@@ -38,9 +38,18 @@ use std::sync::{Mutex, PoisonError};
 /// [`SimulateError`] for input that is no workload on that network.
 pub fn answer(options: &Options) -> Result<String, SimulateError> {
     let workload = Workload::try_from(options)?;
-    let network = Network::read(&options.topology, options.paths.as_deref(), &workload)?;
-    let report = simulate(&network, &workload, options.threads)?;
+    let report = report(options)?;
     Ok(if options.json { report.json() } else { report.table(&options.topology, &workload) })
+}
+
+/// The figures.
+///
+/// # Errors
+/// As [`answer`].
+pub fn report(options: &Options) -> Result<Report, SimulateError> {
+    let workload = Workload::try_from(options)?;
+    let network = Network::read(&options.topology, options.paths.as_deref(), &workload)?;
+    simulate(&network, &workload, options.threads)
 }
 
 /// Runs the workload once per seed, on so many threads.

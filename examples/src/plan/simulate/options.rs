@@ -65,6 +65,30 @@ pub struct Options {
     pub json: bool,
 }
 
+impl Options {
+    /// The defaults, on a network.
+    #[must_use]
+    pub fn of(topology: PathBuf) -> Self {
+        Self {
+            topology,
+            paths: None,
+            slots: 320,
+            k: 5,
+            sizes: vec![1, 4, 8, 32],
+            load: 200.0,
+            requests: 1_000_000,
+            seeds: 5,
+            seed: 1,
+            directed: true,
+            shared: false,
+            policy: Policy::FirstFit,
+            guard: 0,
+            threads: 1,
+            json: false,
+        }
+    }
+}
+
 /// A workload that makes sense.
 #[derive(Debug, Clone)]
 pub struct Workload {

@@ -4,9 +4,8 @@ use super::events::Departures;
 use super::network::Network;
 use super::progress::Progress;
 use super::{SimulateError, Workload};
+use crate::plan::core_time;
 use ipowdm_ctl_lib::plane::{Candidates, Handle, Plane, PlaneError, Request};
-use nix::sys::time::TimeValLike;
-use nix::time::{ClockId, clock_gettime};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::Exp1;
@@ -65,12 +64,6 @@ const fn hashed(seed: u64) -> u64 {
     hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ hash >> 31
-}
-
-/// Time that this thread has had a core: what other programs take of it is no part of a run.
-fn core_time() -> Duration {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |time| time.num_nanoseconds());
-    Duration::from_nanos(u64::try_from(time).unwrap_or(0))
 }
 
 impl<'a> Run<'a> {

@@ -72,7 +72,7 @@ fn options(topology: &Path, line: &str) -> Options {
     Line::try_parse_from(words).unwrap().options
 }
 
-fn report(links: &[(u32, u32, u32)], line: &str) -> Report {
+fn figures(links: &[(u32, u32, u32)], line: &str) -> Report {
     let files = Files::new();
     let options = options(&files.topology(links), line);
     let workload = Workload::try_from(&options).unwrap();
@@ -98,12 +98,12 @@ fn is_near(value: f64, expected: f64, tolerance: f64) -> bool {
 fn one_link_of_equal_requests_blocks_as_erlang_says() {
     let line = [(0, 1, 1)];
     // Each direction of a directed link carries half of the load; a shared one carries all.
-    let directed = report(&line, "--slots 10 --sizes 1 --load 16 --requests 60000 --seeds 4");
+    let directed = figures(&line, "--slots 10 --sizes 1 --load 16 --requests 60000 --seeds 4");
     assert!(is_near(directed.blocking, erlang_b(10, 8.0), 0.03), "{directed:?}");
-    let shared = report(&line, "--slots 10 --sizes 1 --load 16 --requests 60000 --seeds 4 --shared");
+    let shared = figures(&line, "--slots 10 --sizes 1 --load 16 --requests 60000 --seeds 4 --shared");
     assert!(is_near(shared.blocking, erlang_b(10, 16.0), 0.03), "{shared:?}");
     // Whole channels of the size: slots that a request cannot use change nothing.
-    let wide = report(&line, "--slots 43 --sizes 4 --load 16 --requests 60000 --seeds 4 --shared");
+    let wide = figures(&line, "--slots 43 --sizes 4 --load 16 --requests 60000 --seeds 4 --shared");
     assert!(is_near(wide.blocking, erlang_b(10, 16.0), 0.03), "{wide:?}");
     assert_eq!(wide.requests, 240_000);
     assert!(is_near(wide.slot_weighted_blocking, wide.blocking, 1e-9));
@@ -116,7 +116,7 @@ fn nsfnet_blocks_as_published() {
     let whole = std::env::var_os("IPOWDM_SWEEPS").is_some_and(|value| value == "full");
     let (requests, tolerance) = if whole { (1_000_000, [0.03, 0.03]) } else { (20_000, [0.25, 0.08]) };
     for ((load, published), tolerance) in [(150, 5.31e-3), (250, 4.463e-2)].into_iter().zip(tolerance) {
-        let found = report(NSFNET, &format!("--load {load} --requests {requests} --seeds 6"));
+        let found = figures(NSFNET, &format!("--load {load} --requests {requests} --seeds 6"));
         println!("{load} E, 6 runs of {requests}: {:.4e} ± {:.1e}", found.blocking, found.blocking_ci95);
         assert!(is_near(found.blocking, published, tolerance), "{load} E: {found:?}");
     }
@@ -126,9 +126,9 @@ fn nsfnet_blocks_as_published() {
 fn every_policy_and_guard_bands_run_on_shared_fibres() {
     for policy in ipowdm_core::slots::Policy::ALL {
         let line = format!("--slots 64 --load 12 --requests 3000 --seeds 2 --shared --policy {policy}");
-        let found = report(TRIANGLE, &line);
+        let found = figures(TRIANGLE, &line);
         assert!(found.blocking > 0.05 && found.blocking < 0.5, "{policy}: {found:?}");
-        let guarded = report(TRIANGLE, &format!("{line} --guard 2"));
+        let guarded = figures(TRIANGLE, &format!("{line} --guard 2"));
         assert!(guarded.blocking > found.blocking, "{policy}: {guarded:?}, without guard bands {found:?}");
     }
 }
@@ -136,10 +136,10 @@ fn every_policy_and_guard_bands_run_on_shared_fibres() {
 #[test]
 fn a_seed_gives_the_same_figures_on_any_number_of_threads() {
     let line = "--load 30 --slots 64 --requests 2000 --seeds 3";
-    let (one, two) = (report(NSFNET, line), report(NSFNET, &format!("{line} --threads 2")));
+    let (one, two) = (figures(NSFNET, line), figures(NSFNET, &format!("{line} --threads 2")));
     let figures = |report: &Report| Report { requests_per_s: 0.0, ..report.clone() };
     assert_eq!(figures(&one), figures(&two));
-    assert_ne!(figures(&one), figures(&report(NSFNET, &format!("{line} --seed 2"))));
+    assert_ne!(figures(&one), figures(&figures(NSFNET, &format!("{line} --seed 2"))));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn paths_of_a_file_are_taken_in_its_order_and_reversed_where_one_way_is_listed()
     // As computed: 0-2 goes by 1 first, which is shorter.
     let computed = r#""0-1":[[0,1],[0,2,1]],"0-2":[[0,1,2],[0,2]],"1-2":[[1,2],[1,0,2]]"#;
     let expected =
-        report(TRIANGLE, "--k 2 --slots 16 --sizes 1,4 --load 30 --requests 5000 --seeds 2").blocking;
+        figures(TRIANGLE, "--k 2 --slots 16 --sizes 1,4 --load 30 --requests 5000 --seeds 2").blocking;
     assert_eq!(run(computed).unwrap(), expected);
     // The direct way first leaves more room.
     assert!(run(&computed.replace("[0,1,2],[0,2]", "[0,2],[0,1,2]")).unwrap() < expected);
