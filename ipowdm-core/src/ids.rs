@@ -173,6 +173,10 @@ id! {
     LinkId, "link id", 127, "_.:-"
 }
 id! {
+    /// Spectrum that is taken by something other than a connection of ours.
+    ReservationId, "reservation id", 127, "_.:-"
+}
+id! {
     /// A connection.
     ConnectionId, "connection id", 127, "_.:-"
 }

@@ -1,9 +1,15 @@
 //! Spectrum on fibre links: what is free, who owns what is not, and what each virtual operator may use.
 
+mod figures;
+mod link;
+mod occupants;
+
+pub use figures::{Fragmentation, Utilisation};
+pub use link::{Fibres, LinkSpectrum, Occupant, Occupied};
+
 use crate::store::{Key, Prefix, Record, Version};
-use ipowdm_core::grid::{FlexSlot, Raster, SpectrumWindow};
+use ipowdm_core::grid::{FlexSlot, SpectrumWindow};
 use ipowdm_core::ids::{ConnectionId, LinkId, PortRef, VopId};
-use ipowdm_core::slots::Slots;
 use ipowdm_core::units::Frequency;
 use serde::{Deserialize, Serialize};
 
@@ -36,48 +42,9 @@ impl core::fmt::Display for Owner {
     }
 }
 
-/// The free spectrum of a link, per direction.
-///
-/// Both fibres are in one record: a connection of ZR modules takes the same slots on both, since one laser is transmitter
-/// and local oscillator. A link without a record is free.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkSpectrum {
-    /// What the bits stand for.
-    pub raster: Raster,
-    /// The fibre from end a to end b.
-    pub a_to_b: Slots,
-    /// The fibre from end b to end a.
-    pub b_to_a: Slots,
-}
-
-impl LinkSpectrum {
-    /// A link that nobody uses.
-    #[must_use]
-    pub fn free(raster: Raster) -> Self {
-        let slots = Slots::all_free(raster.bits());
-        Self { raster, a_to_b: slots.clone(), b_to_a: slots }
-    }
-
-    /// Whether nobody uses the link.
-    #[must_use]
-    pub fn is_free(&self) -> bool {
-        let bits = u32::from(self.raster.bits());
-        self.a_to_b.free() == bits && self.b_to_a.free() == bits
-    }
-
-    /// The key of a link's spectrum.
-    #[must_use]
-    pub fn key(link: &LinkId) -> Key<Self> {
-        Key::new(&[link.as_str()])
-    }
-}
-
-impl Record for LinkSpectrum {
-    const KIND: &'static str = "link-spectrum";
-    const VERSION: u8 = 1;
-}
-
 /// Who owns a slot on both fibres of a link.
+///
+/// As a record it is what version 1 of [`LinkSpectrum`] had beside it; the owners are in the link's own record now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotOwner {
     /// The owner.
@@ -125,21 +92,72 @@ impl Record for PortClaim {
     const VERSION: u8 = 1;
 }
 
-/// The spectrum that a virtual operator may use. Windows of different operators may overlap (a shared pool); a slot has one
-/// owner in any case.
+/// How much of the network a virtual operator may hold at a time. Enforced in the transaction of each allocation, against
+/// the [`VopUsage`] kept in the same transactions. A quota may be set below what is in use: nothing is taken away, and nothing
+/// is added until enough has been released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Quota {
+    /// Connections; `None` for any number.
+    pub connections: Option<u64>,
+    /// Occupied width: steps of 6.25 GHz times links, summed over the connections; both fibres of a link count once, guard
+    /// bands do not count. `None` for any amount.
+    pub slot_links: Option<u64>,
+}
+
+/// What a virtual operator holds: the sum over its grants, exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct VopUsage {
+    /// Connections.
+    pub connections: u64,
+    /// Steps of 6.25 GHz times links, as [`Quota::slot_links`] counts them.
+    pub slot_links: u64,
+}
+
+impl VopUsage {
+    /// The key of a virtual operator's usage. The record exists exactly while the operator has a quota: without one, its
+    /// allocations on different links have no record in common and do not wait for each other.
+    #[must_use]
+    pub fn key(vop: &VopId) -> Key<Self> {
+        Key::new(&[vop.as_str()])
+    }
+}
+
+impl Record for VopUsage {
+    const KIND: &'static str = "vop-usage";
+    const VERSION: u8 = 1;
+}
+
+/// The spectrum that a virtual operator may use: a **partition**, which is its alone, or windows in a **pool**, which may
+/// overlap other operators' windows in the pool, with a quota or without. A slot has one owner in any case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VopGrant {
     /// The virtual operator.
     pub vop: VopId,
     /// Its windows. A channel must lie whole in one of them.
     pub windows: Vec<SpectrumWindow>,
+    /// Whether no other operator may have a window that overlaps one of these.
+    pub exclusive: bool,
+    /// How much it may hold.
+    pub quota: Option<Quota>,
 }
 
 impl VopGrant {
-    /// Windows that may overlap other operators'.
+    /// Windows that may overlap other operators', without a quota.
     #[must_use]
     pub const fn pool(vop: VopId, windows: Vec<SpectrumWindow>) -> Self {
-        Self { vop, windows }
+        Self { vop, windows, exclusive: false, quota: None }
+    }
+
+    /// Windows of this operator alone.
+    #[must_use]
+    pub const fn partition(vop: VopId, windows: Vec<SpectrumWindow>) -> Self {
+        Self { vop, windows, exclusive: true, quota: None }
+    }
+
+    /// The same with a quota.
+    #[must_use]
+    pub fn with_quota(self, quota: Quota) -> Self {
+        Self { quota: Some(quota), ..self }
     }
 
     /// The key of a virtual operator's grant.
@@ -153,11 +171,30 @@ impl VopGrant {
     pub fn holds(&self, centre: Frequency, width_mhz: u32) -> bool {
         self.windows.iter().any(|window| window.holds(centre, width_mhz))
     }
+
+    /// Whether the two cannot both be: one is a partition, and they overlap.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        let overlap = |a: &SpectrumWindow, b: &SpectrumWindow| a.low < b.high && b.low < a.high;
+        (self.exclusive || other.exclusive)
+            && self.windows.iter().any(|a| other.windows.iter().any(|b| overlap(a, b)))
+    }
+}
+
+/// Version 1: windows in a pool.
+#[derive(Deserialize)]
+struct VopGrantV1 {
+    vop: VopId,
+    windows: Vec<SpectrumWindow>,
 }
 
 impl Record for VopGrant {
     const KIND: &'static str = "vop-grant";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(postcard::from_bytes(body).map(|VopGrantV1 { vop, windows }| Self::pool(vop, windows)))
+    }
 }
 
 /// Says that a connection belongs to a virtual operator: an index over the grants, kept in the same transactions.
@@ -181,42 +218,4 @@ impl VopConnection {
 impl Record for VopConnection {
     const KIND: &'static str = "vop-connection";
     const VERSION: u8 = 1;
-}
-
-/// How full a link is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Utilisation {
-    /// Steps of 6.25 GHz on each fibre.
-    pub bits: u16,
-    /// Occupied steps of the fibre from a to b.
-    pub used_a_to_b: u16,
-    /// Occupied steps of the fibre from b to a.
-    pub used_b_to_a: u16,
-    /// Longest run of steps that is free on both fibres.
-    pub largest_free_run: u16,
-}
-
-impl Utilisation {
-    /// The figures of a link's spectrum.
-    #[must_use]
-    pub fn of(spectrum: &LinkSpectrum) -> Self {
-        let bits = spectrum.raster.bits();
-        let used = |slots: &Slots| bits - u16::try_from(slots.free()).unwrap_or(bits).min(bits);
-        let mut both = spectrum.a_to_b.clone();
-        both.intersect(&spectrum.b_to_a);
-        Self {
-            bits,
-            used_a_to_b: used(&spectrum.a_to_b),
-            used_b_to_a: used(&spectrum.b_to_a),
-            largest_free_run: both.largest_run(),
-        }
-    }
-
-    /// Occupied share of both fibres in thousandths.
-    #[must_use]
-    pub fn per_mille(&self) -> u16 {
-        let used = u32::from(self.used_a_to_b) + u32::from(self.used_b_to_a);
-        let all = 2 * u32::from(self.bits);
-        u16::try_from((used * 1000).checked_div(all).unwrap_or(0)).unwrap_or(1000)
-    }
 }

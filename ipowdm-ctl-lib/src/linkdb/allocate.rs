@@ -1,104 +1,42 @@
-//! Allocation: ports, the first path with room, the lowest legal slot, in one transaction.
+//! Allocation: ports, a path with room, a legal slot, in one transaction.
 
+use super::legal::Legal;
+use super::work::Work;
 use super::{
     AllocationRequest, Direction, Grant, Hop, LinkDb, LinkDbError, MAX_PATHS, Path, PortChoice, Tuning,
 };
-use crate::paths::{DensePath, PathTable};
-use crate::spectrum::{Incarnation, LinkSpectrum, PortClaim, SlotOwner, VopConnection, VopGrant};
+use crate::paths::{Constraints, DensePath, Fit, PathPolicy, PathTable};
+use crate::spectrum::{Incarnation, LinkSpectrum};
 use crate::store::Tx;
 use crate::topology::Port;
-use ipowdm_core::capability::GridRange;
-use ipowdm_core::grid::{FlexSlot, Raster};
-use ipowdm_core::ids::LinkId;
-use ipowdm_core::slots::{Policy, Search, Slots};
+use ipowdm_core::grid::FlexSlot;
+use ipowdm_core::ids::{ConnectionId, LinkId, PopId};
+use ipowdm_core::slots::{Loss, Policy, Search, Slots};
 use ipowdm_core::units::{Frequency, Length};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::borrow::Cow;
 
-/// Which centres a request may get, apart from what is free.
-struct Legal {
-    width_m: u16,
-    width_mhz: u32,
-    frequency: Option<Frequency>,
-    tuning: Tunable,
-    grant: VopGrant,
+/// A place for a request: nothing is taken yet.
+pub(super) struct Found {
+    pub(super) path: Path,
+    pub(super) slot: FlexSlot,
+    pub(super) frequency: Frequency,
 }
-
-enum Tunable {
-    Raster,
-    Ranges(Vec<Vec<GridRange>>),
-    Grid(ipowdm_core::grid::Grid),
-}
-
-impl Tunable {
-    /// The starts of slots of width `m` at whose centre both modules have a channel.
-    fn starts(&self, raster: Raster, m: u16) -> Slots {
-        let mut starts = raster.starts(m);
-        match self {
-            Self::Raster => {}
-            Self::Grid(grid) => starts.intersect(&raster.starts_on(*grid, i16::MIN..=i16::MAX, m)),
-            Self::Ranges(modules) => {
-                for ranges in modules {
-                    let mut module = Slots::all_occupied(raster.bits());
-                    for GridRange { grid, low_channel, high_channel } in ranges {
-                        module.unite(&raster.starts_on(*grid, *low_channel..=*high_channel, m));
-                    }
-                    starts.intersect(&module);
-                }
-            }
-        }
-        starts
-    }
-
-    /// Whether the centre lies between channels of both modules, be it one itself or not.
-    fn reaches(&self, centre: Frequency) -> bool {
-        let edge = |range: &GridRange, n| range.grid.frequency(n).ok();
-        let between = |range: &GridRange| {
-            edge(range, range.low_channel).is_some_and(|low| low <= centre)
-                && edge(range, range.high_channel).is_some_and(|high| centre <= high)
-        };
-        match self {
-            Self::Raster | Self::Grid(_) => true,
-            Self::Ranges(modules) => modules.iter().all(|ranges| ranges.iter().any(between)),
-        }
-    }
-}
-
-impl Legal {
-    /// The starts of slots to whose centre both modules can tune, and it is the one asked for where one was.
-    fn tuned(&self, raster: Raster) -> Slots {
-        let mut starts = self.tuning.starts(raster, self.width_m);
-        if let Some(asked) = self.frequency {
-            starts.intersect(&raster.starts_at(asked, self.width_m));
-        }
-        starts
-    }
-
-    /// The starts of those of them that lie in the grant.
-    fn starts(&self, raster: Raster) -> Slots {
-        let mut granted = Slots::all_occupied(raster.bits());
-        for window in &self.grant.windows {
-            granted.unite(&raster.starts_in(*window, self.width_m));
-        }
-        granted.intersect(&self.tuned(raster));
-        granted
-    }
-}
-
-/// The spectrum of the links looked at so far.
-type Seen = HashMap<u32, LinkSpectrum>;
 
 impl LinkDb {
     /// Allocates in a transaction of its own, see [`LinkDb::allocate_in`].
     ///
+    /// Calls made at the same time through clones of one handle share transactions: they do not conflict with each other,
+    /// and a store that has to wait for a disk waits once for all of them. Each still gets its own answer.
+    ///
     /// # Errors
     /// As [`LinkDb::allocate_in`].
     pub async fn allocate(&self, request: AllocationRequest) -> Result<Grant, LinkDbError> {
-        self.store.transact(|tx| self.allocate_in(tx, &request)).await
+        self.together.allocate(self, request).await
     }
 
-    /// Takes ports and spectrum for a connection: the first of the `k` shortest paths on which a legal slot is free on
-    /// both fibres of every link, and there the slot of the lowest centre. All of it, or nothing.
+    /// Takes ports and spectrum for a connection: on a path that [`AllocationRequest::path_policy`] chooses among the `k`
+    /// shortest, the slot that [`AllocationRequest::policy`] chooses among those that are legal and free on both fibres of
+    /// every link. All of it, or nothing.
     ///
     /// A connection that has a grant for an equal request keeps it.
     ///
@@ -106,64 +44,23 @@ impl LinkDb {
     /// [`LinkDbError`]; [`LinkDbError::AlreadyExists`] where the connection has a grant for another request. The caller's
     /// transaction must not commit after an error.
     pub fn allocate_in(&self, tx: &mut Tx, request: &AllocationRequest) -> Result<Grant, LinkDbError> {
-        self.check(request)?;
-        let key = Grant::key(&request.connection_id);
-        if let Some(grant) = tx.get(&key)? {
-            if grant.request == *request {
-                return Ok(grant);
-            }
-            return Err(LinkDbError::AlreadyExists { what: format!("connection {}", request.connection_id) });
-        }
-        let vop_grant = tx
-            .get(&VopGrant::key(&request.vop))?
-            .ok_or_else(|| LinkDbError::UnknownVop { vop: request.vop.to_string() })?;
-        let table = self.paths_in(tx)?;
-        let node = |pop: &ipowdm_core::ids::PopId| {
-            table.graph().node(pop).ok_or_else(|| LinkDbError::UnknownPop { pop: pop.to_string() })
-        };
-        let (source, destination) = (node(&request.source.pop)?, node(&request.destination.pop)?);
-        let source_port = self.choose_port_in(tx, &request.vop, &request.source)?;
-        let destination_port = self.choose_port_in(tx, &request.vop, &request.destination)?;
-        let legal = Legal {
-            width_m: request.width_m,
-            width_mhz: FlexSlot::width_of(request.width_m),
-            frequency: request.frequency,
-            tuning: tunable(request, source_port.as_ref(), destination_port.as_ref())?,
-            grant: vop_grant,
-        };
-        let paths = table.between(source, destination, usize::from(request.k));
-        let (path, slot, seen) = self.first_path_in(tx, &table, &paths, &legal)?.ok_or_else(|| {
-            if paths.is_empty() {
-                let (from, to) = (&request.source.pop, &request.destination.pop);
-                LinkDbError::NoPath { source_pop: from.to_string(), destination_pop: to.to_string() }
-            } else {
-                self.why_not(&legal, paths.len())
-            }
-        })?;
-        let frequency = slot.centre().map_err(|_| inconsistent("a slot of the band has no centre"))?;
-        let path = if source > destination { path.reversed() } else { path };
-        let grant = Grant {
-            request: request.clone(),
-            incarnation: Incarnation(tx.version()),
-            path: describe(&table, &path)?,
-            slot,
-            frequency,
-            source_port: source_port.map(|port| port.at),
-            destination_port: destination_port.map(|port| port.at),
-        };
-        self.take_in(tx, &grant, &path, seen)?;
-        tx.put(&key, &grant)?;
+        let mut work = Work::new(self, tx);
+        let grant = work.allocate(request)?;
+        work.finish()?;
         Ok(grant)
     }
 
-    fn check(&self, request: &AllocationRequest) -> Result<(), LinkDbError> {
+    pub(super) fn check(&self, request: &AllocationRequest) -> Result<(), LinkDbError> {
         let invalid = |field, reason: String| Err(LinkDbError::Invalid { field, reason });
         if request.source.pop == request.destination.pop {
             return Err(LinkDbError::SamePop { pop: request.source.pop.to_string() });
         }
-        let widest = self.raster.bits() / 2;
+        let widest = self.raster().bits() / 2;
         if request.width_m == 0 || request.width_m > widest {
             return invalid("width_m", format!("{} is not in 1..={widest}", request.width_m));
+        }
+        if request.guard > self.raster().bits() {
+            return invalid("guard", format!("{} is wider than the band", request.guard));
         }
         if request.k == 0 || request.k > MAX_PATHS {
             return invalid("k", format!("{} is not in 1..={MAX_PATHS}", request.k));
@@ -180,142 +77,224 @@ impl LinkDb {
         Ok(())
     }
 
-    /// The first path with room, the slot on it, and the spectrum of all links looked at.
-    fn first_path_in(
-        &self,
-        tx: &mut Tx,
-        table: &PathTable,
-        paths: &[DensePath],
-        legal: &Legal,
-    ) -> Result<Option<(DensePath, FlexSlot, Seen)>, LinkDbError> {
-        let mut seen = Seen::new();
-        let starts = legal.starts(self.raster);
-        let need = legal.width_m.saturating_mul(2);
-        for path in paths {
-            let mut free = Slots::all_free(self.raster.bits());
-            for &edge in &path.edges {
-                let spectrum = match seen.entry(edge) {
-                    Entry::Occupied(entry) => entry.into_mut(),
-                    Entry::Vacant(entry) => entry.insert(self.spectrum_in(tx, link_of(table, edge)?)?),
-                };
-                free.intersect(&spectrum.a_to_b);
-                free.intersect(&spectrum.b_to_a);
-            }
-            if let Some(first) = Search::new(&free, need).at(&starts).find(Policy::FirstFit) {
-                let slot = self.raster.slot_at(first, need);
-                let slot = slot.map_err(|_| inconsistent("a start of the band has no slot"))?;
-                return Ok(Some((path.clone(), slot, seen)));
-            }
+    /// Checks that a stored spectrum is on the raster of this LinkDB.
+    pub(super) fn check_raster(&self, link: &LinkId, stored: &LinkSpectrum) -> Result<(), LinkDbError> {
+        if stored.raster == self.raster() {
+            return Ok(());
         }
-        Ok(None)
+        Err(LinkDbError::Inconsistent {
+            what: format!("the spectrum of link {link} is stored on another raster"),
+        })
     }
 
-    /// Whether it is the modules, the grant or the traffic that leaves no slot.
-    fn why_not(&self, legal: &Legal, paths: usize) -> LinkDbError {
-        let width_mhz = legal.width_mhz;
-        if legal.tuning.starts(self.raster, legal.width_m).free() == 0 {
-            LinkDbError::NoCommonChannel { width_mhz }
-        } else if let Some(asked) = legal.frequency.filter(|_| legal.tuned(self.raster).free() == 0) {
-            let frequency = asked.to_string();
-            if self.raster.window().holds(asked, width_mhz) && legal.tuning.reaches(asked) {
-                LinkDbError::OffGrid { frequency }
-            } else {
-                LinkDbError::OutOfRange { frequency, width_mhz }
-            }
-        } else if legal.starts(self.raster).free() == 0 {
-            LinkDbError::NotGranted { vop: legal.grant.vop.to_string(), width_mhz }
-        } else {
-            LinkDbError::NoSpectrum { paths, width_mhz }
-        }
-    }
-
-    /// Writes the slot, its owners, the port claims and the index.
-    fn take_in(
-        &self,
-        tx: &mut Tx,
-        grant: &Grant,
-        path: &DensePath,
-        mut seen: Seen,
-    ) -> Result<(), LinkDbError> {
-        let (first, count) = self.bits_of(grant.slot)?;
-        let owner = grant.owner();
-        for (edge, hop) in path.edges.iter().zip(&grant.path.hops) {
-            let mut spectrum = seen.remove(edge).ok_or_else(|| inconsistent("a path uses a link twice"))?;
-            for fibre in [&mut spectrum.a_to_b, &mut spectrum.b_to_a] {
-                fibre.take(first, count).map_err(|error| LinkDbError::Inconsistent {
-                    what: format!("the slot found on link {} cannot be taken: {error}", hop.link),
-                })?;
-            }
-            tx.put(&LinkSpectrum::key(&hop.link), &spectrum)?;
-            tx.put(&SlotOwner::key(&hop.link, first), &SlotOwner { owner: owner.clone(), slot: grant.slot })?;
-        }
-        for port in grant.ports() {
-            tx.put(&PortClaim::key(port), &PortClaim { owner: owner.clone() })?;
-        }
-        tx.put(&VopConnection::key(&grant.request.vop, &owner.connection_id), &VopConnection)?;
-        Ok(())
-    }
-
-    /// The spectrum of a link; all free where there is no record.
-    pub(super) fn spectrum_in(&self, tx: &mut Tx, link: &LinkId) -> Result<LinkSpectrum, LinkDbError> {
-        let stored = tx.get(&LinkSpectrum::key(link))?;
-        self.on_raster(link, stored)
-    }
-
-    /// A stored spectrum, checked to be on the raster of this LinkDB.
+    /// A stored spectrum, all free where there is none.
     pub(super) fn on_raster(
         &self,
         link: &LinkId,
         stored: Option<LinkSpectrum>,
     ) -> Result<LinkSpectrum, LinkDbError> {
-        let Some(spectrum) = stored else { return Ok(LinkSpectrum::free(self.raster)) };
-        let bits = self.raster.bits();
-        if spectrum.raster != self.raster || spectrum.a_to_b.bits() != bits || spectrum.b_to_a.bits() != bits
-        {
-            return Err(LinkDbError::Inconsistent {
-                what: format!("the spectrum of link {link} is stored on another raster"),
-            });
-        }
+        let Some(spectrum) = stored else { return Ok(LinkSpectrum::free(self.raster())) };
+        self.check_raster(link, &spectrum)?;
         Ok(spectrum)
     }
 
     pub(super) fn bits_of(&self, slot: FlexSlot) -> Result<(u16, u16), LinkDbError> {
-        self.raster.bits_of(slot).map_err(|_| LinkDbError::Inconsistent {
+        self.raster().bits_of(slot).map_err(|_| LinkDbError::Inconsistent {
             what: format!("slot n = {}, m = {} is outside the band", slot.n, slot.m),
         })
     }
 }
 
-/// The tunable channels of both ends.
-fn tunable(
-    request: &AllocationRequest,
-    source: Option<&Port>,
-    destination: Option<&Port>,
-) -> Result<Tunable, LinkDbError> {
-    Ok(match &request.tuning {
-        Tuning::Raster => Tunable::Raster,
-        Tuning::Grid(grid) => Tunable::Grid(*grid),
-        Tuning::Modules { source, destination } => Tunable::Ranges(vec![source.clone(), destination.clone()]),
-        Tuning::OfPorts => {
-            let mut modules = Vec::with_capacity(2);
-            for port in [source, destination].into_iter().flatten() {
-                let capability = port
-                    .capability
-                    .as_ref()
-                    .ok_or_else(|| LinkDbError::UnknownCapability { port: port.at.to_string() })?;
-                modules.push(capability.grids.to_vec());
+impl Work<'_> {
+    /// Allocates, or refuses and changes nothing.
+    pub(super) fn allocate(&mut self, request: &AllocationRequest) -> Result<Grant, LinkDbError> {
+        self.db.check(request)?;
+        // Asked for together, so that a back end fetches them together.
+        let stored = self.tx.get(&Grant::key(&request.connection_id));
+        let vop_grant = self.vop_grant(&request.vop);
+        let table = self.paths();
+        if let Some(grant) = stored? {
+            if grant.request != *request {
+                let what = format!("connection {}", request.connection_id);
+                return Err(LinkDbError::AlreadyExists { what });
             }
-            Tunable::Ranges(modules)
+            return if grant.held { self.make_definite(grant) } else { Ok(grant) };
         }
-    })
+        let (vop_grant, _) = (vop_grant?, table?);
+        self.ends(request)?;
+        let ports = self.choose_ports(request)?;
+        let found = self.find(request, [ports[0].as_ref(), ports[1].as_ref()], None)?;
+        let grant = self.grant_of(request, found, ports);
+        self.within_quota(&vop_grant, grant.slot_links())?;
+        self.take(&grant)?;
+        Ok(grant)
+    }
+
+    /// The ports to claim at both ends.
+    pub(super) fn choose_ports(
+        &mut self,
+        request: &AllocationRequest,
+    ) -> Result<[Option<Port>; 2], LinkDbError> {
+        let source = self.db.choose_port_in(self.tx, &request.vop, &request.source)?;
+        let destination = self.db.choose_port_in(self.tx, &request.vop, &request.destination)?;
+        Ok([source, destination])
+    }
+
+    /// The grant of a place that was found.
+    pub(super) fn grant_of(
+        &self,
+        request: &AllocationRequest,
+        Found { path, slot, frequency }: Found,
+        [source_port, destination_port]: [Option<Port>; 2],
+    ) -> Grant {
+        Grant {
+            request: request.clone(),
+            incarnation: Incarnation(self.tx.version()),
+            path,
+            slot,
+            frequency,
+            source_port: source_port.map(|port| port.at),
+            destination_port: destination_port.map(|port| port.at),
+            held: false,
+        }
+    }
+
+    /// The nodes of both ends.
+    pub(super) fn ends(&mut self, request: &AllocationRequest) -> Result<(u32, u32), LinkDbError> {
+        let table = self.paths()?;
+        let node = |pop: &PopId| {
+            table.graph().node(pop).ok_or_else(|| LinkDbError::UnknownPop { pop: pop.to_string() })
+        };
+        Ok((node(&request.source.pop)?, node(&request.destination.pop)?))
+    }
+
+    /// The place that a request gets with these ports, on a path without the link `avoid`.
+    pub(super) fn find(
+        &mut self,
+        request: &AllocationRequest,
+        ports: [Option<&Port>; 2],
+        avoid: Option<&LinkId>,
+    ) -> Result<Found, LinkDbError> {
+        let (table, grant) = (self.paths()?, self.vop_grant(&request.vop)?);
+        let (source, destination) = self.ends(request)?;
+        let legal = self.db.legal(request, ports, grant)?;
+        let backwards = source > destination;
+        if avoid.is_none() && request.constraints == Constraints::default() {
+            let kept = table.between(source, destination, usize::from(request.k));
+            return self.find_among(request, &table, &kept, backwards, &legal);
+        }
+        let mut constraints = request.constraints.clone();
+        constraints.avoid.links.extend(avoid.cloned());
+        let (from, to) = (&request.source.pop, &request.destination.pop);
+        let chosen = table.constrained(from, to, usize::from(request.k), &constraints)?;
+        self.find_among(request, &table, &chosen, false, &legal)
+    }
+
+    /// The place that a request gets on one of these paths, which run `backwards` or as asked.
+    pub(super) fn find_among(
+        &mut self,
+        request: &AllocationRequest,
+        table: &PathTable,
+        paths: &[DensePath],
+        backwards: bool,
+        legal: &Legal,
+    ) -> Result<Found, LinkDbError> {
+        let Some((path, slot)) = self.place(request, table, paths, legal)? else {
+            if paths.is_empty() {
+                let (from, to) = (&request.source.pop, &request.destination.pop);
+                let (source_pop, destination_pop) = (from.to_string(), to.to_string());
+                return Err(LinkDbError::NoPath { source_pop, destination_pop });
+            }
+            return Err(self.db.why_not(legal, paths.len()));
+        };
+        let path = if backwards { describe(table, &path.reversed()) } else { describe(table, path) };
+        let frequency = slot.centre().map_err(|_| inconsistent("a slot of the band has no centre"))?;
+        Ok(Found { path: path?, slot, frequency })
+    }
+
+    /// The path and the slot that the request's policies choose; `None` where nothing fits.
+    fn place<'p>(
+        &mut self,
+        request: &AllocationRequest,
+        table: &PathTable,
+        paths: &'p [DensePath],
+        legal: &Legal,
+    ) -> Result<Option<(&'p DensePath, FlexSlot)>, LinkDbError> {
+        if legal.starts.free() == 0 {
+            return Ok(None);
+        }
+        let chosen =
+            request.path_policy.choose(paths.len(), |at| self.fit(request, table, &paths[at], legal))?;
+        let Some((at, fit)) = chosen else { return Ok(None) };
+        let slot = self.db.raster().slot_at(fit.start, legal.need());
+        let slot = slot.map_err(|_| inconsistent("a start of the band has no slot"))?;
+        Ok(Some((&paths[at], slot)))
+    }
+
+    fn fit(
+        &mut self,
+        request: &AllocationRequest,
+        table: &PathTable,
+        path: &DensePath,
+        legal: &Legal,
+    ) -> Result<Option<Fit>, LinkDbError> {
+        let link = |edge: u32| {
+            let link = table.graph().link(edge);
+            link.ok_or_else(|| inconsistent("a path uses a link that its graph does not have"))
+        };
+        self.open_all(path.edges.iter().filter_map(|&edge| table.graph().link(edge)))?;
+        let bits = self.db.raster().bits();
+        let mut free = self.db.tuner.usable().clone();
+        let (mut of_links, mut fullest) = (Vec::new(), 0);
+        let mut starts = Cow::Borrowed(&legal.starts);
+        for &edge in &path.edges {
+            let bands = table.graph().bands(edge);
+            if !bands.is_empty() {
+                let mut carried = Slots::all_occupied(bits);
+                for band in bands {
+                    carried.unite(&self.db.raster().starts_in(*band, legal.width_m()));
+                }
+                starts.to_mut().intersect(&carried);
+            }
+            let spectrum = self.spectrum(link(edge)?)?;
+            if request.policy == Policy::LeastFragmenting {
+                let mut of_link = Slots::all_free(bits);
+                spectrum.free_for(request.guard, &mut of_link);
+                of_links.push(of_link);
+            }
+            if request.path_policy == PathPolicy::LeastUsed {
+                let used = |fibre: &Slots| u32::from(bits) - fibre.free();
+                fullest = fullest.max(used(&spectrum.a_to_b)).max(used(&spectrum.b_to_a));
+            }
+            spectrum.free_for(request.guard, &mut free);
+        }
+        let search = Search::new(&free, legal.need()).at(&starts);
+        let start = match request.policy {
+            Policy::RandomFit => search.random(chance(&request.connection_id, self.tx.version().get())),
+            Policy::LeastFragmenting => {
+                search.least_fragmenting(of_links.iter().map(Slots::words), Loss::default())
+            }
+            policy => search.find(policy),
+        };
+        let fullest = u16::try_from(fullest).unwrap_or(u16::MAX);
+        Ok(start.map(|start| Fit { start, fullest }))
+    }
 }
 
-fn inconsistent(what: &str) -> LinkDbError {
+/// A word that is the same in every run of the same updater over the same view, and another for every connection and version:
+/// FNV-1a over both, mixed as SplitMix64 does.
+fn chance(connection: &ConnectionId, version: u64) -> u64 {
+    let bytes = connection.as_str().bytes().chain(version.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+pub(super) fn inconsistent(what: &str) -> LinkDbError {
     LinkDbError::Inconsistent { what: what.to_owned() }
-}
-
-fn link_of(table: &PathTable, edge: u32) -> Result<&LinkId, LinkDbError> {
-    table.graph().link(edge).ok_or_else(|| inconsistent("a path uses a link that its graph does not have"))
 }
 
 /// A path in terms of ids.

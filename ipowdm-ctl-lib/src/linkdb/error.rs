@@ -118,6 +118,42 @@ pub enum LinkDbError {
         /// The other end.
         destination_pop: String,
     },
+    /// The virtual operator holds as much as it may.
+    #[error("virtual operator {vop} holds {used} {what}; {more} more would exceed its quota of {limit}")]
+    QuotaExceeded {
+        /// The virtual operator.
+        vop: String,
+        /// What the quota counts.
+        what: &'static str,
+        /// What it holds.
+        used: u64,
+        /// What it asked for.
+        more: u64,
+        /// What it may hold.
+        limit: u64,
+    },
+    /// The windows overlap those of another virtual operator, and one of the two is a partition.
+    #[error("the windows of {vop} overlap those of {other}, and one of the two is a partition")]
+    WindowsOverlap {
+        /// The virtual operator.
+        vop: String,
+        /// The other one.
+        other: String,
+    },
+    /// The connection holds nothing, or held it for a time that is over.
+    #[error("connection {connection} holds nothing that could be confirmed")]
+    NotHeld {
+        /// The connection.
+        connection: String,
+    },
+    /// Spectrum of a link that was to be set aside is taken.
+    #[error("bit {bit} of link {link} is taken, or too near to something that keeps a guard band")]
+    SpectrumTaken {
+        /// The link.
+        link: String,
+        /// The lowest such step of 6.25 GHz.
+        bit: u16,
+    },
     /// No legal slot is free on any of the candidate paths.
     #[error("no slot of {width_mhz} MHz is free on any of {paths} paths")]
     NoSpectrum {
@@ -199,7 +235,10 @@ impl LinkDbError {
             Self::NoFreePort { .. } => Code::NoFreePort,
             Self::UnknownCapability { .. } => Code::ModuleAbsent,
             Self::NoPath { .. } => Code::NoPath,
-            Self::NoSpectrum { .. } => Code::NoSpectrum,
+            Self::NoSpectrum { .. } | Self::SpectrumTaken { .. } => Code::NoSpectrum,
+            Self::NotHeld { .. } => Code::UnknownConnection,
+            Self::QuotaExceeded { .. } => Code::LimitReached,
+            Self::WindowsOverlap { .. } => Code::Conflict,
             Self::NoCommonChannel { .. } => Code::NoCommonChannel,
             Self::NotGranted { .. } => Code::FrequencyNotGranted,
             Self::OutOfRange { .. } => Code::FrequencyOutOfRange,

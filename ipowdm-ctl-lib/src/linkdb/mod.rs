@@ -45,34 +45,52 @@
 //! ```
 
 mod allocate;
+mod defragment;
 mod error;
+mod hold;
 mod inventory;
+mod legal;
+mod owners;
+mod pair;
 mod ports;
 mod release;
 mod request;
+mod restore;
 mod routing;
 #[cfg(test)]
 mod tests;
+mod together;
 mod views;
 mod vops;
+mod work;
 
+pub use defragment::{
+    DefragmentationPlan, DefragmentationRules, LinkFragmentation, Move, MoveKind, MoveOutcome, Place,
+    PlanProgress,
+};
 pub use error::LinkDbError;
+pub use owners::Reservation;
+pub use pair::GrantedPair;
 pub use request::{
     AllocationRequest, DEFAULT_PATHS, Direction, Endpoint, Grant, Hop, MAX_PATHS, Path, PortChoice, Tuning,
 };
-pub use views::{PortStatus, SpectrumMap, TopologyView};
+pub use restore::{Restoration, RestorationRules, Restored, Unrestorable, Unrestored};
+pub use views::{LinkFigures, PortStatus, SpectrumMap, TopologyView};
 
 use crate::paths::{Graph, PathCache, PathTable};
 use crate::store::{Prefix, Store, Tx};
 use crate::topology::{FibreLink, Pop, TopologyEpoch};
-use ipowdm_core::grid::Raster;
+use ipowdm_core::grid::{Band, Raster};
+use legal::Tuner;
 use std::sync::Arc;
+use together::Together;
 
 /// The resource database: a cheap handle, to be cloned freely.
 #[derive(Debug, Clone)]
 pub struct LinkDb {
     store: Store,
-    raster: Raster,
+    tuner: Arc<Tuner>,
+    together: Together,
     /// The paths of the newest topology seen.
     paths: Arc<PathCache>,
 }
@@ -84,11 +102,23 @@ impl LinkDb {
         Self::with_raster(store, Raster::C_BAND)
     }
 
-    /// LinkDB over another band. The band of a store must not change while connections exist: each spectrum record names
-    /// its raster, and one of another raster is refused.
+    /// LinkDB over the whole of another raster, see [`LinkDb::with_band`].
     #[must_use]
     pub fn with_raster(store: Store, raster: Raster) -> Self {
-        Self { store, raster, paths: Arc::default() }
+        Self::with_band(store, raster.into())
+    }
+
+    /// LinkDB over another band. The raster of a store must not change while connections exist: each spectrum record names
+    /// it, and one of another raster is refused. Holes, edge guards and the rule for centres may: they hold for what is
+    /// allocated from then on.
+    #[must_use]
+    pub fn with_band(store: Store, band: Band) -> Self {
+        Self {
+            store,
+            tuner: Arc::new(Tuner::new(band)),
+            together: Together::default(),
+            paths: Arc::default(),
+        }
     }
 
     /// The store.
@@ -99,8 +129,14 @@ impl LinkDb {
 
     /// The band.
     #[must_use]
-    pub const fn raster(&self) -> Raster {
-        self.raster
+    pub fn band(&self) -> &Band {
+        self.tuner.band()
+    }
+
+    /// What the bits of spectrum records stand for.
+    #[must_use]
+    pub fn raster(&self) -> Raster {
+        self.band().raster()
     }
 
     /// The path table of the topology as the transaction sees it. The epoch is read in the transaction, so a commit that

@@ -1,10 +1,12 @@
 //! What is asked of LinkDB and what it grants.
 
+use crate::paths::{Avoid, Constraints, PathPolicy};
 use crate::spectrum::{Incarnation, Owner};
 use crate::store::{Key, Record};
 use ipowdm_core::capability::GridRange;
 use ipowdm_core::grid::{FlexSlot, Grid};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, PortRef, RouterId, VopId};
+use ipowdm_core::slots::Policy;
 use ipowdm_core::units::{Frequency, Length};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +63,7 @@ impl Endpoint {
 }
 
 /// Which centre frequencies the modules at both ends can tune to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Tuning {
     /// Every n of the 6.25 GHz raster.
     Raster,
@@ -93,10 +95,19 @@ pub struct AllocationRequest {
     pub width_m: u16,
     /// Which centres are legal.
     pub tuning: Tuning,
-    /// The centre to take; `None` for the lowest that fits.
+    /// The centre to take; `None` for the one that `policy` chooses.
     pub frequency: Option<Frequency>,
     /// Candidate paths, 1 to [`MAX_PATHS`].
     pub k: u16,
+    /// Which of the legal slots that are free on a path is taken.
+    pub policy: Policy,
+    /// Which of the candidate paths on which there is one is taken.
+    pub path_policy: PathPolicy,
+    /// What the path must and must not do.
+    pub constraints: Constraints,
+    /// Steps of 6.25 GHz to keep free between this signal and its neighbours; of two neighbours the one that asks for more
+    /// decides. What is kept free at the edges of the band is the band's own affair ([`ipowdm_core::grid::Band`]).
+    pub guard: u16,
 }
 
 impl AllocationRequest {
@@ -119,6 +130,15 @@ impl AllocationRequest {
             tuning: Tuning::Raster,
             frequency: None,
             k: DEFAULT_PATHS,
+            policy: Policy::FirstFit,
+            path_policy: PathPolicy::FirstThatFits,
+            constraints: Constraints {
+                avoid: Avoid { pops: Vec::new(), links: Vec::new(), srlgs: Vec::new() },
+                include: Vec::new(),
+                max_hops: None,
+                max_length: None,
+            },
+            guard: 0,
         }
     }
 }
@@ -170,6 +190,8 @@ pub struct Grant {
     pub source_port: Option<PortRef>,
     /// The port claimed at the destination.
     pub destination_port: Option<PortRef>,
+    /// Whether it is held for a time only, see [`super::LinkDb::hold`]; not once it is confirmed.
+    pub held: bool,
 }
 
 impl Grant {
@@ -185,13 +207,63 @@ impl Grant {
         Owner { connection_id: self.request.connection_id.clone(), incarnation: self.incarnation }
     }
 
+    /// What the connection counts for in a [`Quota`](crate::spectrum::Quota): steps of 6.25 GHz times links.
+    #[must_use]
+    pub fn slot_links(&self) -> u64 {
+        2 * u64::from(self.slot.m) * self.path.hops.len() as u64
+    }
+
     /// The claimed ports.
     pub fn ports(&self) -> impl Iterator<Item = &PortRef> {
         self.source_port.iter().chain(&self.destination_port)
     }
 }
 
+/// A request as version 1 of a grant has it.
+#[derive(Deserialize)]
+struct RequestV1 {
+    connection_id: ConnectionId,
+    vop: VopId,
+    source: Endpoint,
+    destination: Endpoint,
+    width_m: u16,
+    tuning: Tuning,
+    frequency: Option<Frequency>,
+    k: u16,
+}
+
+/// Version 1 of the record.
+#[derive(Deserialize)]
+struct GrantV1 {
+    request: RequestV1,
+    incarnation: Incarnation,
+    path: Path,
+    slot: FlexSlot,
+    frequency: Frequency,
+    source_port: Option<PortRef>,
+    destination_port: Option<PortRef>,
+}
+
 impl Record for Grant {
     const KIND: &'static str = "grant";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+    const LEASED: bool = true;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(postcard::from_bytes(body).map(|old: GrantV1| {
+            let RequestV1 { connection_id, vop, source, destination, width_m, tuning, frequency, k } =
+                old.request;
+            let asked = AllocationRequest::new(connection_id, vop, source, destination, width_m);
+            Self {
+                request: AllocationRequest { tuning, frequency, k, ..asked },
+                incarnation: old.incarnation,
+                path: old.path,
+                slot: old.slot,
+                frequency: old.frequency,
+                source_port: old.source_port,
+                destination_port: old.destination_port,
+                held: false,
+            }
+        }))
+    }
 }

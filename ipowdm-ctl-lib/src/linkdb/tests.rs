@@ -1,22 +1,33 @@
 //! Fixtures and the rules of allocation, one by one. Properties and concurrency are in `tests/`.
 
+mod capacity;
 mod concurrency;
 mod defects;
+mod defragmentation;
+mod fill;
 mod golden;
+mod holds;
 mod inventories;
 mod oracle;
+mod pairs;
+mod policies;
+mod pools;
 mod ports;
+mod restoration;
 mod topology_changes;
+mod upgrades;
 mod upkeep;
 
 use super::*;
-use crate::spectrum::{LinkSpectrum, VopGrant};
+use crate::spectrum::{Fibres, LinkSpectrum, Occupant, Occupied, Owner, VopGrant};
 use crate::store::{Key, RawKey, StoreError, Value};
 use crate::topology::{Port, Router};
 use ipowdm_core::capability::GridRange;
 use ipowdm_core::error::Code;
 use ipowdm_core::grid::{FlexSlot, Grid, SpectrumWindow};
-use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, PortRef, RouterId, RouterRef, VopId};
+use ipowdm_core::ids::{
+    ConnectionId, LinkId, PopId, PortId, PortRef, ReservationId, RouterId, RouterRef, VopId,
+};
 use ipowdm_core::slots::Slots;
 use ipowdm_core::units::{Frequency, Length};
 
@@ -66,13 +77,18 @@ fn request(id: &str, source: &str, destination: &str, width_m: u16) -> Allocatio
     AllocationRequest::new(connection(id), vop("vOp1"), source, destination, width_m)
 }
 
-/// Sets what is free on both fibres of a link, by bits.
+/// Sets what is free on both fibres of a link, by bits: all else is set aside.
 async fn set_free(db: &LinkDb, id: &str, free: impl IntoIterator<Item = u16>) {
-    let mut slots = Slots::all_occupied(db.raster().bits());
+    let raster = db.raster();
+    let mut taken = Slots::all_free(raster.bits());
     for bit in free {
-        slots.release(bit, 1).unwrap();
+        taken.take(bit, 1).unwrap();
     }
-    let spectrum = LinkSpectrum { raster: db.raster(), a_to_b: slots.clone(), b_to_a: slots };
+    let mut spectrum = LinkSpectrum::free(raster);
+    for (first, count) in taken.runs() {
+        let by = Occupant::Reserved(ReservationId::new(&format!("not-{first}")).unwrap());
+        spectrum.take(&Occupied { first, count, guard: 0, fibres: Fibres::Both, by }).unwrap();
+    }
     let key: Key<LinkSpectrum> = LinkSpectrum::key(&link(id));
     db.store().transact(|tx| tx.put(&key, &spectrum)).await.unwrap();
 }
@@ -144,11 +160,11 @@ async fn a_reused_id_is_a_new_incarnation_that_late_work_for_the_old_one_cannot_
 async fn release_of_what_another_owner_holds_is_refused_and_changes_nothing() {
     let db = network(&[("ab", "a", "b", 80)]).await;
     let grant = db.allocate(request("c", "a", "b", 6)).await.unwrap();
-    let (first, _) = bits(grant.slot);
-    let key = crate::spectrum::SlotOwner::key(&link("ab"), first);
-    let mut stolen = db.store().get(&key).await.unwrap().unwrap();
-    stolen.owner.connection_id = connection("thief");
-    db.store().transact(|tx| tx.put(&key, &stolen)).await.unwrap();
+    let (first, count) = bits(grant.slot);
+    let mut stolen = LinkSpectrum::free(db.raster());
+    let by = Occupant::Connection(Owner { connection_id: connection("thief"), ..grant.owner() });
+    stolen.take(&Occupied { first, count, guard: 0, fibres: Fibres::Both, by }).unwrap();
+    db.store().transact(|tx| tx.put(&LinkSpectrum::key(&link("ab")), &stolen)).await.unwrap();
     let before = dump(&db).await;
     let error = db.release(&connection("c")).await.unwrap_err();
     assert_eq!(error.code(), Code::Internal);

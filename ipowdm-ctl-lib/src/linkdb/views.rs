@@ -4,12 +4,15 @@ use super::allocate::describe;
 use super::ports::in_natural_order;
 use super::{Grant, LinkDb, LinkDbError, MAX_PATHS, Path};
 use crate::paths::natural_cmp;
-use crate::spectrum::{LinkSpectrum, Owner, PortClaim, SlotOwner, Utilisation, VopGrant};
+use crate::spectrum::{
+    Fragmentation, LinkSpectrum, Occupant, Occupied, Owner, PortClaim, SlotOwner, Utilisation, VopGrant,
+};
 use crate::store::{Prefix, Snapshot};
 use crate::topology::{FibreLink, Pop, Port, Router, UpDown};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortRef, RouterRef, VopId};
+use ipowdm_core::slots::Slots;
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A port and who is on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,8 +45,27 @@ pub struct SpectrumMap {
     pub link: LinkId,
     /// What is free on each fibre.
     pub spectrum: LinkSpectrum,
-    /// Slots in use, lowest first.
+    /// Slots of connections, lowest first.
     pub owners: Vec<SlotOwner>,
+    /// What is taken by anything else, lowest first.
+    pub reserved: Vec<Occupied>,
+}
+
+/// How broken up the free spectrum of a link is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkFigures {
+    /// The link.
+    pub link: LinkId,
+    /// By itself.
+    pub figures: Fragmentation,
+    /// Misalignment: of the steps of the links that share a PoP with it, the share that is free on one of the two and not
+    /// on the other, in thousandths. Such a step is of no use to a connection over both.
+    pub misaligned_per_mille: u16,
+}
+
+/// Steps that are free in one of two bitmaps and not in the other.
+fn differing(a: &Slots, b: &Slots) -> u32 {
+    a.words().iter().zip(b.words()).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
 impl LinkDb {
@@ -139,9 +161,20 @@ impl LinkDb {
     pub async fn spectrum(&self, link: &LinkId) -> Result<SpectrumMap, LinkDbError> {
         let mut snapshot = self.store.snapshot().await?;
         let spectrum = self.spectrum_at(&mut snapshot, link).await?;
-        let owners = snapshot.scan(&SlotOwner::on(link)).await?;
-        let owners = owners.into_iter().map(|(_, owner)| owner).collect();
-        Ok(SpectrumMap { link: link.clone(), spectrum, owners })
+        let (mut owners, mut reserved) = (Vec::new(), Vec::new());
+        for occupied in spectrum.occupants() {
+            match occupied.by {
+                Occupant::Connection(owner) => {
+                    let slot = self.raster().slot_at(occupied.first, occupied.count);
+                    let slot = slot.map_err(|error| LinkDbError::Inconsistent {
+                        what: format!("what {owner} holds on link {link} is no slot: {error}"),
+                    })?;
+                    owners.push(SlotOwner { owner, slot });
+                }
+                _ => reserved.push(occupied),
+            }
+        }
+        Ok(SpectrumMap { link: link.clone(), spectrum, owners, reserved })
     }
 
     /// How full a link is.
@@ -166,6 +199,44 @@ impl LinkDb {
             figures.push((link.id, Utilisation::of(&spectrum)));
         }
         Ok(figures)
+    }
+
+    /// How broken up the free spectrum of every link is, in natural order of links.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub async fn fragmentation(&self) -> Result<Vec<LinkFigures>, LinkDbError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let mut free = Vec::new();
+        for link in links(&mut snapshot).await? {
+            let stored = snapshot.get(&LinkSpectrum::key(&link.id)).await?;
+            let mut of_link = self.on_raster(&link.id, stored)?.free_on_both();
+            of_link.intersect(self.tuner.usable());
+            free.push((link, of_link));
+        }
+        let mut at_pop: HashMap<&PopId, Vec<usize>> = HashMap::new();
+        for (at, (link, _)) in free.iter().enumerate() {
+            for pop in [&link.a, &link.b] {
+                at_pop.entry(pop).or_default().push(at);
+            }
+        }
+        let neighbours = |at: usize, link: &FibreLink| {
+            let both = [&link.a, &link.b].into_iter().filter_map(|pop| at_pop.get(pop)).flatten();
+            both.copied().filter(|other| *other != at).collect::<BTreeSet<usize>>()
+        };
+        let figures = free.iter().enumerate().map(|(at, (link, of_link))| {
+            let others = neighbours(at, link);
+            let differing: u64 =
+                others.iter().map(|&other| u64::from(differing(of_link, &free[other].1))).sum();
+            let steps = others.len() as u64 * u64::from(of_link.bits());
+            let share = (differing * 1000).checked_div(steps).unwrap_or(0);
+            LinkFigures {
+                link: link.id.clone(),
+                figures: Fragmentation::of_free(of_link),
+                misaligned_per_mille: u16::try_from(share).unwrap_or(1000),
+            }
+        });
+        Ok(figures.collect())
     }
 
     /// The candidate paths between two PoPs, in the order in which they are tried; at most `k`, and at most [`MAX_PATHS`].
@@ -196,7 +267,15 @@ impl LinkDb {
             return Err(LinkDbError::UnknownLink { link: link.to_string() });
         }
         let stored = snapshot.get(&LinkSpectrum::key(link)).await?;
-        self.on_raster(link, stored)
+        let mut spectrum = self.on_raster(link, stored)?;
+        if spectrum.is_unlisted() {
+            let owners = snapshot.scan(&SlotOwner::on(link)).await?;
+            let owners: Vec<SlotOwner> = owners.into_iter().map(|(_, owner)| owner).collect();
+            spectrum.list(&owners).map_err(|error| LinkDbError::Inconsistent {
+                what: format!("the owners on link {link} overlap: {error}"),
+            })?;
+        }
+        Ok(spectrum)
     }
 }
 

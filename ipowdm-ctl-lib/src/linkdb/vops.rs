@@ -1,8 +1,8 @@
 //! Virtual operators: their spectrum and their ports.
 
 use super::{Grant, LinkDb, LinkDbError};
-use crate::spectrum::{PortClaim, VopConnection, VopGrant};
-use crate::store::Tx;
+use crate::spectrum::{PortClaim, VopConnection, VopGrant, VopUsage};
+use crate::store::{Prefix, Tx};
 use crate::topology::Port;
 use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
 
@@ -15,20 +15,34 @@ impl LinkDb {
         self.store.transact(|tx| self.set_vop_grant_in(tx, &grant)).await
     }
 
-    /// Sets the windows of a virtual operator.
+    /// Sets the windows of a virtual operator, and its quota.
     ///
     /// # Errors
     /// [`LinkDbError::Invalid`] for an empty window; [`LinkDbError::LiveConnections`] where a connection of the operator
-    /// would lie outside the new windows.
+    /// would lie outside the new windows; [`LinkDbError::WindowsOverlap`] where a partition, this one or another operator's,
+    /// would not be its owner's alone.
     pub fn set_vop_grant_in(&self, tx: &mut Tx, grant: &VopGrant) -> Result<(), LinkDbError> {
         if let Some(window) = grant.windows.iter().find(|window| window.low >= window.high) {
             let reason = format!("{} … {} is empty", window.low, window.high);
             return Err(LinkDbError::Invalid { field: "windows", reason });
         }
+        for (_, other) in tx.scan_shared(&Prefix::<VopGrant>::all())? {
+            if other.vop != grant.vop && grant.excludes(&other) {
+                let (vop, other) = (grant.vop.to_string(), other.vop.to_string());
+                return Err(LinkDbError::WindowsOverlap { vop, other });
+            }
+        }
+        let mut usage = VopUsage::default();
         for live in self.connections_of_in(tx, &grant.vop)? {
             if !grant.holds(live.frequency, live.slot.width_mhz()) {
                 return Err(live_connections(&grant.vop, &live.request.connection_id));
             }
+            usage.connections += 1;
+            usage.slot_links += live.slot_links();
+        }
+        match grant.quota {
+            Some(_) => tx.put(&VopUsage::key(&grant.vop), &usage)?,
+            None => tx.delete(&VopUsage::key(&grant.vop)),
         }
         tx.put(&VopGrant::key(&grant.vop), grant)?;
         Ok(())
@@ -43,7 +57,21 @@ impl LinkDb {
             return Err(live_connections(vop, &live.request.connection_id));
         }
         tx.delete(&VopGrant::key(vop));
+        tx.delete(&VopUsage::key(vop));
         Ok(())
+    }
+
+    /// What a virtual operator holds, as its quota counts it.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]
+    pub fn usage_in(&self, tx: &mut Tx, vop: &VopId) -> Result<VopUsage, LinkDbError> {
+        if let Some(usage) = tx.get(&VopUsage::key(vop))? {
+            return Ok(usage);
+        }
+        let live = self.connections_of_in(tx, vop)?;
+        let slot_links = live.iter().map(Grant::slot_links).sum();
+        Ok(VopUsage { connections: live.len() as u64, slot_links })
     }
 
     /// The grants of all connections of a virtual operator, in order of their ids.

@@ -2,7 +2,6 @@
 
 use super::new_topology;
 use crate::linkdb::{LinkDb, LinkDbError};
-use crate::spectrum::SlotOwner;
 use crate::store::{Key, Record, Tx};
 use crate::topology::{ElementId, FibreLink, Metadata, Pop, Port, Router, UpDown};
 use ipowdm_core::grid::FlexSlot;
@@ -148,7 +147,7 @@ impl LinkDb {
             return Err(LinkDbError::Invalid { field, reason });
         }
         if old.bands != link.bands && !link.bands.is_empty() {
-            for (_, live) in tx.scan(&SlotOwner::on(&link.id))? {
+            for live in self.owners_in(tx, &link.id)? {
                 if !holds(link, live.slot) {
                     let (what, by) = (format!("spectrum of link {}", link.id), live.owner.to_string());
                     return Err(LinkDbError::InUse { what, by });

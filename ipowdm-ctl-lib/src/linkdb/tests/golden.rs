@@ -2,7 +2,7 @@
 //! seen before a store is.
 
 use super::*;
-use crate::spectrum::{Incarnation, Owner, PortClaim, SlotOwner, VopConnection};
+use crate::spectrum::{Incarnation, PortClaim, Quota, SlotOwner, VopConnection, VopUsage};
 use crate::store::outbox::RejectedMessage;
 use crate::store::{OutboxRecord, Record, Version, decode, encode};
 use crate::topology::{Amplifier, Coordinates, Fibre, Network, Span, Srlg, UpDown};
@@ -85,21 +85,40 @@ fn port_with_its_module() {
 fn spectrum() {
     let raster = Raster::new(mhz(193_100_000), 70).unwrap();
     let mut spectrum = LinkSpectrum::free(raster);
-    spectrum.a_to_b.take(0, 9).unwrap();
-    let mut bytes = b"\x01\xe0\xf1\x89\x5c\x46".to_vec();
-    bytes.extend(b"\x46\x10\x00\xfe\xff\xff\xff\xff\xff\xff\x3f\x00\x00\x00\x00\x00\x00\x00");
-    bytes.extend(b"\x46\x10\xff\xff\xff\xff\xff\xff\xff\xff\x3f\x00\x00\x00\x00\x00\x00\x00");
+    let alien = Occupant::Alien(ReservationId::new("x").unwrap());
+    let alien = Occupied { first: 12, count: 3, guard: 2, fibres: Fibres::BToA, by: alien };
+    spectrum.take(&alien).unwrap();
+    let by = Occupant::Connection(owner());
+    spectrum.take(&Occupied { first: 0, count: 8, guard: 4, fibres: Fibres::Both, by }).unwrap();
+    let mut bytes = b"\x02\xe0\xf1\x89\x5c\x46\x22".to_vec();
+    bytes.extend(b"\x00\x00\x08\x00\x04\x00\x03\x01\x07\x00\x00\x00\x00\x00\x00\x00c");
+    bytes.extend(b"\x0c\x00\x03\x00\x02\x00\x22\x01\x00\x00\x00\x00\x00\x00\x00\x00x");
     golden(&spectrum, &bytes);
-    // A bitmap that is none is refused, not believed: its last word has a bit beyond the raster.
-    *bytes.last_mut().unwrap() = 0x80;
     let key = LinkSpectrum::key(&link("l"));
-    assert!(matches!(decode::<LinkSpectrum>(key.raw(), &bytes), Err(StoreError::Corrupt { .. })));
+    let refused = |at: usize, byte: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        assert!(matches!(decode::<LinkSpectrum>(key.raw(), &bytes), Err(StoreError::Corrupt { .. })), "{at}");
+    };
+    // Owners that overlap, leave the band, are not in order, are on no fibre, of no kind, longer than the rest.
+    for (at, byte) in [(9, 13), (26, 70), (7, 13), (13, 0), (30, 0x33), (31, 2)] {
+        refused(at, byte);
+    }
 
     golden(&SlotOwner { owner: owner(), slot: FlexSlot { n: -1, m: 6 } }, b"\x01\x01c\x07\x01\x06");
     golden(&PortClaim { owner: owner() }, b"\x01\x01c\x07");
     golden(&VopConnection, b"\x01");
     let window = SpectrumWindow { low: mhz(1), high: mhz(2) };
-    golden(&VopGrant::pool(vop("v"), vec![window]), b"\x01\x01v\x01\x01\x02");
+    let pool = VopGrant::pool(vop("v"), vec![window]);
+    golden(&pool, b"\x02\x01v\x01\x01\x02\x00\x00");
+    let quota = Quota { connections: Some(3), slot_links: Some(300) };
+    golden(
+        &VopGrant { exclusive: true, ..pool.clone().with_quota(quota) },
+        b"\x02\x01v\x01\x01\x02\x01\x01\x01\x03\x01\xac\x02",
+    );
+    golden(&VopUsage { connections: 3, slot_links: 300 }, b"\x01\x03\xac\x02");
+    let before: VopGrant = decode(&RawKey::from_stored("vop-grant"), b"\x01\x01v\x01\x01\x02").unwrap();
+    assert_eq!(before, pool);
 }
 
 #[test]
@@ -130,10 +149,16 @@ fn grant() {
         frequency: Frequency::ANCHOR,
         source_port: None,
         destination_port: Some(port()),
+        held: true,
     };
-    let mut bytes = b"\x01\x01c\x04vOp1\x01a\x00\x01b\x01\x06\x01\x07\x00\x05".to_vec();
-    bytes.extend(
-        b"\x07\x02\x01a\x01b\x01\x02ab\x01\x80\xf1\x04\x00\x06\xe0\xf1\x89\x5c\x00\x01\x01b\x01r\x01p",
+    let asked = b"\x01c\x04vOp1\x01a\x00\x01b\x01\x06\x01\x07\x00\x05";
+    let given =
+        b"\x07\x02\x01a\x01b\x01\x02ab\x01\x80\xf1\x04\x00\x06\xe0\xf1\x89\x5c\x00\x01\x01b\x01r\x01p";
+    let added = b"\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+    golden(&grant, &[b"\x02".as_slice(), asked, added, given, b"\x01"].concat());
+    let before = [b"\x01".as_slice(), asked, given].concat();
+    assert_eq!(
+        decode::<Grant>(&RawKey::from_stored("grant"), &before).unwrap(),
+        Grant { held: false, ..grant }
     );
-    golden(&grant, &bytes);
 }

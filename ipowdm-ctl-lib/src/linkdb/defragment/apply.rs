@@ -1,0 +1,163 @@
+//! Applying a plan: each move checks what it expects to find.
+
+use super::{DefragmentationPlan, Move, MoveKind, Place};
+use crate::linkdb::work::Work;
+use crate::linkdb::{Grant, LinkDb, LinkDbError};
+use crate::spectrum::VopGrant;
+use crate::store::Tx;
+use crate::topology::FibreLink;
+use ipowdm_core::slots::words;
+
+/// What became of one move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveOutcome {
+    /// The connection has moved; this is what it has now.
+    Moved(Box<Grant>),
+    /// It is there already.
+    AlreadyThere,
+    /// What the move expects is no longer so; nothing was done.
+    Changed {
+        /// What is different.
+        what: String,
+    },
+}
+
+/// How far a plan has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanProgress {
+    /// Moves made now.
+    pub moved: usize,
+    /// Moves that had been made before.
+    pub already: usize,
+    /// The move at which it stopped, and why; the moves after it were not tried. `None` where the plan is done.
+    pub stopped: Option<(usize, String)>,
+}
+
+impl LinkDb {
+    /// Applies a plan, each move in a transaction of its own; the first that does not find what it expects ends it. Applying
+    /// it again goes on where it ended.
+    ///
+    /// This moves spectrum in the database only: whoever has modules applies the moves one by one
+    /// ([`LinkDb::apply_move_in`]) and sees to the signals.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]; the moves before it were made.
+    pub async fn apply_defragmentation(
+        &self,
+        plan: &DefragmentationPlan,
+    ) -> Result<PlanProgress, LinkDbError> {
+        let mut progress = PlanProgress { moved: 0, already: 0, stopped: None };
+        for (at, step) in plan.moves.iter().enumerate() {
+            match self.store.transact(|tx| self.apply_move_in(tx, step)).await? {
+                MoveOutcome::Moved(_) => progress.moved += 1,
+                // A connection that moves twice is past the first place when the plan is applied again.
+                MoveOutcome::AlreadyThere => progress.already += 1,
+                MoveOutcome::Changed { .. } if plan.has_passed(self, at).await? => progress.already += 1,
+                MoveOutcome::Changed { what } => {
+                    progress.stopped = Some((at, what));
+                    break;
+                }
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Makes one move: the old place is given up and the new one taken. Nothing happens where the connection is there already,
+    /// or where something is not as the move expects it.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]
+    pub fn apply_move_in(&self, tx: &mut Tx, step: &Move) -> Result<MoveOutcome, LinkDbError> {
+        let mut work = Work::new(self, tx);
+        let changed = |what: String| Ok(MoveOutcome::Changed { what });
+        let Some(grant) = work.tx.get(&Grant::key(&step.connection_id))? else {
+            return changed(format!("connection {} is gone", step.connection_id));
+        };
+        if grant.incarnation != step.incarnation {
+            return changed(format!("connection {} is another by now", step.connection_id));
+        }
+        let here = Place::of(&grant);
+        if here == step.to {
+            return Ok(MoveOutcome::AlreadyThere);
+        }
+        if here != step.from {
+            return changed(format!("connection {} is at {} by now", step.connection_id, here.frequency));
+        }
+        let Place { path, slot, frequency } = step.to.clone();
+        let to = Grant { path, slot, frequency, ..grant.clone() };
+        if let Some(what) = work.hindrance(&grant, &to, step.kind)? {
+            return changed(what);
+        }
+        work.give_spectrum_back(&grant)?;
+        work.take_spectrum(&to)?;
+        work.moved(&grant, &to)?;
+        work.finish()?;
+        Ok(MoveOutcome::Moved(Box::new(to)))
+    }
+}
+
+impl DefragmentationPlan {
+    /// Whether the connection of a move is where a later move of the plan finds or leaves it.
+    async fn has_passed(&self, db: &LinkDb, at: usize) -> Result<bool, LinkDbError> {
+        let Some(step) = self.moves.get(at) else { return Ok(false) };
+        let Some(grant) = db.grant(&step.connection_id).await? else { return Ok(false) };
+        let here = Place::of(&grant);
+        let later = self.moves[at + 1..].iter().filter(|later| later.connection_id == step.connection_id);
+        Ok(grant.incarnation == step.incarnation && later.into_iter().any(|later| later.to == here))
+    }
+}
+
+impl Work<'_> {
+    /// What is in the way of a move, now.
+    fn hindrance(&mut self, from: &Grant, to: &Grant, kind: MoveKind) -> Result<Option<String>, LinkDbError> {
+        let windows = self.tx.get_shared(&VopGrant::key(&to.request.vop))?;
+        if !windows.is_some_and(|windows| windows.holds(to.frequency, to.slot.width_mhz())) {
+            return Ok(Some(format!("{} is not granted to {}", to.frequency, to.request.vop)));
+        }
+        let (first, count) = self.db.bits_of(to.slot)?;
+        if !self.db.tuner.usable().are_free(first, count) {
+            return Ok(Some(format!("{} is not in the band", to.frequency)));
+        }
+        if from.path != to.path {
+            for hop in &to.path.hops {
+                let link = self.tx.get_shared(&FibreLink::key(&hop.link))?;
+                if !link.is_some_and(|link| link.is_usable()) {
+                    return Ok(Some(format!("link {} is out of service", hop.link)));
+                }
+            }
+        }
+        let room = match kind {
+            // Both signals are there at once, but a guard band between the two is nobody's loss.
+            MoveKind::MakeBeforeBreak => self.has_room_beside(from, to)?,
+            MoveKind::PushPull => from.path == to.path && self.can_slide(from, to)?,
+        };
+        Ok((!room).then(|| format!("what connection {} needs is taken", from.request.connection_id)))
+    }
+
+    /// Whether a connection's new place is free while it still has the old one.
+    fn has_room_beside(&mut self, from: &Grant, to: &Grant) -> Result<bool, LinkDbError> {
+        let ((first, count), (new, _)) = (self.db.bits_of(from.slot)?, self.db.bits_of(to.slot)?);
+        let overlap = new < first + count && first < new + count;
+        let shared = from.path.hops.iter().any(|hop| to.path.hops.iter().any(|other| other.link == hop.link));
+        if overlap && shared {
+            return Ok(false);
+        }
+        self.give_spectrum_back(from)?;
+        let room = self.has_room_for(to)?;
+        self.take_spectrum(from)?;
+        Ok(room)
+    }
+
+    /// Whether every step between the two places, both included, is free but for the signal itself.
+    fn can_slide(&mut self, from: &Grant, to: &Grant) -> Result<bool, LinkDbError> {
+        let ((old, count), (new, _)) = (self.db.bits_of(from.slot)?, self.db.bits_of(to.slot)?);
+        let (low, high) = (old.min(new), old.max(new) + count);
+        let mut free = self.db.tuner.usable().clone();
+        self.give_spectrum_back(from)?;
+        for hop in &from.path.hops {
+            self.spectrum(&hop.link)?.free_for(from.request.guard, &mut free);
+        }
+        self.take_spectrum(from)?;
+        Ok(words::all_set(free.words(), low, high - low))
+    }
+}

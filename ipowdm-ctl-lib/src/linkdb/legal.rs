@@ -1,0 +1,187 @@
+//! Legal starts: where a slot may begin, apart from what is free.
+
+use super::{AllocationRequest, LinkDb, LinkDbError, Tuning};
+use crate::spectrum::VopGrant;
+use crate::topology::Port;
+use ipowdm_core::capability::GridRange;
+use ipowdm_core::grid::{Band, BandError, FlexSlot};
+use ipowdm_core::slots::Slots;
+use ipowdm_core::units::Frequency;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Answers kept; all are dropped when there are more.
+const MAX_KEPT: usize = 256;
+
+/// Where modules can put a slot in the band.
+#[derive(Debug)]
+pub(super) struct Tuned {
+    /// The width number of the slot: what was asked for, or a channel of the band's fixed grid.
+    pub(super) width_m: u16,
+    /// The starts at which it lies in usable spectrum, with a centre that the band and both modules have.
+    pub(super) starts: Slots,
+}
+
+/// The band, and what modules can do in it.
+#[derive(Debug)]
+pub(super) struct Tuner {
+    band: Band,
+    usable: Slots,
+    kept: Mutex<HashMap<(Tuning, u16), Arc<Tuned>>>,
+}
+
+impl Tuner {
+    pub(super) fn new(band: Band) -> Self {
+        Self { usable: band.usable(), band, kept: Mutex::default() }
+    }
+
+    pub(super) const fn band(&self) -> &Band {
+        &self.band
+    }
+
+    /// What may carry signals at all.
+    pub(super) const fn usable(&self) -> &Slots {
+        &self.usable
+    }
+
+    /// The legal starts of a width. `tuning` is not [`Tuning::OfPorts`].
+    fn tuned(&self, tuning: Tuning, width_m: u16) -> Result<Arc<Tuned>, BandError> {
+        let key = (tuning, width_m);
+        // The map is whole between any two of its own calls, so a poisoned lock guards sound data.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tuned) = kept.get(&key) {
+            return Ok(Arc::clone(tuned));
+        }
+        let tuned = Arc::new(self.compute(&key.0, width_m)?);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&tuned));
+        Ok(tuned)
+    }
+
+    fn compute(&self, tuning: &Tuning, width_m: u16) -> Result<Tuned, BandError> {
+        let raster = self.band.raster();
+        let (width_m, mut starts) = self.band.starts(width_m)?;
+        match tuning {
+            Tuning::Raster | Tuning::OfPorts => {}
+            Tuning::Grid(grid) => {
+                starts.intersect(&raster.starts_on(*grid, i16::MIN..=i16::MAX, width_m));
+            }
+            Tuning::Modules { source, destination } => {
+                for ranges in [source, destination] {
+                    let mut module = Slots::all_occupied(raster.bits());
+                    for GridRange { grid, low_channel, high_channel } in ranges {
+                        module.unite(&raster.starts_on(*grid, *low_channel..=*high_channel, width_m));
+                    }
+                    starts.intersect(&module);
+                }
+            }
+        }
+        Ok(Tuned { width_m, starts })
+    }
+}
+
+/// What one request may get.
+pub(super) struct Legal {
+    tuning: Tuning,
+    frequency: Option<Frequency>,
+    grant: Arc<VopGrant>,
+    tuned: Arc<Tuned>,
+    /// The legal starts.
+    pub(super) starts: Slots,
+}
+
+impl Legal {
+    /// The width number of the slot to be granted.
+    pub(super) fn width_m(&self) -> u16 {
+        self.tuned.width_m
+    }
+
+    /// Steps of the slot to be granted.
+    pub(super) fn need(&self) -> u16 {
+        self.tuned.width_m.saturating_mul(2)
+    }
+}
+
+impl LinkDb {
+    /// What a request may get at these ports.
+    pub(super) fn legal(
+        &self,
+        request: &AllocationRequest,
+        ports: [Option<&Port>; 2],
+        grant: Arc<VopGrant>,
+    ) -> Result<Legal, LinkDbError> {
+        let tuning = tuning(request, ports)?;
+        let tuned = self.tuner.tuned(tuning.clone(), request.width_m);
+        let tuned =
+            tuned.map_err(|error| LinkDbError::Invalid { field: "width_m", reason: error.to_string() })?;
+        let raster = self.raster();
+        let mut starts = Slots::all_occupied(raster.bits());
+        for window in &grant.windows {
+            starts.unite(&raster.starts_in(*window, tuned.width_m));
+        }
+        starts.intersect(&tuned.starts);
+        if let Some(asked) = request.frequency {
+            starts.intersect(&raster.starts_at(asked, tuned.width_m));
+        }
+        Ok(Legal { tuning, frequency: request.frequency, grant, tuned, starts })
+    }
+
+    /// Whether it is the modules, the grant or the traffic that leaves no slot.
+    pub(super) fn why_not(&self, legal: &Legal, paths: usize) -> LinkDbError {
+        let width_mhz = FlexSlot::width_of(legal.width_m());
+        let tuned = &legal.tuned.starts;
+        let at_asked = |asked| {
+            let mut starts = self.raster().starts_at(asked, legal.width_m());
+            starts.intersect(tuned);
+            starts.free() > 0
+        };
+        if tuned.free() == 0 {
+            LinkDbError::NoCommonChannel { width_mhz }
+        } else if let Some(asked) = legal.frequency.filter(|asked| !at_asked(*asked)) {
+            let frequency = asked.to_string();
+            if self.raster().window().holds(asked, width_mhz) && reaches(&legal.tuning, asked) {
+                LinkDbError::OffGrid { frequency }
+            } else {
+                LinkDbError::OutOfRange { frequency, width_mhz }
+            }
+        } else if legal.starts.free() == 0 {
+            LinkDbError::NotGranted { vop: legal.grant.vop.to_string(), width_mhz }
+        } else {
+            LinkDbError::NoSpectrum { paths, width_mhz }
+        }
+    }
+}
+
+/// The tunable channels of both ends, where the ports are to say so.
+fn tuning(request: &AllocationRequest, ports: [Option<&Port>; 2]) -> Result<Tuning, LinkDbError> {
+    if request.tuning != Tuning::OfPorts {
+        return Ok(request.tuning.clone());
+    }
+    let grids = |port: Option<&Port>| {
+        // `check` has seen that both ends claim a port.
+        let Some(port) = port else { return Ok::<_, LinkDbError>(Vec::new()) };
+        let capability = port.capability.as_ref();
+        let capability =
+            capability.ok_or_else(|| LinkDbError::UnknownCapability { port: port.at.to_string() })?;
+        Ok(capability.grids.to_vec())
+    };
+    let [source, destination] = ports;
+    Ok(Tuning::Modules { source: grids(source)?, destination: grids(destination)? })
+}
+
+/// Whether the centre lies between channels of both modules, be it one itself or not.
+fn reaches(tuning: &Tuning, centre: Frequency) -> bool {
+    let edge = |range: &GridRange, n| range.grid.frequency(n).ok();
+    let between = |range: &GridRange| {
+        edge(range, range.low_channel).is_some_and(|low| low <= centre)
+            && edge(range, range.high_channel).is_some_and(|high| centre <= high)
+    };
+    match tuning {
+        Tuning::Raster | Tuning::Grid(_) | Tuning::OfPorts => true,
+        Tuning::Modules { source, destination } => {
+            [source, destination].iter().all(|ranges| ranges.iter().any(between))
+        }
+    }
+}
