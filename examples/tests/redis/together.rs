@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipowdm_ctl_lib::store::{Change, Prefix, Store, StoreError};
+use ipowdm_ctl_lib::store::{Backend as _, Change, Prefix, Store, StoreError, Version};
 use tokio::time::timeout;
 
 use super::server::{PATIENCE, Server, connect};
@@ -102,4 +102,21 @@ async fn s4_09_transactions_of_two_processes_are_serialisable() {
     let mut versions: Vec<_> = steps.iter().filter(|step| step.moved > 0).map(|step| step.version).collect();
     versions.dedup();
     assert_eq!(versions.len(), written, "each commit has a version of its own");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_that_are_raised_go_on_from_there_for_every_process() {
+    let server = Server::shared();
+    let options = server.fresh();
+    let (here, there) = (connect(&options).await, connect(&options).await);
+    put(&store(here.clone()), "a", 1).await;
+    here.raise(Version::new(1000)).await.unwrap();
+    here.raise(Version::new(10)).await.unwrap();
+    for (backend, value) in [(there, 2), (here, 3)] {
+        let store = store(backend);
+        put(&store, "a", value).await;
+        let mut snapshot = store.snapshot().await.unwrap();
+        assert!(snapshot.version() > Version::new(1000), "{snapshot:?}");
+        assert_eq!(snapshot.get(&number("a")).await, Ok(Some(Number(value))));
+    }
 }

@@ -162,6 +162,15 @@ impl Backend for RedisBackend {
         })
     }
 
+    fn raise(&self, to: Version) -> BoxFuture<'_, Result<(), CommitError>> {
+        Box::pin(async move {
+            let gone = || CommitError::Unavailable { reason: GONE.to_owned() };
+            let (answer, raised) = oneshot::channel();
+            self.requests.send(Request::Raise(to.get(), answer)).await.map_err(|_| gone())?;
+            raised.await.map_err(|_| gone())?
+        })
+    }
+
     fn changes(&self) -> &WatchSource {
         &self.shared.changes
     }

@@ -24,6 +24,8 @@ pub(super) enum Request {
     Sync(oneshot::Sender<Result<(), BackendError>>),
     Load(Load, oneshot::Sender<Result<Loaded, BackendError>>),
     Commit(Commit),
+    /// To give every later commit a version greater than this one.
+    Raise(u64, oneshot::Sender<Result<(), CommitError>>),
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(super) struct Commit {
 /// The requests of one exchange.
 #[derive(Debug, Default)]
 struct Group {
+    raises: Vec<(u64, oneshot::Sender<Result<(), CommitError>>)>,
     syncs: Vec<oneshot::Sender<Result<(), BackendError>>>,
     loads: Vec<(Load, oneshot::Sender<Result<Loaded, BackendError>>)>,
     commits: Vec<Commit>,
@@ -47,6 +50,7 @@ impl Group {
     fn add(&mut self, request: Request) {
         match request {
             Request::Sync(answer) => self.syncs.push(answer),
+            Request::Raise(to, answer) => self.raises.push((to, answer)),
             Request::Load(load, answer) => {
                 if let Load::Keys { keys, .. } = &load {
                     self.keys += keys.len();
@@ -130,6 +134,10 @@ impl Worker {
     /// Carries a group out, however many exchanges that takes.
     async fn serve(&mut self, mut group: Group) {
         let deadline = Instant::now() + self.options.patience;
+        for (to, answer) in core::mem::take(&mut group.raises) {
+            let raised = self.open_at(to, deadline).await;
+            let _ = answer.send(raised.map_err(|reason| CommitError::Unavailable { reason }));
+        }
         while !group.is_empty() {
             let exchange = self.prepare(&mut group);
             let mut sent = false;
@@ -313,24 +321,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Finds out where the store is now, and tells all watchers that they may have missed something.
+    /// Goes on after the store was found not to continue what is known here.
     async fn reopen(&mut self, deadline: Instant) -> Result<(), String> {
         let known = self.shared.mirror().applied();
+        tracing::warn!(store = self.options.place(), known, "commits were missed or lost");
+        self.open_at(known + 1, deadline).await
+    }
+
+    /// Takes the store to this version where it is not as far, and finds out where it is now. Where that is elsewhere than
+    /// was known, all watchers are told that they may have missed something.
+    async fn open_at(&mut self, at_least: u64, deadline: Instant) -> Result<(), String> {
         let (history, instance) = (self.options.history, Arc::clone(&self.instance));
         loop {
             let opened = match self.link().await {
-                Ok(link) => link.open_store(history, &instance, known + 1).await,
+                Ok(link) => link.open_store(history, &instance, at_least).await,
                 Err(failure) => Err(failure),
             };
             match opened {
                 Ok((version, anchor)) => {
-                    tracing::warn!(
-                        store = self.options.place(),
-                        known,
-                        version,
-                        "commits were missed or lost; all watchers read everything again"
-                    );
-                    self.shared.mirror().restart(version, anchor, &self.shared.changes);
+                    let mut mirror = self.shared.mirror();
+                    if (mirror.applied(), mirror.anchor()) != (version, &anchor) {
+                        mirror.restart(version, anchor, &self.shared.changes);
+                    }
                     return Ok(());
                 }
                 Err(failure) => self.endure(failure, deadline, &mut false).await?,
