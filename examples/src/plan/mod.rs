@@ -1,6 +1,8 @@
 //! The planning tool: one subcommand per question. Shared by `examples/plan` and its tests.
 
+mod progress;
 pub mod simulate;
+pub mod what_if;
 
 use clap::{Parser, Subcommand};
 use nix::sys::time::TimeValLike;
@@ -23,6 +25,8 @@ pub struct Options {
 enum Question {
     /// How many requests a network blocks under random traffic.
     Simulate(simulate::Options),
+    /// How many more channels fit between two PoPs, and what fills first.
+    WhatIf(what_if::Options),
 }
 
 /// Answers on standard output. Bad input is told on standard error, with nothing on standard output.
@@ -30,6 +34,7 @@ enum Question {
 pub fn run(options: &Options) -> ExitCode {
     let answer = match &options.question {
         Question::Simulate(options) => simulate::answer(options).map_err(|error| error.to_string()),
+        Question::WhatIf(options) => what_if::answer(options).map_err(|error| error.to_string()),
     };
     match answer {
         Ok(text) => {

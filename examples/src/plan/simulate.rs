@@ -16,7 +16,6 @@ mod error;
 mod events;
 mod network;
 mod options;
-mod progress;
 mod report;
 mod run;
 #[cfg(test)]
@@ -26,8 +25,8 @@ pub use error::SimulateError;
 pub use options::{Options, Workload};
 pub use report::Report;
 
+use crate::plan::progress::Progress;
 use network::Network;
-use progress::Progress;
 use run::{BATCHES, Run, Tally};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -2,9 +2,9 @@
 
 use super::events::Departures;
 use super::network::Network;
-use super::progress::Progress;
 use super::{SimulateError, Workload};
 use crate::plan::core_time;
+use crate::plan::progress::Progress;
 use ipowdm_ctl_lib::plane::{Candidates, Handle, Plane, PlaneError, Request};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How much of a task is done.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     started: Instant,
     wanted: bool,
@@ -19,7 +19,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Nothing of so many steps.
-    pub(super) fn over(steps: u64) -> Self {
+    pub(crate) fn over(steps: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %, {eta} left") {
             bar.set_style(style);
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// One step more.
-    pub(super) fn advance(&self) {
+    pub(crate) fn advance(&self) {
         self.bar.inc(1);
         let late = self.wanted && self.started.elapsed() > PATIENCE;
         if late && !self.shown.swap(true, Ordering::Relaxed) {

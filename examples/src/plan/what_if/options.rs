@@ -1,0 +1,40 @@
+//! What is asked.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Options of `plan what-if`.
+#[derive(Debug, Clone, Args)]
+#[group(id = "network", required = true, multiple = false, args = ["snapshot", "topology"])]
+pub struct Options {
+    /// The network as it is: an archive of a store, as `Store::archive` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+    /// An empty network: a file of schema linkdb-topology/1.
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// The PoP at one end.
+    #[arg(long, value_name = "POP")]
+    pub from: String,
+    /// The PoP at the other end.
+    #[arg(long, value_name = "POP")]
+    pub to: String,
+    /// A mode by its name, such as 400ZR, or the width of a channel in GHz.
+    #[arg(long, default_value = "400ZR")]
+    pub mode: String,
+    /// Candidate paths.
+    #[arg(short, long, default_value_t = 5)]
+    pub k: u16,
+    /// The band that LinkDB keeps: c, super-c or c+l.
+    #[arg(long, default_value = "c")]
+    pub band: String,
+    /// On whose behalf: inside the windows and the quota of this virtual operator. Without it, anywhere in the band.
+    #[arg(long, value_name = "VOP")]
+    pub vop: Option<String>,
+    /// Draws the spectrum of the links into this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Prints one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
