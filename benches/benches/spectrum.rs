@@ -32,7 +32,8 @@ impl Lab {
     fn new(bits: u16, hops: usize) -> Self {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(u64::from(bits));
         let mut plane = Plane::new(FIBRES, bits).expect("fibres");
-        let single: Vec<PathId> = (0..FIBRES).map(|fibre| plane.add_path(&[fibre]).expect("a path")).collect();
+        let single: Vec<PathId> =
+            (0..FIBRES).map(|fibre| plane.add_path(&[fibre]).expect("a path")).collect();
         let mut live: Vec<Vec<Grant>> = vec![Vec::new(); single.len()];
         for _ in 0..200_000 {
             let at = random.random_range(0..single.len());

@@ -198,7 +198,11 @@ async fn measure(name: &str, folder: &Path, chains: usize) {
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    format!("{}, {} cores", model.trim_matches([' ', '\t', ':']), std::thread::available_parallelism().unwrap())
+    format!(
+        "{}, {} cores",
+        model.trim_matches([' ', '\t', ':']),
+        std::thread::available_parallelism().unwrap()
+    )
 }
 
 #[tokio::main]

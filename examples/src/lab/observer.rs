@@ -146,6 +146,19 @@ impl Seen {
             .map(|(_, ack)| ack)
     }
 
+    /// The setup commands of a connection since an instant, oldest first.
+    pub fn setups<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        since: Instant,
+    ) -> impl Iterator<Item = &'a Command> {
+        let of_this = move |action: &Action| matches!(action, Action::Setup { connection_id, .. } if connection_id == connection);
+        self.commands
+            .iter()
+            .filter(move |(at, command)| *at >= since && of_this(&command.action))
+            .map(|(_, command)| command)
+    }
+
     /// The reconfiguration commands of a connection since an instant, oldest first, with the instant each was seen.
     pub fn reconfigurations<'a>(
         &'a self,

@@ -8,6 +8,7 @@ mod error;
 mod fill;
 mod options;
 mod picture;
+mod planner;
 mod report;
 #[cfg(test)]
 mod tests;

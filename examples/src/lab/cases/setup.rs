@@ -1,12 +1,13 @@
 //! Case 2: a connection is set up, read back, and its telemetry flows.
 
 use super::{PATIENCE, parts};
+use crate::lab::observer::Seen;
 use crate::lab::plan::Tenant;
 use crate::lab::report::{Case, Narrator};
 use crate::lab::world::Lab;
 use core::time::Duration;
-use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
-use ipowdm_core::msg::{AckStatus, Action};
+use ipowdm_core::ids::{CommandId, ConnectionId, PortRef, VopId};
+use ipowdm_core::msg::{AckStatus, CommandAck};
 use ipowdm_core::qot::End;
 use ipowdm_ctl_lib::connection::State;
 use ipowdm_ctl_lib::controller::{
@@ -129,24 +130,12 @@ fn path_of(view: &ConnectionView) -> String {
 /// What the witness on the bus saw of it, and what LinkDB has.
 async fn tell(lab: &Lab, view: &ConnectionView, which: &Lit, since: Instant, say: &mut Narrator) {
     let id = &which.connection;
-    let commands = lab.observer.look(|seen| {
-        let of_this =
-            |action: &Action| matches!(action, Action::Setup { connection_id, .. } if connection_id == id);
-        seen.commands.iter().filter(|(at, command)| *at >= since && of_this(&command.action)).count()
-    });
+    let (commands, acks) = setups(lab, id, since).await;
     say.expect(
         &format!("{id}_commands"),
         commands == 2,
         format!("{id}: {commands} setupConnection commands on config_{}", which.vop),
     );
-    let acks = lab
-        .observer
-        .wait_for(PATIENCE, |seen| {
-            let acks: Vec<_> = seen.acks_of(id, since).cloned().collect();
-            (acks.len() >= 2).then_some(acks)
-        })
-        .await
-        .unwrap_or_default();
     for ack in &acks {
         let readback = ack.details.readback.clone().unwrap_or_default();
         let port = ack.interface.as_ref().map_or("?", |port| port.as_str());
@@ -179,6 +168,23 @@ async fn tell(lab: &Lab, view: &ConnectionView, which: &Lit, since: Instant, say
         }),
         format!("{id}: LinkDB holds n = {}, m = {} on {}", view.slot.n, view.slot.m, path_of(view)),
     );
+}
+
+/// How many setup commands of a connection were seen, and the acks of those commands: waited for until there are two of each.
+/// An ack is told by its command, since the last ones of a connection's earlier life may still be on their way.
+async fn setups(lab: &Lab, id: &ConnectionId, since: Instant) -> (usize, Vec<CommandAck>) {
+    let look = |seen: &Seen| {
+        let commands: Vec<&CommandId> =
+            seen.setups(id, since).filter_map(|command| command.command_id.as_ref()).collect();
+        let of_these = |ack: &&CommandAck| commands.contains(&&ack.command_id);
+        let acks: Vec<CommandAck> = seen.acks_of(id, since).filter(of_these).cloned().collect();
+        (commands.len(), acks)
+    };
+    let both = |seen: &Seen| Some(look(seen)).filter(|(commands, acks)| *commands >= 2 && acks.len() >= 2);
+    match lab.observer.wait_for(PATIENCE, both).await {
+        Some(found) => found,
+        None => lab.observer.look(look),
+    }
 }
 
 /// A telemetry sample of each end, with light in it.

@@ -1,20 +1,17 @@
 //! Channels are taken until none fits.
 
+use super::planner::Planner;
 use super::{Options, WhatIfError};
 use crate::plan::progress::Progress;
 use ipowdm_core::grid::{Band, FlexSlot, Grid};
-use ipowdm_core::ids::{ConnectionId, LinkId, PopId, VopId};
+use ipowdm_core::ids::{LinkId, PopId, VopId};
 use ipowdm_core::modes::CATALOGUE;
 use ipowdm_core::slots::{Search, Slots};
 use ipowdm_core::units::Frequency;
 use ipowdm_ctl_lib::linkdb::{
     AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Path, SpectrumMap, Tuning,
 };
-use ipowdm_ctl_lib::spectrum::VopGrant;
 use std::collections::BTreeMap;
-
-/// Who holds what is planned, where nobody else is named.
-const PLANNER: &str = "plan-what-if";
 
 /// What is asked, in terms of the library.
 #[derive(Debug, Clone)]
@@ -152,14 +149,7 @@ fn free(map: &SpectrumMap) -> Slots {
 
 /// Asks for channels until there is no room.
 pub(super) async fn fill(db: &LinkDb, question: Question) -> Result<Answer, WhatIfError> {
-    let vop = match &question.vop {
-        Some(vop) => vop.clone(),
-        None => {
-            let planner = VopId::new(PLANNER)?;
-            db.set_vop_grant(VopGrant::pool(planner.clone(), vec![db.raster().window()])).await?;
-            planner
-        }
-    };
+    let planner = Planner::of(db, question.vop.as_ref()).await?;
     let paths = db.candidate_paths(&question.from, &question.to, question.k).await?;
     let starts = question.starts();
     let mut links = links_of(db, &paths, &question, &starts).await?;
@@ -167,12 +157,12 @@ pub(super) async fn fill(db: &LinkDb, question: Question) -> Result<Answer, What
     let room = usize::from(db.raster().bits() / (2 * question.width_m)) * paths.len().max(1);
     let progress = Progress::over(u64::try_from(room).unwrap_or(u64::MAX));
     let refusal = loop {
-        let id = ConnectionId::new(&format!("{PLANNER}-{}", channels.len() + 1))?;
+        let id = planner.connection(channels.len() + 1)?;
         let (source, destination) = (Endpoint::at(question.from.clone()), Endpoint::at(question.to.clone()));
         let request = AllocationRequest {
             tuning: question.tuning.clone(),
             k: question.k,
-            ..AllocationRequest::new(id, vop.clone(), source, destination, question.width_m)
+            ..AllocationRequest::new(id, planner.vop.clone(), source, destination, question.width_m)
         };
         let grant = match db.allocate(request).await {
             Ok(grant) => grant,

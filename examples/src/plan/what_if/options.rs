@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 /// Options of `plan what-if`.
 #[derive(Debug, Clone, Args)]
-#[group(id = "network", required = true, multiple = false, args = ["snapshot", "topology"])]
 pub struct Options {
     /// The network as it is: an archive of a store, as `Store::archive` writes it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "topology", conflicts_with = "topology")]
     pub snapshot: Option<PathBuf>,
     /// An empty network: a file of schema linkdb-topology/1.
     #[arg(long, value_name = "FILE")]

@@ -70,7 +70,7 @@ async fn an_empty_network_takes_what_its_paths_take_the_shortest_first() {
 async fn the_bottleneck_is_the_link_that_others_use_already() {
     let db = triangle().await;
     let vop = VopId::new("vOp1").unwrap();
-    db.set_vop_grant(VopGrant { vop: vop.clone(), windows: vec![db.raster().window()] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(vop.clone(), vec![db.raster().window()])).await.unwrap();
     for n in 0..60 {
         let id = ConnectionId::new(&format!("old-{n}")).unwrap();
         let (b, c) = (Endpoint::at(pop("b")), Endpoint::at(pop("c")));
@@ -99,7 +99,7 @@ async fn an_operator_is_held_to_its_windows() {
     let db = triangle().await;
     let window =
         SpectrumWindow { low: Frequency::from_mhz(193_000_000), high: Frequency::from_mhz(193_300_000) };
-    db.set_vop_grant(VopGrant { vop: VopId::new("vOp1").unwrap(), windows: vec![window] }).await.unwrap();
+    db.set_vop_grant(VopGrant::pool(VopId::new("vOp1").unwrap(), vec![window])).await.unwrap();
     let answer = asked(&db, "--from a --to b --vop vOp1 --mode 100").await;
     let centres: Vec<u32> = answer.channels.iter().map(|channel| channel.frequency.mhz()).collect();
     assert_eq!(centres, [193_100_000, 193_200_000, 193_100_000, 193_200_000]);
@@ -167,6 +167,20 @@ fn a_topology_file_and_a_picture_file_are_read_and_written() {
     let object: serde_json::Value = serde_json::from_str(&answer(&options(&words)).unwrap()).unwrap();
     assert_eq!(object["fit"], WHOLE);
     assert!(std::fs::read_to_string(svg).unwrap().contains("65 more channels of 400ZR fit between a and b"));
+}
+
+#[tokio::test]
+async fn without_an_operator_others_partitions_stay_theirs() {
+    let db = triangle().await;
+    let window =
+        |low, high| SpectrumWindow { low: Frequency::from_mhz(low), high: Frequency::from_mhz(high) };
+    let band = db.raster().window();
+    // All but 200 GHz in the middle.
+    let windows = vec![window(band.low.mhz(), 193_000_000), window(193_200_000, band.high.mhz())];
+    db.set_vop_grant(VopGrant::partition(VopId::new("vOp1").unwrap(), windows)).await.unwrap();
+    let answer = asked(&db, "--from a --to b --mode 100 -k 1").await;
+    let centres: Vec<u32> = answer.channels.iter().map(|channel| channel.frequency.mhz()).collect();
+    assert_eq!(centres, [193_100_000]);
 }
 
 #[tokio::test]
