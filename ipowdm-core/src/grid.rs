@@ -24,7 +24,8 @@ pub const RASTER_MHZ: u32 = 6_250;
 /// Step of a slot's width in MHz (ITU-T G.694.1, flexible grid).
 pub const WIDTH_STEP_MHZ: u32 = 12_500;
 
-/// Distance in MHz within which two frequencies name the same channel: the 33 GHz grid rounds, all others are exact.
+/// Distance in MHz within which two frequencies name the same channel, where its centre is no whole megahertz and was rounded: two
+/// of three channels of the 33 GHz grid. All other channels are exact.
 pub const CHANNEL_ROUNDING_MHZ: u32 = 1;
 
 /// Distance in MHz from its channel within which a laser counts as on it.
@@ -223,7 +224,8 @@ impl Grid {
         }
     }
 
-    /// The number of the channel whose centre is `frequency`, within 1 MHz on the 33 GHz grid, exactly on the others.
+    /// The number of the channel whose centre is `frequency`: exactly, or within 1 MHz where the centre is no whole megahertz
+    /// (two of three channels of the 33 GHz grid).
     ///
     /// # Errors
     /// [`GridError::OffGrid`] with the neighbouring channels, or [`GridError::OutOfRange`] beyond the 16-bit numbers.
@@ -235,8 +237,8 @@ impl Grid {
         for n in [below, below + step] {
             let Ok(n) = i16::try_from(n) else { continue };
             let centre = self.frequency(n)?;
-            // The 33 GHz grid rounds to a megahertz; all others are exact.
-            let tolerance = u32::from(matches!(self, Self::Ghz33));
+            // Only of the 33 GHz grid some centres are no whole megahertz, and these are rounded.
+            let tolerance = if (i64::from(n) + shift) * unit % 3_000 == 0 { 0 } else { CHANNEL_ROUNDING_MHZ };
             if centre.distance(frequency) <= tolerance {
                 return Ok(n);
             }

@@ -34,6 +34,23 @@ fn an_off_grid_frequency_names_its_neighbours() {
 }
 
 #[test]
+fn only_the_rounded_channels_of_the_33_ghz_grid_have_a_tolerance() {
+    let at = |mhz| Grid::Ghz33.channel(Frequency::from_mhz(mhz));
+    // n = 1 is 193 133 333⅓ MHz, n = 2 is 193 166 666⅔ MHz: either neighbour of the rounded value is meant for it.
+    for (n, rounded) in [(1, 193_133_333_u32), (2, 193_166_667), (-1, 193_066_667), (-2, 193_033_333)] {
+        assert_eq!([rounded - 1, rounded, rounded + 1].map(at), [Ok(n); 3]);
+        assert!(at(rounded - 2).is_err() && at(rounded + 2).is_err());
+    }
+    // Every third channel is a whole number of megahertz.
+    for (n, exact) in [(0, 193_100_000), (9, 193_400_000), (-3, 193_000_000)] {
+        assert_eq!(at(exact), Ok(n));
+        for off in [exact - 1, exact + 1] {
+            assert!(matches!(at(off), Err(GridError::OffGrid { .. })), "{off}");
+        }
+    }
+}
+
+#[test]
 fn the_c_band_has_784_bits_up_to_196_150() {
     assert_eq!(Raster::C_BAND.window().high, Frequency::from_mhz(196_150_000));
     let slot = FlexSlot::around(Frequency::ANCHOR, 6).unwrap();
