@@ -9,15 +9,18 @@
 //! | `GET`, `POST /api/links` | the links; a new one. 400 where the id is taken, 404 for an unknown PoP |
 //! | `GET`, `PATCH`, `DELETE /api/links/{id}` | one link; `{"admin_state": "up" or "down"}`; removes one without connections |
 //! | `GET /api/links/{id}/spectrum` | the spectrum map: what is free and who owns the rest |
-//! | `GET /api/links/{id}/utilisation`, `/api/utilisation` | how full a link is; every link |
+//! | `GET /api/links/{id}/utilisation`, `/api/utilisation` | how full and how broken up a link is; every link |
+//! | `GET /api/links/{id}/reservations`; `PUT`, `DELETE …/{name}` | what no connection is to get: set aside, or light that is not ours |
+//! | `GET /api/defragmentation?push_pull=true&moves=20&link=l1` | moves that would make free spectrum less scattered; a proposal, nothing is moved |
 //! | `GET`, `POST /api/routers`, `/api/interfaces` | the routers and ports; a new one. 409 where the id is taken |
 //! | `GET`, `DELETE /api/interfaces/{pop}/{router}/{interface}` | one port; removes one without a connection |
 //! | `DELETE /api/routers/{pop}/{router}` | removes one without ports |
 //! | `GET /api/paths/{a}/{b}?k=8` | the candidate paths in order, and what is free on each |
 //! | `GET /api/connections`, `/api/connections/{id}` | what connections own |
-//! | `POST /api/connections/allocate` | a path and the first slot that is free on all of it; the same again for the same request |
+//! | `POST /api/connections/allocate` | a path and the first slot that is free on all of it; the same again for the same request. Optional: `frequency`, `policy`, `k`, `guard_ghz`, `hold_seconds` |
+//! | `POST /api/connections/{id}/confirm` | what is held becomes the connection's own; 404 where its time was over |
 //! | `DELETE /api/connections/{id}` | gives back what was allocated here; also 200 where nothing is. 409 for a controller's |
-//! | `GET /api/vops`; `GET`, `PUT`, `DELETE /api/vops/{id}/spectrum` | the windows of virtual operators; 409 for the slice manager's |
+//! | `GET /api/vops`; `GET`, `PUT`, `DELETE /api/vops/{id}/spectrum` | windows, quota and use of virtual operators; 409 for the slice manager's |
 //! | `GET /api/topology` | all of it, and a summary |
 //! | `GET /api/watch?kinds=link,connection` | server-sent events: each committed transaction once, with all that it touched |
 //!
@@ -26,12 +29,13 @@
 
 mod connections;
 mod planning;
+mod reservations;
 mod vops;
 mod watch;
 
 use super::dto::linkdb::{
     AllocationJson, InterfaceJson, LinkChange, LinkJson, NewInterface, NewLink, NewPop, NewRouter, PopJson,
-    RouterJson, SpectrumJson,
+    RouterJson,
 };
 use super::dto::now;
 use super::error::ApiError;
@@ -39,10 +43,11 @@ use super::extract::{Payload, Segments};
 use super::guard::guarded;
 use super::health::{self, Health};
 use crate::linkdb::{LinkDb, LinkDbError};
+use crate::store::StoreClock;
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use ipowdm_core::ids::{LinkId, PopId, PortId, PortRef, RouterId, RouterRef};
 use serde_json::{Value, json};
@@ -57,13 +62,17 @@ const ENDPOINTS: &[&str] = &[
     "/api/links/{id}",
     "/api/links/{id}/spectrum",
     "/api/links/{id}/utilisation",
+    "/api/links/{id}/reservations",
+    "/api/links/{id}/reservations/{name}",
     "/api/utilisation",
+    "/api/defragmentation",
     "/api/paths/{a}/{b}",
     "/api/routers",
     "/api/interfaces",
     "/api/interfaces/{pop}/{router}/{interface}",
     "/api/connections",
     "/api/connections/{id}",
+    "/api/connections/{id}/confirm",
     "/api/connections/allocate",
     "/api/vops",
     "/api/vops/{id}/spectrum",
@@ -80,8 +89,19 @@ type Result<T> = core::result::Result<T, ApiError>;
 #[derive(Debug, Clone)]
 struct Shared {
     db: LinkDb,
+    holds: Holds,
     /// Places for watches.
     watches: Arc<Semaphore>,
+}
+
+/// The clock of holds, where somebody gives back what is not confirmed.
+#[derive(Debug, Clone)]
+struct Holds(Option<StoreClock>);
+
+impl FromRef<Shared> for Holds {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.holds.clone()
+    }
 }
 
 impl FromRef<Shared> for LinkDb {
@@ -90,9 +110,19 @@ impl FromRef<Shared> for LinkDb {
     }
 }
 
-/// The routes of the LinkDB service.
+/// The routes of the LinkDB service. Nothing can be held for a time, see [`linkdb_router_with_holds`].
 pub fn linkdb_router(db: LinkDb) -> Router {
-    let shared = Shared { db, watches: Arc::new(Semaphore::new(watch::WATCHES)) };
+    router(db, Holds(None))
+}
+
+/// The routes of the LinkDB service where what is held and not confirmed is given back: the caller runs a
+/// [`LeaseSweeper`](crate::store::LeaseSweeper) with [`LinkDb::expire_in`] on this clock.
+pub fn linkdb_router_with_holds(db: LinkDb, clock: StoreClock) -> Router {
+    router(db, Holds(Some(clock)))
+}
+
+fn router(db: LinkDb, holds: Holds) -> Router {
+    let shared = Shared { db, holds, watches: Arc::new(Semaphore::new(watch::WATCHES)) };
     guarded(
         Router::new()
             .route("/", get(root))
@@ -101,9 +131,15 @@ pub fn linkdb_router(db: LinkDb) -> Router {
             .route("/api/pops/{id}", delete(remove_pop))
             .route("/api/links", get(links).post(add_link))
             .route("/api/links/{id}", get(link).patch(change_link).delete(remove_link))
-            .route("/api/links/{id}/spectrum", get(spectrum))
+            .route("/api/links/{id}/spectrum", get(planning::spectrum))
             .route("/api/links/{id}/utilisation", get(planning::utilisation))
+            .route("/api/links/{id}/reservations", get(reservations::reservations))
+            .route(
+                "/api/links/{id}/reservations/{name}",
+                put(reservations::reserve).delete(reservations::unreserve),
+            )
             .route("/api/utilisation", get(planning::utilisations))
+            .route("/api/defragmentation", get(planning::defragmentation))
             .route("/api/paths/{a}/{b}", get(planning::paths))
             .route("/api/routers", get(routers).post(add_router))
             .route("/api/routers/{pop}/{router}", delete(remove_router))
@@ -112,6 +148,7 @@ pub fn linkdb_router(db: LinkDb) -> Router {
             .route("/api/connections", get(connections::connections))
             .route("/api/connections/allocate", post(connections::allocate))
             .route("/api/connections/{id}", get(connections::connection).delete(connections::release))
+            .route("/api/connections/{id}/confirm", post(connections::confirm))
             .route("/api/vops", get(vops::vops))
             .route(
                 "/api/vops/{id}/spectrum",
@@ -207,10 +244,6 @@ async fn remove_router(
     let at = RouterRef { pop_id, router_id };
     db.store().transact(|tx| db.remove_router_in(tx, &at)).await?;
     Ok(Json(json!({"message": format!("router {at} removed")})))
-}
-
-async fn spectrum(State(db): State<LinkDb>, Segments(link): Segments<LinkId>) -> Result<Json<SpectrumJson>> {
-    Ok(Json(db.spectrum(&link).await?.into()))
 }
 
 async fn routers(State(db): State<LinkDb>) -> Result<Json<Value>> {

@@ -26,7 +26,7 @@ mod slice;
 pub use controller::controller_router;
 pub use error::{ApiError, status_of};
 pub use guard::guarded;
-pub use linkdb::linkdb_router;
+pub use linkdb::{linkdb_router, linkdb_router_with_holds};
 pub use serve::{Served, serve};
 pub use slice::slice_router;
 

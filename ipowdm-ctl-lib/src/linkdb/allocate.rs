@@ -155,6 +155,7 @@ impl Work<'_> {
             frequency,
             source_port: source_port.map(|port| port.at),
             destination_port: destination_port.map(|port| port.at),
+            made_at: self.tx.time(),
             held: false,
         }
     }

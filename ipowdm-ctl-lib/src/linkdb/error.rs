@@ -235,10 +235,11 @@ impl LinkDbError {
             Self::NoFreePort { .. } => Code::NoFreePort,
             Self::UnknownCapability { .. } => Code::ModuleAbsent,
             Self::NoPath { .. } => Code::NoPath,
-            Self::NoSpectrum { .. } | Self::SpectrumTaken { .. } => Code::NoSpectrum,
+            Self::NoSpectrum { .. } | Self::SpectrumTaken { .. } | Self::WindowsOverlap { .. } => {
+                Code::NoSpectrum
+            }
             Self::NotHeld { .. } => Code::UnknownConnection,
             Self::QuotaExceeded { .. } => Code::LimitReached,
-            Self::WindowsOverlap { .. } => Code::Conflict,
             Self::NoCommonChannel { .. } => Code::NoCommonChannel,
             Self::NotGranted { .. } => Code::FrequencyNotGranted,
             Self::OutOfRange { .. } => Code::FrequencyOutOfRange,

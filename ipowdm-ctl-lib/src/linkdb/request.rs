@@ -7,6 +7,7 @@ use ipowdm_core::capability::GridRange;
 use ipowdm_core::grid::{FlexSlot, Grid};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, PortRef, RouterId, VopId};
 use ipowdm_core::slots::Policy;
+use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Length};
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +191,8 @@ pub struct Grant {
     pub source_port: Option<PortRef>,
     /// The port claimed at the destination.
     pub destination_port: Option<PortRef>,
+    /// When it was made: wall time of the allocating transaction. Zero for grants of version 1.
+    pub made_at: Timestamp,
     /// Whether it is held for a time only, see [`super::LinkDb::hold`]; not once it is confirmed.
     pub held: bool,
 }
@@ -262,6 +265,7 @@ impl Record for Grant {
                 frequency: old.frequency,
                 source_port: old.source_port,
                 destination_port: old.destination_port,
+                made_at: Timestamp(0),
                 held: false,
             }
         }))

@@ -8,7 +8,9 @@ use super::{
     WatchSource,
 };
 use core::time::Duration;
+use ipowdm_core::time::Timestamp;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,6 +22,28 @@ pub use conversation::Answers;
 pub use walk::Walk;
 
 use turn::Turns;
+
+/// Where a store takes wall time from. It is for display; nothing is decided by it.
+#[derive(Debug, Clone, Copy)]
+pub struct WallTime(pub fn() -> Timestamp);
+
+impl Default for WallTime {
+    /// The host's.
+    fn default() -> Self {
+        Self(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
+    }
+}
+
+impl PartialEq for WallTime {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for WallTime {}
 
 /// How transactions are run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +60,8 @@ pub struct StoreOptions {
     pub deadline: Duration,
     /// Run every updater twice over the same view and refuse it where the two runs write different things.
     pub check_repeatable: bool,
+    /// What [`Tx::time`] shows.
+    pub wall_time: WallTime,
 }
 
 impl Default for StoreOptions {
@@ -49,6 +75,7 @@ impl Default for StoreOptions {
             max_attempts: 160,
             deadline: Duration::from_secs(60),
             check_repeatable: cfg!(debug_assertions),
+            wall_time: WallTime::default(),
         }
     }
 }
@@ -306,7 +333,7 @@ impl Inner {
         F: FnMut(&mut Tx) -> Result<R, E>,
         E: From<StoreError>,
     {
-        let mut tx = Tx::new(self.draft(deadline).await?);
+        let mut tx = Tx::new(self.draft(deadline).await?, (self.options.wall_time.0)());
         let (outcome, batch) = loop {
             let run = run_once(updater, &mut tx);
             if tx.is_stale() {

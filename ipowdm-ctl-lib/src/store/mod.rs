@@ -60,7 +60,7 @@ pub use backend::{
     Backend, BackendError, Batch, BoxFuture, CommitError, Lookup, Range, StampedWrite, Version, View, Want,
     Write,
 };
-pub use engine::{Answers, Store, StoreOptions, Walk};
+pub use engine::{Answers, Store, StoreOptions, Walk, WallTime};
 pub use index::{Index, IndexFault, IndexValues};
 pub use key::{Key, Prefix, RawKey};
 pub use lease::{LeaseSweeper, StoreClock, Swept};

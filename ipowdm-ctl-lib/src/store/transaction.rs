@@ -3,6 +3,7 @@
 use super::backend::{BackendError, Batch, Lookup, Range, StampedWrite, View, Want, Write};
 use super::key_map::KeyMap;
 use super::{Key, OutboxRecord, Prefix, RawKey, Record, SharedEntries, StoreError, Value, Version, record};
+use ipowdm_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 /// and to run the updater again.
 pub struct Tx {
     view: Box<dyn View>,
+    time: Timestamp,
     /// What was read, as the view has it.
     reads: KeyMap<Option<Value>>,
     scans: Vec<RawKey>,
@@ -35,9 +37,10 @@ impl core::fmt::Debug for Tx {
 }
 
 impl Tx {
-    pub(super) fn new(view: Box<dyn View>) -> Self {
+    pub(super) fn new(view: Box<dyn View>, time: Timestamp) -> Self {
         Self {
             view,
+            time,
             reads: KeyMap::default(),
             scans: Vec::new(),
             writes: KeyMap::default(),
@@ -53,6 +56,13 @@ impl Tx {
     #[must_use]
     pub fn version(&self) -> Version {
         self.view.version()
+    }
+
+    /// Wall time at the beginning of this attempt, the same for every run of the updater in it. For display: clocks of hosts
+    /// differ and are set.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.time
     }
 
     /// The value of a key as of this transaction, its own writes included; `None` when absent.

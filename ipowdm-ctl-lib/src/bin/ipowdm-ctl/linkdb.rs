@@ -4,12 +4,20 @@ use super::Failure;
 use clap::Args;
 use ipowdm_ctl_lib::http::{self, LINKDB_ADDR};
 use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::store::{Location, Store, StoreOptions};
+use ipowdm_ctl_lib::store::{LeaseSweeper, Location, Store, StoreClock, StoreOptions};
 use ipowdm_ctl_lib::topology::TopologyDocument;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// How often holds are looked through, and the most by which their clock falls back in a crash.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Holds given back before others get a turn.
+const SWEPT_AT_A_TIME: usize = 1000;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -77,7 +85,17 @@ async fn serve(
     if let Some(document) = topology {
         begin_with(&db, document).await?;
     }
-    let served = http::serve(http::linkdb_router(db), options.listen)
+    let clock = StoreClock::resume(db.store()).await.map_err(|error| work(error.to_string()))?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let sweeper = LeaseSweeper::new(db.store().clone(), clock.clone(), SWEPT_AT_A_TIME);
+    let sweeping = tokio::spawn({
+        let db = db.clone();
+        async move {
+            let stopped = async { drop(stopped.await) };
+            sweeper.run(SWEEP_INTERVAL, move |tx, key| db.expire_in(tx, key), stopped).await;
+        }
+    });
+    let served = http::serve(http::linkdb_router_with_holds(db, clock), options.listen)
         .await
         .map_err(|error| work(format!("{}: {error}", options.listen)))?;
     announce(served.addr(), location).map_err(|error| work(error.to_string()))?;
@@ -87,6 +105,8 @@ async fn serve(
     };
     tracing::info!(signal = name, "stopping");
     served.shutdown().await;
+    drop(stop);
+    sweeping.await.map_err(|error| work(error.to_string()))?;
     Ok(())
 }
 

@@ -1,14 +1,21 @@
 //! The JSON of the LinkDB surface.
 
-use super::{Text, frequency, ghz, km};
-use crate::linkdb::{Direction, Grant, Hop, Path, PortStatus, SpectrumMap};
-use crate::spectrum::Utilisation;
+use super::spectrum::{RangeJson, SlotJson, free_ranges, steps_ghz, whole_steps};
+use super::window::Window;
+use super::{Text, frequency, ghz, iso, km};
+use crate::linkdb::{Direction, Grant, Hop, Path, PortStatus};
+use crate::spectrum::Fibres;
 use crate::topology::{FibreLink, Pop, Router, Span, UpDown};
-use ipowdm_core::grid::{FlexSlot, RASTER_MHZ, Raster};
+use core::time::Duration;
+use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, RouterId, RouterRef, VopId};
-use ipowdm_core::slots::Slots;
+use ipowdm_core::slots::{Policy, Slots};
 use ipowdm_core::units::{Frequency, Length};
+use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
+
+/// Longest time for which spectrum is held unconfirmed, in seconds: a day.
+const MOST_HELD: u64 = 86_400;
 
 /// Body of `POST /api/pops`.
 #[derive(Debug, Deserialize)]
@@ -92,6 +99,47 @@ pub(in crate::http) struct AllocateBody {
     /// The centre to take, instead of the first that fits.
     #[serde(default, deserialize_with = "frequency")]
     pub(in crate::http) frequency: Option<Frequency>,
+    /// Which of the slots that fit is taken.
+    #[serde(default)]
+    pub(in crate::http) policy: Policy,
+    /// Candidate paths.
+    pub(in crate::http) k: Option<u16>,
+    /// What neighbours must leave free on either side; whole steps of 6.25 GHz.
+    #[serde(default, deserialize_with = "guard")]
+    pub(in crate::http) guard_ghz: u16,
+    /// Give it back after so many seconds unless it is confirmed.
+    #[serde(default, deserialize_with = "hold")]
+    pub(in crate::http) hold_seconds: Option<Duration>,
+}
+
+/// Steps of 6.25 GHz.
+fn guard<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let ghz = f64::deserialize(deserializer)?;
+    whole_steps(ghz).ok_or_else(|| {
+        de::Error::custom(format_args!("{ghz} GHz is not a whole number of steps of 6.25 GHz"))
+    })
+}
+
+fn hold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let Some(seconds) = Option::<u64>::deserialize(deserializer)? else { return Ok(None) };
+    if !(1..=MOST_HELD).contains(&seconds) {
+        return Err(de::Error::custom(format_args!("{seconds} s is not in 1..={MOST_HELD}")));
+    }
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+/// Body of `PUT /api/links/{id}/reservations/{name}`.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct NewReservation {
+    #[serde(flatten)]
+    pub(in crate::http) window: Window,
+    #[serde(default)]
+    pub(in crate::http) fibres: Fibres,
+    #[serde(default, deserialize_with = "guard")]
+    pub(in crate::http) guard_ghz: u16,
+    /// Whether there is light in it that is not ours.
+    #[serde(default)]
+    pub(in crate::http) alien: bool,
 }
 
 /// A PoP.
@@ -209,27 +257,6 @@ impl From<PortStatus> for InterfaceJson {
     }
 }
 
-/// A slot of G.694.1. `frequency` is its centre in GHz.
-#[derive(Debug, Serialize)]
-pub(in crate::http) struct SlotJson {
-    n: i32,
-    m: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    frequency: Option<f64>,
-    width_ghz: f64,
-}
-
-impl From<FlexSlot> for SlotJson {
-    fn from(slot: FlexSlot) -> Self {
-        Self {
-            n: slot.n,
-            m: slot.m,
-            frequency: slot.centre().ok().map(ghz),
-            width_ghz: f64::from(slot.width_mhz()) / 1e3,
-        }
-    }
-}
-
 /// A link on the path of a connection.
 #[derive(Debug, Serialize)]
 struct HopJson {
@@ -258,6 +285,7 @@ pub(in crate::http) struct AllocationJson {
     distance_km: f64,
     interface_a: Option<String>,
     interface_b: Option<String>,
+    created_at: String,
 }
 
 impl From<Grant> for AllocationJson {
@@ -267,7 +295,7 @@ impl From<Grant> for AllocationJson {
             pop_a: grant.request.source.pop,
             pop_b: grant.request.destination.pop,
             virtual_operator: grant.request.vop,
-            status: "allocated",
+            status: if grant.held { "held" } else { "allocated" },
             frequency: ghz(grant.frequency),
             frequency_mhz: grant.frequency.mhz(),
             slot: grant.slot.into(),
@@ -276,6 +304,7 @@ impl From<Grant> for AllocationJson {
             distance_km: grant.path.length.km(),
             interface_a: grant.source_port.map(|port| port.to_string()),
             interface_b: grant.destination_port.map(|port| port.to_string()),
+            created_at: iso(grant.made_at),
         }
     }
 }
@@ -296,108 +325,10 @@ impl PathJson {
         Self {
             hops: path.hops.len(),
             distance_km: path.length.km(),
-            largest_free_ghz: f64::from(free.largest_run()) * step_ghz(),
+            largest_free_ghz: steps_ghz(free.largest_run()),
             free: free_ranges(raster, free),
             pops: path.pops,
             path: hops(path.hops),
         }
     }
-}
-
-/// How full a link is.
-#[derive(Debug, Serialize)]
-pub(in crate::http) struct LinkUtilisationJson {
-    link_id: LinkId,
-    #[serde(flatten)]
-    figures: UtilisationJson,
-}
-
-/// The figures of a link.
-#[derive(Debug, Serialize)]
-struct UtilisationJson {
-    total_slots: u16,
-    /// Occupied slots of the fibre from pop_a to pop_b, and of the one back.
-    used_slots_a_to_b: u16,
-    used_slots_b_to_a: u16,
-    /// Occupied share of both fibres, 0 to 1.
-    utilisation: f64,
-    largest_free_ghz: f64,
-}
-
-impl From<Utilisation> for UtilisationJson {
-    fn from(figures: Utilisation) -> Self {
-        Self {
-            total_slots: figures.bits,
-            used_slots_a_to_b: figures.used_a_to_b,
-            used_slots_b_to_a: figures.used_b_to_a,
-            utilisation: f64::from(figures.per_mille()) / 1e3,
-            largest_free_ghz: f64::from(figures.largest_free_run) * step_ghz(),
-        }
-    }
-}
-
-impl From<(LinkId, Utilisation)> for LinkUtilisationJson {
-    fn from((link_id, figures): (LinkId, Utilisation)) -> Self {
-        Self { link_id, figures: figures.into() }
-    }
-}
-
-/// A run of free spectrum, in GHz.
-#[derive(Debug, Serialize)]
-struct RangeJson {
-    low: f64,
-    high: f64,
-}
-
-/// Who owns a slot of a link.
-#[derive(Debug, Serialize)]
-struct OwnerJson {
-    connection_id: ConnectionId,
-    #[serde(flatten)]
-    slot: SlotJson,
-}
-
-/// The spectrum of a link.
-#[derive(Debug, Serialize)]
-pub(in crate::http) struct SpectrumJson {
-    link_id: LinkId,
-    /// Edges of the band in GHz.
-    low: f64,
-    high: f64,
-    slot_width_ghz: f64,
-    #[serde(flatten)]
-    figures: UtilisationJson,
-    /// What is free on both fibres.
-    free: Vec<RangeJson>,
-    connections: Vec<OwnerJson>,
-}
-
-impl From<SpectrumMap> for SpectrumJson {
-    fn from(map: SpectrumMap) -> Self {
-        let raster = map.spectrum.raster;
-        let figures = Utilisation::of(&map.spectrum);
-        let mut both = map.spectrum.a_to_b;
-        both.intersect(&map.spectrum.b_to_a);
-        let owners = map.owners.into_iter();
-        Self {
-            link_id: map.link,
-            low: ghz(raster.window().low),
-            high: ghz(raster.window().high),
-            slot_width_ghz: step_ghz(),
-            figures: figures.into(),
-            free: free_ranges(raster, &both),
-            connections: owners
-                .map(|owner| OwnerJson { connection_id: owner.owner.connection_id, slot: owner.slot.into() })
-                .collect(),
-        }
-    }
-}
-
-fn step_ghz() -> f64 {
-    f64::from(RASTER_MHZ) / 1e3
-}
-
-fn free_ranges(raster: Raster, free: &Slots) -> Vec<RangeJson> {
-    let edge = |bit: u16| ghz(raster.window().low) + f64::from(bit) * step_ghz();
-    free.runs().map(|(first, count)| RangeJson { low: edge(first), high: edge(first + count) }).collect()
 }

@@ -3,6 +3,7 @@
 pub(super) mod controller;
 pub(super) mod linkdb;
 pub(super) mod slice;
+pub(super) mod spectrum;
 pub(super) mod window;
 
 use ipowdm_core::time::Timestamp;

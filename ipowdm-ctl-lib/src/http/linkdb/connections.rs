@@ -1,7 +1,7 @@
 //! What connections own: allocation, release, the list.
 
 use super::planning::free_on;
-use super::{PATHS, Result};
+use super::{Holds, PATHS, Result};
 use crate::http::dto::ghz;
 use crate::http::dto::linkdb::{AllocateBody, AllocationJson};
 use crate::http::error::ApiError;
@@ -39,6 +39,7 @@ pub(super) async fn connection(
 
 pub(super) async fn allocate(
     State(db): State<LinkDb>,
+    State(Holds(clock)): State<Holds>,
     Payload(body): Payload<AllocateBody>,
 ) -> Result<Json<Value>> {
     let width_m = width_for(body.bandwidth)?;
@@ -48,12 +49,19 @@ pub(super) async fn allocate(
         // A frequency that is named may be any of the raster; the modules will say what they think of it.
         tuning: if body.frequency.is_some() { Tuning::Raster } else { Tuning::Grid(grid) },
         frequency: body.frequency,
-        k: PATHS,
+        k: body.k.unwrap_or(PATHS),
+        policy: body.policy,
+        guard: body.guard_ghz,
         ..AllocationRequest::new(body.connection_id, body.virtual_operator, a, b, width_m)
     };
-    let grant = db.allocate(request).await?;
+    let grant = match (body.hold_seconds, clock) {
+        (None, _) => db.allocate(request).await?,
+        (Some(time), Some(clock)) => db.hold(&request, &clock, time).await?,
+        (Some(_), None) => return Err(no_holds()),
+    };
     let available = also_free(&db, &grant, grid).await?;
-    let message = format!("{} allocated at {}", grant.request.connection_id, grant.frequency);
+    let what = if grant.held { "held" } else { "allocated" };
+    let message = format!("{} {what} at {}", grant.request.connection_id, grant.frequency);
     let frequency = ghz(grant.frequency);
     let mut connection = json!(AllocationJson::from(grant));
     connection["bandwidth"] = body.bandwidth.into();
@@ -63,6 +71,21 @@ pub(super) async fn allocate(
         "frequency": frequency,
         "available_slots": available,
     })))
+}
+
+/// Makes what is held the connection's own.
+pub(super) async fn confirm(
+    State(db): State<LinkDb>,
+    State(Holds(clock)): State<Holds>,
+    Segments(id): Segments<ConnectionId>,
+) -> Result<Json<AllocationJson>> {
+    let clock = clock.ok_or_else(no_holds)?;
+    Ok(Json(db.confirm(&id, &clock).await?.into()))
+}
+
+fn no_holds() -> ApiError {
+    ApiError::new(Code::Unsupported, "nobody gives back here what is held and not confirmed in time")
+        .hint("allocate without hold_seconds")
 }
 
 pub(super) async fn release(

@@ -1,10 +1,11 @@
-//! What fits where: candidate paths, and how full links are.
+//! What fits where: candidate paths, how full and how broken up links are, and what could be moved.
 
 use super::Result;
-use crate::http::dto::linkdb::{LinkUtilisationJson, PathJson};
+use crate::http::dto::linkdb::PathJson;
+use crate::http::dto::spectrum::{LinkUtilisationJson, SpectrumJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, Segments};
-use crate::linkdb::{LinkDb, MAX_PATHS, Path};
+use crate::linkdb::{DefragmentationPlan, DefragmentationRules, LinkDb, LinkDbError, MAX_PATHS, Path};
 use crate::spectrum::LinkSpectrum;
 use crate::store::Snapshot;
 use axum::Json;
@@ -13,6 +14,7 @@ use ipowdm_core::ids::{LinkId, PopId};
 use ipowdm_core::slots::Slots;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// `?k=8`
 #[derive(Debug, Deserialize)]
@@ -53,18 +55,64 @@ pub(super) async fn free_on(db: &LinkDb, snapshot: &mut Snapshot, path: &Path) -
     Ok(free)
 }
 
-/// How full every link is.
+/// How full and how broken up every link is.
 pub(super) async fn utilisations(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let links: Vec<LinkUtilisationJson> =
-        db.utilisations().await?.into_iter().map(LinkUtilisationJson::from).collect();
+    let used: BTreeMap<_, _> = db.utilisations().await?.into_iter().collect();
+    let figures = db.fragmentation().await?.into_iter();
+    // A link that was added or removed between the two is in neither.
+    let links: Vec<LinkUtilisationJson> = figures
+        .filter_map(|figures| Some(LinkUtilisationJson::new(*used.get(&figures.link)?, figures)))
+        .collect();
     Ok(Json(json!({"count": links.len(), "links": links})))
 }
 
-/// How full one link is.
+/// How full and how broken up one link is.
 pub(super) async fn utilisation(
     State(db): State<LinkDb>,
     Segments(link): Segments<LinkId>,
 ) -> Result<Json<LinkUtilisationJson>> {
-    let figures = db.utilisation(&link).await?;
-    Ok(Json((link, figures).into()))
+    let used = db.utilisation(&link).await?;
+    let figures = db.fragmentation().await?.into_iter().find(|figures| figures.link == link);
+    let figures = figures.ok_or_else(|| LinkDbError::UnknownLink { link: link.to_string() })?;
+    Ok(Json(LinkUtilisationJson::new(used, figures)))
+}
+
+/// The spectrum map of a link.
+pub(super) async fn spectrum(
+    State(db): State<LinkDb>,
+    Segments(link): Segments<LinkId>,
+) -> Result<Json<SpectrumJson>> {
+    Ok(Json(SpectrumJson::new(db.spectrum(&link).await?, &db.band().usable())))
+}
+
+/// Most moves that one plan may have.
+const MOST_MOVES: usize = 1000;
+
+/// `?push_pull=true&make_before_break=false&moves=20&link=l1`
+#[derive(Debug, Deserialize)]
+pub(super) struct PlanQuery {
+    push_pull: Option<bool>,
+    make_before_break: Option<bool>,
+    moves: Option<usize>,
+    link: Option<LinkId>,
+}
+
+/// Moves that would make the free spectrum less scattered: a proposal, nothing is moved.
+pub(super) async fn defragmentation(
+    State(db): State<LinkDb>,
+    Params(query): Params<PlanQuery>,
+) -> Result<Json<DefragmentationPlan>> {
+    let usual = DefragmentationRules::default();
+    let most_moves = query.moves.unwrap_or(usual.most_moves);
+    if !(1..=MOST_MOVES).contains(&most_moves) {
+        let reason = format_args!("{most_moves} is not in 1..={MOST_MOVES}");
+        return Err(ApiError::invalid("moves", reason));
+    }
+    let rules = DefragmentationRules {
+        push_pull: query.push_pull.unwrap_or(usual.push_pull),
+        make_before_break: query.make_before_break.unwrap_or(usual.make_before_break),
+        most_moves,
+        links: query.link.into_iter().collect(),
+    };
+    Ok(Json(db.propose_defragmentation(&rules).await?))
 }

@@ -5,7 +5,7 @@ use crate::http::tests::outage::Breakable;
 use crate::linkdb::{AllocationRequest, Endpoint};
 use crate::slice::{ActivationRequest, Vop, VopPhase};
 use crate::spectrum::VopGrant;
-use crate::store::{Store, Version};
+use crate::store::{LeaseSweeper, Store, Version};
 use hyper::Method;
 use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::ids::{ConnectionId, Incarnation, VopId};
@@ -265,7 +265,12 @@ async fn every_path_that_the_root_lists_is_there() {
     let root = service.get("/").await.expect(200);
     for path in root["endpoints"].as_array().unwrap() {
         // A watch that is refused ends; one that is not goes on for ever.
-        let asked = path.as_str().unwrap().replace("{id}", "pop1-pop2").replace("watch", "watch?kinds=none");
+        let asked = path
+            .as_str()
+            .unwrap()
+            .replace("{id}", "pop1-pop2")
+            .replace("{name}", "r")
+            .replace("watch", "watch?kinds=none");
         let answer = service.get(&asked).await;
         assert_ne!(answer.json()["code"], "unknown_path", "{path}");
     }
@@ -309,6 +314,10 @@ async fn utilisation_is_told_for_one_link_and_for_all() {
     assert_eq!(all["count"], 3);
     assert_eq!(all["links"][0], one);
     assert_eq!(all["links"][1]["used_slots_a_to_b"], 0);
+    // Free are 290 steps below the connection and 482 above it; the neighbours are free where it is.
+    assert_eq!((&one["free_runs"], &one["largest_free_ghz"]), (&json!(2), &json!(3012.5)));
+    assert_eq!((&one["fragmentation"], &one["fragmentation_entropy"]), (&json!(0.375), &json!(0.662)));
+    assert_eq!((&one["misalignment"], &all["links"][1]["misalignment"]), (&json!(0.015), &json!(0.007)));
     service.get("/api/links/nowhere/utilisation").await.expect_error(404, "unknown_link");
 }
 
@@ -374,6 +383,127 @@ async fn spectrum_is_given_to_operators_that_no_slice_manager_looks_after() {
     let vop = activated(&VopId::new("vOp4").unwrap());
     db.store().transact(|tx| tx.put(&Vop::key(vop.id()), &vop)).await.unwrap();
     put("vOp4", json!({})).await.expect_error(409, "illegal_state");
+}
+
+#[tokio::test]
+async fn a_partition_and_a_quota_are_set_and_held_to() {
+    let (service, _) = service().await;
+    let path = "/api/vops/vOp3/spectrum";
+    let put = async |body: Value| service.request(Method::PUT, path, body.to_string()).await;
+    // vOp2 has 193 to 194 THz of the pool.
+    let overlapping = json!({"windows": [{"low": 193.9, "high": 195.0}], "exclusive": true});
+    put(overlapping).await.expect_error(409, "no_spectrum");
+    let quota = json!({"connections": 1});
+    let body = json!({"windows": [{"low": 194.0, "high": 195.0}], "exclusive": true, "quota": quota});
+    let set = put(body).await.expect(200);
+    assert_eq!((&set["exclusive"], &set["quota"]), (&json!(true), &quota));
+    let mut first = request("C-1", "pop1", "pop3");
+    first["virtual_operator"] = json!("vOp3");
+    let mut second = first.clone();
+    second["connection_id"] = json!("C-2");
+    service.post("/api/connections/allocate", &first).await.expect(200);
+    service.post("/api/connections/allocate", &second).await.expect_error(429, "limit_reached");
+    // 75 GHz over two links.
+    let used = json!({"connections": 1, "slot_links": 24});
+    assert_eq!(service.get(path).await.expect(200)["used"], used);
+    put(json!({"quota": {"connections": -1}})).await.expect_error(422, "invalid_field");
+}
+
+#[tokio::test]
+async fn an_allocation_says_how_it_is_to_be_placed() {
+    let (service, _) = service().await;
+    let allocate = async |id: &str, more: Value| {
+        let mut body = request(id, "pop1", "pop2");
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        service.post("/api/connections/allocate", &body).await
+    };
+    let last = allocate("C-1", json!({"policy": "last-fit"})).await.expect(200);
+    assert_eq!(last["connection"]["frequency_mhz"], 193_925_000);
+    // The first channel of vOp2's windows, and the first that leaves it 12.5 GHz; channels are 75 GHz apart.
+    let first = allocate("C-2", json!({})).await.expect(200);
+    let apart = allocate("C-3", json!({"guard_ghz": 12.5})).await.expect(200);
+    assert_eq!(first["connection"]["frequency_mhz"], 193_100_000);
+    assert_eq!(apart["connection"]["frequency_mhz"], 193_250_000);
+    for more in [
+        json!({"policy": "best"}),
+        json!({"k": 0}),
+        json!({"guard_ghz": 10}),
+        json!({"guard_ghz": -6.25}),
+        json!({"hold_seconds": 0}),
+        json!({"hold_seconds": 1e9}),
+    ] {
+        allocate("C-9", more).await.expect_error(422, "invalid_field");
+    }
+    // Nobody sweeps here.
+    allocate("C-9", json!({"hold_seconds": 5})).await.expect_error(422, "unsupported");
+    service.post("/api/connections/C-1/confirm", &json!({})).await.expect_error(422, "unsupported");
+}
+
+#[tokio::test]
+async fn what_is_held_is_confirmed_or_goes_back() {
+    let (_, db) = service().await;
+    let clock = StoreClock::resume(db.store()).await.unwrap();
+    let service = Service::start(linkdb_router_with_holds(db.clone(), clock.clone())).await;
+    for id in ["C-1", "C-2"] {
+        let mut body = request(id, "pop1", "pop2");
+        body["hold_seconds"] = json!(1);
+        let held = service.post("/api/connections/allocate", &body).await.expect(200);
+        assert_eq!(held["connection"]["status"], "held");
+    }
+    let confirmed = service.post("/api/connections/C-1/confirm", &json!({})).await.expect(200);
+    assert_eq!(confirmed["status"], "allocated");
+    let mut sweeper = LeaseSweeper::new(db.store().clone(), clock, 10);
+    while sweeper.sweep(|tx, key| db.expire_in(tx, key)).await.unwrap().expired == 0 {
+        tokio::task::yield_now().await;
+    }
+    service.get("/api/connections/C-2").await.expect_error(404, "unknown_connection");
+    service.post("/api/connections/C-2/confirm", &json!({})).await.expect_error(404, "unknown_connection");
+    assert_eq!(service.get("/api/connections/C-1").await.expect(200)["status"], "allocated");
+}
+
+#[tokio::test]
+async fn spectrum_that_is_set_aside_is_nobodys() {
+    let (service, _) = service_with(150_000).await;
+    let path = "/api/links/pop1-pop2/reservations/test-signal";
+    let put = async |body: Value| service.request(Method::PUT, path, body.to_string()).await;
+    let body = json!({"low": 193.0, "high": 193.1, "fibres": "a_to_b", "alien": true});
+    let set = put(body.clone()).await.expect(200);
+    assert_eq!((&set["count"], &put(body).await.expect(200)), (&json!(1), &set));
+    let listed = json!({
+        "reservation_id": "test-signal", "low": 193_000.0, "high": 193_100.0, "fibres": "a_to_b", "guard_ghz": 0.0,
+        "alien": true,
+    });
+    let map = service.get("/api/links/pop1-pop2/spectrum").await.expect(200);
+    assert_eq!((&set["reservations"][0], &map["reservations"][0]), (&listed, &listed));
+    assert_eq!(map["used_slots_b_to_a"], 0);
+    let detour = service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    assert_eq!(detour["connection"]["pops"], json!(["pop1", "pop3", "pop2"]));
+    put(json!({"low": 193.0, "high": 193.05})).await.expect_error(409, "already_exists");
+    put(json!({"low": 193.1, "high": 193.0})).await.expect_error(422, "invalid_field");
+    let other = "/api/links/pop1-pop3/reservations/r";
+    let taken = json!({"low": 193.0, "high": 193.1}).to_string();
+    service.request(Method::PUT, other, taken).await.expect_error(409, "no_spectrum");
+    assert_eq!(service.delete(path).await.expect(200)["released"], true);
+    assert_eq!(service.delete(path).await.expect(200)["released"], false);
+    service.delete("/api/links/nowhere/reservations/r").await.expect_error(404, "unknown_link");
+    service.get("/api/links/nowhere/reservations").await.expect_error(404, "unknown_link");
+}
+
+#[tokio::test]
+async fn a_defragmentation_is_proposed_and_nothing_moves() {
+    let (service, db) = service().await;
+    for id in ["C-1", "C-2", "C-3"] {
+        service.post("/api/connections/allocate", &request(id, "pop1", "pop2")).await.expect(200);
+    }
+    service.delete("/api/connections/C-1").await.expect(200);
+    service.delete("/api/connections/C-2").await.expect(200);
+    let before = version(&db).await;
+    let plan = service.get("/api/defragmentation?moves=1&link=pop1-pop2").await.expect(200);
+    assert_eq!(plan["moves"][0]["connection_id"], "C-3");
+    assert_eq!(plan["moves"][0]["kind"], "make_before_break");
+    assert_eq!(version(&db).await, before);
+    service.get("/api/defragmentation?moves=0").await.expect_error(422, "invalid_field");
+    service.get("/api/defragmentation?link=nowhere").await.expect_error(404, "unknown_link");
 }
 
 /// A virtual operator as a slice manager stores it.

@@ -4,15 +4,15 @@ use super::Result;
 use crate::http::dto::window::{Window, WindowJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
-use crate::linkdb::LinkDb;
+use crate::linkdb::{LinkDb, LinkDbError};
 use crate::slice::Vop;
-use crate::spectrum::VopGrant;
+use crate::spectrum::{Quota, VopGrant};
 use crate::store::{Prefix, Tx};
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::VopId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Body of `PUT /api/vops/{id}/spectrum`.
@@ -20,11 +20,30 @@ use serde_json::{Value, json};
 pub(super) struct Windows {
     /// The whole band where this is absent.
     windows: Option<Vec<Window>>,
+    /// Whether the windows are this operator's alone.
+    #[serde(default)]
+    exclusive: bool,
+    /// How much it may hold at a time.
+    quota: Option<QuotaJson>,
+}
+
+/// A quota, and what counts against it.
+#[derive(Debug, Deserialize, Serialize)]
+struct QuotaJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<u64>,
+    /// Steps of 6.25 GHz times links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot_links: Option<u64>,
 }
 
 fn shown(grant: &VopGrant) -> Value {
     let windows: Vec<WindowJson> = grant.windows.iter().map(WindowJson::from).collect();
-    json!({"virtual_operator": grant.vop, "windows": windows})
+    let mut shown = json!({"virtual_operator": grant.vop, "windows": windows, "exclusive": grant.exclusive});
+    if let Some(Quota { connections, slot_links }) = grant.quota {
+        shown["quota"] = json!(QuotaJson { connections, slot_links });
+    }
+    shown
 }
 
 /// Every virtual operator that may use spectrum.
@@ -34,15 +53,22 @@ pub(super) async fn vops(State(db): State<LinkDb>) -> Result<Json<Value>> {
     Ok(Json(json!({"count": vops.len(), "vops": vops})))
 }
 
-/// The windows of one.
+/// The windows of one, and what it holds.
 pub(super) async fn spectrum(
     State(db): State<LinkDb>,
     Segments(vop): Segments<VopId>,
 ) -> Result<Json<Value>> {
-    let grant = db.vop_grant(&vop).await?;
-    grant.map(|grant| Json(shown(&grant))).ok_or_else(|| {
-        ApiError::new(Code::UnknownVop, format_args!("virtual operator {vop} has no spectrum here"))
-    })
+    let found = |tx: &mut Tx| {
+        let Some(grant) = tx.get(&VopGrant::key(&vop))? else { return Ok(None) };
+        Ok::<_, LinkDbError>(Some((grant, db.usage_in(tx, &vop)?)))
+    };
+    let Some((grant, used)) = db.store().transact(found).await? else {
+        let reason = format_args!("virtual operator {vop} has no spectrum here");
+        return Err(ApiError::new(Code::UnknownVop, reason));
+    };
+    let mut shown = shown(&grant);
+    shown["used"] = json!({"connections": used.connections, "slot_links": used.slot_links});
+    Ok(Json(shown))
 }
 
 /// Sets the windows of one.
@@ -55,7 +81,8 @@ pub(super) async fn set_spectrum(
         || vec![db.raster().window()],
         |of| of.into_iter().map(|Window(window)| window).collect(),
     );
-    let grant = VopGrant::pool(vop, windows);
+    let quota = body.quota.map(|QuotaJson { connections, slot_links }| Quota { connections, slot_links });
+    let grant = VopGrant { vop, windows, exclusive: body.exclusive, quota };
     db.store()
         .transact(|tx| {
             ours(tx, &grant.vop)?;

@@ -31,13 +31,13 @@ async fn a_partition_is_its_owners_alone_whoever_comes_first() {
     let (low, high) = (window(191_250_000, 193_000_000), window(193_000_000, 196_150_000));
     let set = async |grant| db.set_vop_grant(grant).await.map_err(|error| error.code());
     // vOp1 has the whole band, in the pool.
-    assert_eq!(set(VopGrant::partition(vop("vOp2"), vec![high])).await, Err(Code::Conflict));
+    assert_eq!(set(VopGrant::partition(vop("vOp2"), vec![high])).await, Err(Code::NoSpectrum));
     set(VopGrant::pool(vop("vOp1"), vec![low])).await.unwrap();
     set(VopGrant::partition(vop("vOp2"), vec![high])).await.unwrap();
-    assert_eq!(set(VopGrant::pool(vop("vOp1"), vec![whole_band()])).await, Err(Code::Conflict));
+    assert_eq!(set(VopGrant::pool(vop("vOp1"), vec![whole_band()])).await, Err(Code::NoSpectrum));
     assert_eq!(
         set(VopGrant::pool(vop("vOp3"), vec![window(192_999_999, 193_000_001)])).await,
-        Err(Code::Conflict)
+        Err(Code::NoSpectrum)
     );
     set(VopGrant::pool(vop("vOp3"), vec![low])).await.unwrap();
     // A partition may be changed by its owner, and windows that only touch do not overlap.

@@ -131,7 +131,7 @@ impl Inner {
         E: From<StoreError>,
     {
         let mut pass = Some(deadline.bound(self.pass(attempt)).await?);
-        let mut tx = Tx::new(self.draft(deadline).await?);
+        let mut tx = Tx::new(self.draft(deadline).await?, (self.options.wall_time.0)());
         loop {
             answers.begin();
             let run = run_once(&mut |tx: &mut Tx| updater(tx, answers), &mut tx);

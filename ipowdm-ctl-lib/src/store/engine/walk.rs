@@ -104,7 +104,7 @@ impl Inner {
     where
         F: FnMut(&mut Walk<'_>) -> Result<R, E>,
     {
-        let mut tx = Tx::new(self.view(deadline).await?);
+        let mut tx = Tx::new(self.view(deadline).await?, (self.options.wall_time.0)());
         loop {
             let outcome = reader(&mut Walk(&mut tx));
             if tx.is_stale() {

@@ -4,7 +4,7 @@ use super::operation::{FailureJson, OperationJson};
 use crate::connection::{Light, Seen, State};
 use crate::controller::{ConnectionView, EndView};
 use crate::http::dto::iso;
-use crate::http::dto::linkdb::SlotJson;
+use crate::http::dto::spectrum::SlotJson;
 use ipowdm_core::ids::{AgentId, ConnectionId, LinkId, PopId, PortId, RouterId, VopId};
 use ipowdm_core::modes::Modulation;
 use ipowdm_core::qot::Level;

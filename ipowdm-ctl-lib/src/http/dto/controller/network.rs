@@ -1,7 +1,8 @@
 //! The network as a virtual operator may see it, and paths in it.
 
 use crate::controller::{LinkView, NetworkView, PathRequest, PathView};
-use crate::http::dto::linkdb::{LinkJson, PopJson, SlotJson};
+use crate::http::dto::linkdb::{LinkJson, PopJson};
+use crate::http::dto::spectrum::SlotJson;
 use crate::topology::Pop;
 use ipowdm_core::grid::{RASTER_MHZ, Raster};
 use serde_json::{Map, Value, json};

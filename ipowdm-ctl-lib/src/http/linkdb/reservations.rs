@@ -1,0 +1,54 @@
+//! Spectrum of a link that no connection is to get.
+
+use super::Result;
+use crate::http::dto::linkdb::NewReservation;
+use crate::http::dto::spectrum::ReservationJson;
+use crate::http::error::ApiError;
+use crate::http::extract::{Payload, Segments};
+use crate::linkdb::{LinkDb, Reservation};
+use axum::Json;
+use axum::extract::State;
+use ipowdm_core::error::Code;
+use ipowdm_core::ids::{LinkId, ReservationId};
+use serde_json::{Value, json};
+
+/// All on a link.
+pub(super) async fn reservations(
+    State(db): State<LinkDb>,
+    Segments(link): Segments<LinkId>,
+) -> Result<Json<Value>> {
+    let map = db.spectrum(&link).await?;
+    let raster = map.spectrum.raster;
+    let reserved = map.reserved.into_iter();
+    let list: Vec<ReservationJson> =
+        reserved.filter_map(|occupied| ReservationJson::new(raster, occupied)).collect();
+    Ok(Json(json!({"link_id": link, "count": list.len(), "reservations": list})))
+}
+
+/// Sets spectrum aside; the same again does nothing.
+pub(super) async fn reserve(
+    State(db): State<LinkDb>,
+    Segments((link, id)): Segments<(LinkId, ReservationId)>,
+    Payload(body): Payload<NewReservation>,
+) -> Result<Json<Value>> {
+    let reservation = Reservation {
+        fibres: body.fibres,
+        guard: body.guard_ghz,
+        alien: body.alien,
+        ..Reservation::new(id, body.window.0)
+    };
+    db.reserve(&link, reservation).await?;
+    reservations(State(db), Segments(link)).await
+}
+
+/// Gives it back; nothing happens where there is none.
+pub(super) async fn unreserve(
+    State(db): State<LinkDb>,
+    Segments((link, id)): Segments<(LinkId, ReservationId)>,
+) -> Result<Json<Value>> {
+    if db.links().await?.iter().all(|known| known.id != link) {
+        return Err(ApiError::new(Code::UnknownLink, format_args!("link {link} is not known")));
+    }
+    let released = db.unreserve(&link, &id).await?;
+    Ok(Json(json!({"link_id": link, "reservation_id": id, "released": released})))
+}
