@@ -48,7 +48,7 @@ async fn network(options: &Options, question: &Question) -> Result<LinkDb, WhatI
     if let Some(path) = &options.snapshot {
         store.restore(path).await?;
     }
-    let db = LinkDb::with_raster(store, question.band.raster());
+    let db = LinkDb::with_band(store, question.band.clone());
     if let Some(path) = &options.topology {
         let text = std::fs::read_to_string(path)
             .map_err(|source| WhatIfError::File { path: path.clone(), source })?;

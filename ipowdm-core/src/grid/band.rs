@@ -48,6 +48,25 @@ pub enum Centres {
     Fixed(FixedSpacing),
 }
 
+impl Centres {
+    /// The short names that [`Centres::by_name`] knows.
+    pub const NAMES: [&'static str; 6] = ["flex", "12.5", "12.5-edges", "50", "75", "100"];
+
+    /// The rule of a short name, see [`Centres::NAMES`]; numbers are GHz.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "flex" => Some(Self::Every6p25),
+            "12.5" => Some(Self::Every12p5),
+            "12.5-edges" => Some(Self::Edges12p5),
+            "50" => Some(Self::Fixed(FixedSpacing::Ghz50)),
+            "75" => Some(Self::Fixed(FixedSpacing::Ghz75)),
+            "100" => Some(Self::Fixed(FixedSpacing::Ghz100)),
+            _ => None,
+        }
+    }
+}
+
 /// Why a band cannot be as described, or a signal has no place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

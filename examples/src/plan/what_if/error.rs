@@ -1,5 +1,6 @@
 //! Why there is no answer.
 
+use ipowdm_core::grid::{BandError, Centres};
 use ipowdm_core::ids::IdError;
 use ipowdm_ctl_lib::linkdb::LinkDbError;
 use ipowdm_ctl_lib::store::ArchiveError;
@@ -46,6 +47,15 @@ pub enum WhatIfError {
         /// What was asked for.
         band: String,
     },
+    /// The rule for centres is not known.
+    #[error("centres {centres:?} are none of {}", Centres::NAMES.join(", "))]
+    Centres {
+        /// What was asked for.
+        centres: String,
+    },
+    /// A channel of the mode has no place in the band.
+    #[error(transparent)]
+    Width(#[from] BandError),
     /// LinkDB refuses, not for want of spectrum.
     #[error(transparent)]
     LinkDb(#[from] LinkDbError),

@@ -3,7 +3,7 @@
 use super::planner::Planner;
 use super::{Options, WhatIfError};
 use crate::plan::progress::Progress;
-use ipowdm_core::grid::{Band, FlexSlot, Grid};
+use ipowdm_core::grid::{Band, Centres, FlexSlot, Grid, Raster, SpectrumWindow};
 use ipowdm_core::ids::{LinkId, PopId, VopId};
 use ipowdm_core::modes::CATALOGUE;
 use ipowdm_core::slots::{Search, Slots};
@@ -11,7 +11,8 @@ use ipowdm_core::units::Frequency;
 use ipowdm_ctl_lib::linkdb::{
     AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Path, SpectrumMap, Tuning,
 };
-use std::collections::BTreeMap;
+use ipowdm_ctl_lib::topology::FibreLink;
+use std::collections::HashMap;
 
 /// What is asked, in terms of the library.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub(super) struct Channel {
     pub(super) slot: FlexSlot,
     /// Number of its path among the candidates.
     pub(super) path: usize,
-    /// Occupied share of each link of its path in thousandths, with this channel on it.
+    /// Share of what is usable that is taken on each link of its path, in thousandths, with this channel on it.
     pub(super) used: Vec<(LinkId, u16)>,
 }
 
@@ -51,11 +52,14 @@ impl Channel {
 pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) ends: (PopId, PopId),
-    /// Slots that were taken before.
-    pub(super) before: Vec<FlexSlot>,
-    /// After how many channels it had no room for another one, whatever the rest of the path; `None` where it has.
+    /// What may carry signals at all, on the link and in the band.
+    pub(super) usable: Slots,
+    /// What was taken before on either fibre, as (first bit, number of bits).
+    pub(super) before: Vec<(u16, u16)>,
+    /// After how many channels it had no room for another one of this operator, whatever the rest of the path; `None` where it
+    /// has.
     pub(super) full_after: Option<usize>,
-    /// Occupied share in thousandths, before and after.
+    /// Share of what is usable that is taken, in thousandths, before and after.
     pub(super) used: (u16, u16),
 }
 
@@ -85,6 +89,10 @@ impl TryFrom<&Options> for Question {
         let (mode, width_m) = mode(&options.mode)?;
         let band =
             Band::by_name(&options.band).ok_or_else(|| WhatIfError::Band { band: options.band.clone() })?;
+        let centres = Centres::by_name(&options.centres)
+            .ok_or_else(|| WhatIfError::Centres { centres: options.centres.clone() })?;
+        let guard = options.edge_guard.saturating_mul(1_000);
+        let band = band.with_centres(centres).with_edge_guard(guard)?;
         // Modules have a grid of the channel's width where there is one.
         let width = FlexSlot::width_of(width_m);
         let grid = Grid::COARSEST_FIRST.into_iter().find(|grid| grid.spacing_mhz() == width);
@@ -125,33 +133,63 @@ fn mode(text: &str) -> Result<(String, u16), WhatIfError> {
 }
 
 impl Question {
-    /// Starts that a channel may have on an empty link.
-    fn starts(&self) -> Slots {
-        let raster = self.band.raster();
-        match &self.tuning {
-            Tuning::Grid(grid) => raster.starts_on(*grid, i16::MIN..=i16::MAX, self.width_m),
-            _ => raster.starts(self.width_m),
-        }
+    /// Width of a channel as it is granted, in 12.5 GHz: on a fixed grid, that of the grid's channels.
+    fn granted_m(&self) -> Result<u16, WhatIfError> {
+        Ok(self.band.width(self.width_m)?)
     }
 
-    /// Whether a link, by itself, has room for one more channel.
-    fn has_room(&self, map: &SpectrumMap, starts: &Slots) -> bool {
-        Search::new(&free(map), 2 * self.width_m).at(starts).first().is_some()
+    /// Starts that a channel may have on an empty link, inside what an operator may use.
+    fn starts(&self, windows: &[SpectrumWindow]) -> Result<Slots, WhatIfError> {
+        let raster = self.band.raster();
+        let (width_m, mut starts) = self.band.starts(self.width_m)?;
+        if let Tuning::Grid(grid) = &self.tuning {
+            starts.intersect(&raster.starts_on(*grid, i16::MIN..=i16::MAX, width_m));
+        }
+        starts.intersect(&within(raster, windows, width_m));
+        Ok(starts)
     }
 }
 
-/// What is free on both fibres of a link.
-fn free(map: &SpectrumMap) -> Slots {
-    let mut free = map.spectrum.a_to_b.clone();
-    free.intersect(&map.spectrum.b_to_a);
-    free
+/// Starts of slots that lie whole in one of the windows.
+fn within(raster: Raster, windows: &[SpectrumWindow], width_m: u16) -> Slots {
+    let mut starts = Slots::all_occupied(raster.bits());
+    windows.iter().for_each(|window| starts.unite(&raster.starts_in(*window, width_m)));
+    starts
+}
+
+/// The share of what is usable on a link's two fibres that is taken, in thousandths.
+fn share_used(map: &SpectrumMap, usable: &Slots) -> u16 {
+    let free_of = |fibre: &Slots| {
+        let mut free = usable.clone();
+        free.intersect(fibre);
+        free.free()
+    };
+    let (whole, free) = (2 * usable.free(), free_of(&map.spectrum.a_to_b) + free_of(&map.spectrum.b_to_a));
+    let share = (1_000 * (whole - free)).checked_div(whole).unwrap_or(0);
+    u16::try_from(share).unwrap_or(1_000)
+}
+
+/// A link, and where on it a channel may begin.
+struct Watched {
+    link: Link,
+    starts: Slots,
+    need: u16,
+}
+
+impl Watched {
+    /// Whether the link, by itself, has room for one more channel.
+    fn has_room(&self, map: &SpectrumMap) -> bool {
+        let mut free = Slots::all_free(self.starts.bits());
+        map.spectrum.free_for(0, &mut free);
+        Search::new(&free, self.need).at(&self.starts).first().is_some()
+    }
 }
 
 /// Asks for channels until there is no room.
 pub(super) async fn fill(db: &LinkDb, question: Question) -> Result<Answer, WhatIfError> {
     let planner = Planner::of(db, question.vop.as_ref()).await?;
     let paths = db.candidate_paths(&question.from, &question.to, question.k).await?;
-    let starts = question.starts();
+    let starts = question.starts(&planner.windows)?;
     let mut links = links_of(db, &paths, &question, &starts).await?;
     let mut channels: Vec<Channel> = Vec::new();
     let room = usize::from(db.raster().bits() / (2 * question.width_m)) * paths.len().max(1);
@@ -171,43 +209,56 @@ pub(super) async fn fill(db: &LinkDb, question: Question) -> Result<Answer, What
             Err(error) if !channels.is_empty() => break error.to_string(),
             Err(error) => return Err(error.into()),
         };
-        channels.push(taken(db, &question, &paths, &mut links, &starts, &grant, channels.len() + 1).await?);
+        channels.push(taken(db, &paths, &mut links, &grant, channels.len() + 1).await?);
         progress.advance();
     };
     Ok(Answer {
         question,
         paths,
-        links: links.into_values().map(|(_, link)| link).collect(),
+        links: links.into_iter().map(|watched| watched.link).collect(),
         channels,
         refusal,
     })
 }
 
 /// The links of the paths, in the order in which the paths meet them.
-type Links = BTreeMap<usize, (LinkId, Link)>;
-
 async fn links_of(
     db: &LinkDb,
     paths: &[Path],
     question: &Question,
     starts: &Slots,
-) -> Result<Links, WhatIfError> {
-    let mut links = Links::new();
+) -> Result<Vec<Watched>, WhatIfError> {
+    let raster = question.band.raster();
+    let (width_m, need) = (question.granted_m()?, 2 * question.granted_m()?);
+    let known: HashMap<LinkId, FibreLink> =
+        db.links().await?.into_iter().map(|link| (link.id.clone(), link)).collect();
+    let mut links: Vec<Watched> = Vec::new();
     for path in paths {
         for (hop, ends) in path.hops.iter().zip(path.pops.windows(2)) {
-            if links.values().any(|(id, _)| *id == hop.link) {
+            if links.iter().any(|watched| watched.link.id == hop.link) {
                 continue;
             }
             let map = db.spectrum(&hop.link).await?;
-            let used = db.utilisation(&hop.link).await?.per_mille();
+            let (mut usable, mut starts) = (question.band.usable(), starts.clone());
+            if let Some(link) = known.get(&hop.link) {
+                usable.intersect(&link.carried(raster));
+                // A link without bands carries everything.
+                if !link.bands.is_empty() {
+                    starts.intersect(&within(raster, &link.bands, width_m));
+                }
+            }
+            let used = share_used(&map, &usable);
             let link = Link {
                 id: hop.link.clone(),
                 ends: (ends[0].clone(), ends[1].clone()),
-                before: map.owners.iter().map(|owner| owner.slot).collect(),
-                full_after: (!question.has_room(&map, starts)).then_some(0),
+                usable,
+                before: map.spectrum.occupants().map(|taken| (taken.first, taken.count)).collect(),
+                full_after: None,
                 used: (used, used),
             };
-            links.insert(links.len(), (hop.link.clone(), link));
+            let mut watched = Watched { link, starts, need };
+            watched.link.full_after = (!watched.has_room(&map)).then_some(0);
+            links.push(watched);
         }
     }
     Ok(links)
@@ -216,22 +267,20 @@ async fn links_of(
 /// What a channel does to the links of its path.
 async fn taken(
     db: &LinkDb,
-    question: &Question,
     paths: &[Path],
-    links: &mut Links,
-    starts: &Slots,
+    links: &mut [Watched],
     grant: &Grant,
     number: usize,
 ) -> Result<Channel, WhatIfError> {
     let mut used = Vec::with_capacity(grant.path.hops.len());
     for hop in &grant.path.hops {
-        let share = db.utilisation(&hop.link).await?.per_mille();
+        let Some(watched) = links.iter_mut().find(|watched| watched.link.id == hop.link) else { continue };
+        let map = db.spectrum(&hop.link).await?;
+        let share = share_used(&map, &watched.link.usable);
         used.push((hop.link.clone(), share));
-        if let Some((_, link)) = links.values_mut().find(|(id, _)| *id == hop.link) {
-            link.used.1 = share;
-            if link.full_after.is_none() && !question.has_room(&db.spectrum(&hop.link).await?, starts) {
-                link.full_after = Some(number);
-            }
+        watched.link.used.1 = share;
+        if watched.link.full_after.is_none() && !watched.has_room(&map) {
+            watched.link.full_after = Some(number);
         }
     }
     let path = paths.iter().position(|path| *path == grant.path).unwrap_or(paths.len());

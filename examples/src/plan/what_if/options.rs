@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Options of `plan what-if`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The network as it is: an archive of a store, as `Store::archive` writes it.
+    /// The network as it is: an archive of a store, as `ipowdm-ctl archive` writes it.
     #[arg(long, value_name = "FILE", required_unless_present = "topology", conflicts_with = "topology")]
     pub snapshot: Option<PathBuf>,
     /// An empty network: a file of schema linkdb-topology/1.
@@ -27,6 +27,13 @@ pub struct Options {
     /// The band that LinkDB keeps: c, super-c or c+l.
     #[arg(long, default_value = "c")]
     pub band: String,
+    /// Where centres of channels may lie: flex (every 6.25 GHz), 12.5, 12.5-edges (edges of slots at every 12.5 GHz), or the
+    /// fixed grid 50, 75 or 100 GHz.
+    #[arg(long, default_value = "flex")]
+    pub centres: String,
+    /// Spectrum at the edges of the band, and beside holes in it, that carries no channel, in GHz.
+    #[arg(long, value_name = "GHZ", default_value_t = 0)]
+    pub edge_guard: u32,
     /// On whose behalf: inside the windows and the quota of this virtual operator. Without it, anywhere in the band.
     #[arg(long, value_name = "VOP")]
     pub vop: Option<String>,

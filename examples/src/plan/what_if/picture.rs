@@ -1,14 +1,15 @@
-//! The answer as a picture: a row for each link of the candidate paths, frequency from left to right.
+//! The answer as a picture: a row for each link of the candidate paths, frequency from left to right. What carries no signals is left
+//! white.
 //!
 //! Written as SVG directly: rectangles and text are all it takes.
 
 use super::fill::{Answer, Link};
 use super::report::{first_full, label};
-use ipowdm_core::grid::{FlexSlot, Raster};
+use ipowdm_core::grid::Raster;
 use std::fmt::Write as _;
 
 const LEFT: f64 = 210.0;
-const RIGHT: f64 = 120.0;
+const RIGHT: f64 = 160.0;
 const TOP: f64 = 92.0;
 const PLOT: f64 = 1000.0;
 const ROW: f64 = 22.0;
@@ -60,11 +61,9 @@ impl Picture {
     }
 
     /// A slot in a row: half a pixel less on either side, so that neighbours are two.
-    fn slot(&mut self, y: f64, slot: FlexSlot, fill: &str, about: &str) {
-        if let Ok((first, count)) = self.raster.bits_of(slot) {
-            let (from, to) = (self.x(first), self.x(first + count));
-            self.bar(from + 0.5, y, (to - from - 1.0).max(0.5), fill, about);
-        }
+    fn slot(&mut self, y: f64, (first, count): (u16, u16), fill: &str, about: &str) {
+        let (from, to) = (self.x(first), self.x(first.saturating_add(count)));
+        self.bar(from + 0.5, y, (to - from - 1.0).max(0.5), fill, about);
     }
 
     /// Ticks and their names every 0.5 THz.
@@ -118,9 +117,12 @@ impl Picture {
             name.clone()
         };
         self.text(LEFT - 8.0, y + 12.5, "end", 12, &short);
-        self.bar(LEFT, y, PLOT, FREE, &format!("{name}: free"));
-        for slot in &link.before {
-            self.slot(y, *slot, BEFORE, &format!("{name}: taken before"));
+        for (first, count) in link.usable.runs() {
+            let (from, to) = (self.x(first), self.x(first + count));
+            self.bar(from, y, to - from, FREE, &format!("{name}: free"));
+        }
+        for taken in &link.before {
+            self.slot(y, *taken, BEFORE, &format!("{name}: taken before"));
         }
         for (number, channel) in answer.channels.iter().enumerate() {
             if channel.used.iter().any(|(id, _)| *id == link.id) {
@@ -130,7 +132,9 @@ impl Picture {
                     channel.frequency,
                     channel.path + 1
                 );
-                self.slot(y, channel.slot, colour(channel.path), &about);
+                if let Ok(bits) = self.raster.bits_of(channel.slot) {
+                    self.slot(y, bits, colour(channel.path), &about);
+                }
             }
         }
         let share = |per_mille: u16| f64::from(per_mille) / 10.0;

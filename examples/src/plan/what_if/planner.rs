@@ -15,6 +15,8 @@ const NAME: &str = "plan-what-if";
 #[derive(Debug)]
 pub(super) struct Planner {
     pub(super) vop: VopId,
+    /// Where the operator may be; none where it is not known.
+    pub(super) windows: Vec<SpectrumWindow>,
     name: String,
 }
 
@@ -30,13 +32,14 @@ impl Planner {
         let name = std::iter::once(NAME.to_owned()).chain(numbered).find(|name| !used(name));
         let name = name.unwrap_or_default();
         if let Some(vop) = vop {
-            return Ok(Self { vop: vop.clone(), name });
+            let windows = vops.into_iter().find(|grant| grant.vop == *vop).map(|grant| grant.windows);
+            return Ok(Self { vop: vop.clone(), windows: windows.unwrap_or_default(), name });
         }
         let vop = VopId::new(&name)?;
         let partitions = vops.iter().filter(|grant| grant.exclusive).flat_map(|grant| &grant.windows);
         let windows = without(db.raster().window(), partitions);
-        db.set_vop_grant(VopGrant::pool(vop.clone(), windows)).await?;
-        Ok(Self { vop, name })
+        db.set_vop_grant(VopGrant::pool(vop.clone(), windows.clone())).await?;
+        Ok(Self { vop, windows, name })
     }
 
     pub(super) fn connection(&self, number: usize) -> Result<ConnectionId, IdError> {

@@ -6,6 +6,9 @@ use ipowdm_ctl_lib::linkdb::Path;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// Links that a sentence names; the table and the object have all.
+const NAMED: usize = 4;
+
 fn per_cent(per_mille: u16) -> f64 {
     f64::from(per_mille) / 10.0
 }
@@ -29,7 +32,10 @@ pub(super) fn first_full(answer: &Answer) -> String {
     match answer.full_first() {
         None => "No link of the candidate paths is full.".to_owned(),
         Some((after, links)) => {
-            let names: Vec<String> = links.iter().map(|link| label(link)).collect();
+            let mut names: Vec<String> = links.iter().take(NAMED).map(|link| label(link)).collect();
+            if links.len() > NAMED {
+                names.push(format!("{} more", links.len() - NAMED));
+            }
             let verb = if names.len() == 1 { "link" } else { "links" };
             let when = match after {
                 0 => "before the first channel".to_owned(),

@@ -152,6 +152,71 @@ fn a_question_that_cannot_be_answered_is_refused_by_name() {
     assert!(with("--from a --to b -k 0").contains('k'));
 }
 
+/// Centres in GHz, rounded down, and their number.
+async fn centres(db: &LinkDb, words: &str) -> Vec<u32> {
+    let answer = asked(db, words).await;
+    assert!(answer.links.iter().all(|link| link.full_after == Some(answer.channels.len())), "{words}");
+    answer.channels.iter().map(|channel| channel.frequency.mhz() / 1_000).collect()
+}
+
+#[test]
+fn no_channel_lies_in_the_hole_between_l_and_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("network.json");
+    write_topology(&file);
+    let words = format!("--topology {} --from a --to b --mode 100 --band c+l --json", file.display());
+    let object: serde_json::Value = serde_json::from_str(&answer(&options(&words)).unwrap()).unwrap();
+    let thz: Vec<f64> =
+        object["channels"].as_array().unwrap().iter().map(|c| c["frequency_thz"].as_f64().unwrap()).collect();
+    // 186.55 to 190.85 and 191.25 to 196.15 THz: centres 186.6 to 190.8 and 191.3 to 196.1.
+    assert_eq!((thz.len(), thz[0], thz[42], thz[43], thz[91]), (43 + 49, 186.6, 190.8, 191.3, 196.1));
+    assert_eq!(object["full_first"]["after"], 92);
+    // All that is usable: the hole is no room.
+    assert_eq!(object["links"][0]["used_percent_after"], 100.0);
+}
+
+#[tokio::test]
+async fn what_a_link_does_not_carry_and_an_operator_may_not_use_is_no_room() {
+    let window =
+        |low, high| SpectrumWindow { low: Frequency::from_mhz(low), high: Frequency::from_mhz(high) };
+    let db = LinkDb::new(Store::memory());
+    let narrow = FibreLink { bands: vec![window(193_050_000, 193_450_000)], ..link("ab", "a", "b", 100) };
+    db.import(["a", "b"].map(|name| Pop::new(pop(name))).into(), vec![narrow]).await.unwrap();
+    assert_eq!(centres(&db, "--from a --to b --mode 100").await, [193_100, 193_200, 193_300, 193_400]);
+    let db = triangle().await;
+    let grant = VopGrant::pool(VopId::new("vOp1").unwrap(), vec![window(193_000_000, 193_300_000)]);
+    db.set_vop_grant(grant).await.unwrap();
+    assert_eq!(centres(&db, "--from a --to b --mode 100 --vop vOp1 -k 1").await, [193_100, 193_200]);
+}
+
+#[test]
+fn fixed_grids_and_edge_guards_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("network.json");
+    write_topology(&file);
+    let fit = |words: &str| {
+        let words = format!("--topology {} --from a --to b --json {words}", file.display());
+        let object: serde_json::Value = serde_json::from_str(&answer(&options(&words)).unwrap()).unwrap();
+        assert_eq!(object["full_first"]["after"], object["fit"], "{words}");
+        object["fit"].as_u64().unwrap()
+    };
+    // 191.25 to 196.15 THz.
+    assert_eq!(fit("--mode 50 --centres 100"), 49);
+    assert_eq!(fit("--mode 50 --centres 50"), 97);
+    assert_eq!(fit("--mode 50 --centres 50 --edge-guard 50"), 95);
+    assert_eq!(fit("--mode 62.5 --centres 12.5"), 78);
+    assert_eq!(fit("--mode 62.5 --centres 12.5-edges"), 78);
+    let refused = |words: &str| {
+        let words = format!("--topology {} --from a --to b {words}", file.display());
+        answer(&options(&words)).unwrap_err().to_string()
+    };
+    assert!(refused("--centres 33").contains("12.5-edges"));
+    assert!(refused("--centres 50 --mode 75").contains("does not fit a channel"));
+    assert!(
+        refused("--edge-guard 9999").contains("nothing") || refused("--edge-guard 9999").contains("no step")
+    );
+}
+
 fn write_topology(file: &Path) {
     let pops = ["a", "b"].map(|name| Pop::new(pop(name)));
     let document = TopologyDocument::from_records("two", &pops, &[link("ab", "a", "b", 80)]);

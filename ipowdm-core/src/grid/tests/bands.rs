@@ -31,6 +31,15 @@ fn presets_have_the_edges_of_their_names() {
 }
 
 #[test]
+fn every_rule_for_centres_has_a_name() {
+    let rules: Vec<_> = Centres::NAMES.into_iter().map(Centres::by_name).collect();
+    assert!(rules.iter().all(Option::is_some));
+    assert_eq!((rules[0], rules[4]), (Some(Centres::default()), Some(Centres::Fixed(FixedSpacing::Ghz75))));
+    assert!(rules.iter().enumerate().all(|(at, rule)| !rules[..at].contains(rule)));
+    assert_eq!(Centres::by_name("33"), None);
+}
+
+#[test]
 fn no_channel_straddles_the_hole_between_l_and_c() {
     let band = Band::c_plus_l();
     let (_, starts) = band.starts(6).unwrap();
