@@ -1,6 +1,8 @@
 //! `ipowdm-ctl linkdb` as a process: filled by many clients at once, killed at any moment.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests state what they expect")]
 
+#[path = "server/archive.rs"]
+mod archive;
 #[path = "server/client.rs"]
 mod client;
 #[path = "server/fill.rs"]

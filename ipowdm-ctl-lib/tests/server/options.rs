@@ -29,6 +29,14 @@ fn a_topology_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_band_that_is_none_is_refused_with_the_names_of_those_that_are() {
+    let refused = |option, value| refused(&["linkdb", "--store", "memory", option, value]);
+    assert!(refused("--band", "d").contains("super-c"));
+    assert!(refused("--centres", "33").contains("12.5-edges"));
+    assert!(refused("--edge-guard", "9999").contains("leave no step"));
+}
+
+#[test]
 fn a_password_in_a_mistyped_location_is_not_shown() {
     let output =
         command().args(["linkdb"]).env("IPOWDM_STORE", "rediss//admin:s3cret@db/0").output().unwrap();

@@ -1,7 +1,9 @@
 //! `ipowdm-ctl linkdb`
 
 use super::Failure;
+use super::place::Place;
 use clap::Args;
+use ipowdm_core::grid::{Band, Centres};
 use ipowdm_ctl_lib::http::{self, LINKDB_ADDR};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::store::{LeaseSweeper, Location, Store, StoreClock, StoreOptions};
@@ -27,31 +29,42 @@ pub(super) struct Options {
     /// Listen where other machines can connect. There is no authentication yet: put a proxy before it that has.
     #[arg(long)]
     allow_remote: bool,
-    /// Where the records are kept: memory (gone at the end), redb:PATH (a file of this process alone), or redis://HOST:PORT/DB
-    /// (shared by several). Without it, the environment variables IPOWDM_STORE and REDIS_URL.
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    /// The band: c, super-c or c+l. A store stays with the one it has connections in.
+    #[arg(long, default_value = "c")]
+    band: String,
+    /// Where centres of channels may lie: flex (every 6.25 GHz), 12.5, 12.5-edges (edges of slots at every 12.5 GHz), or the
+    /// fixed grid 50, 75 or 100 GHz.
+    #[arg(long, default_value = "flex")]
+    centres: String,
+    /// Spectrum at the edges of the band, and beside holes in it, that carries no channel, in GHz.
+    #[arg(long, value_name = "GHZ", default_value_t = 0)]
+    edge_guard: u32,
     /// PoPs and links to begin with, a document of schema linkdb-topology/1; passed over where the store has PoPs.
     #[arg(long, value_name = "FILE")]
     topology: Option<PathBuf>,
 }
 
 impl Options {
-    /// The store's place. From the environment a location may hold a password that must not show among the arguments.
-    fn location(&self) -> Result<Location, Failure> {
-        let from = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let text = self.store.clone().or_else(|| from("IPOWDM_STORE")).or_else(|| from("REDIS_URL"));
-        let text = text.ok_or_else(|| {
-            let choices = "memory, redb:PATH or redis://HOST:PORT/DB";
-            Failure::Options(format!("--store is missing: {choices}"))
+    /// The band to allocate in.
+    fn band(&self) -> Result<Band, Failure> {
+        let refused =
+            |option: &str, reason: &dyn std::fmt::Display| Failure::Options(format!("--{option}: {reason}"));
+        let band = Band::by_name(&self.band)
+            .ok_or_else(|| refused("band", &format!("{:?} is none of c, super-c, c+l", self.band)))?;
+        let centres = Centres::by_name(&self.centres).ok_or_else(|| {
+            let names = Centres::NAMES.join(", ");
+            refused("centres", &format!("{:?} is none of {names}", self.centres))
         })?;
-        text.parse().map_err(|error| Failure::Options(format!("--store: {error}")))
+        let guard = self.edge_guard.saturating_mul(1_000);
+        band.with_centres(centres).with_edge_guard(guard).map_err(|error| refused("edge-guard", &error))
     }
 }
 
 /// Serves until a signal comes.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let location = options.location()?;
+    let (location, band) = (options.place.location()?, options.band()?);
     if !options.listen.ip().is_loopback() && !options.allow_remote {
         let reason = format!(
             "--listen {}: others can reach that address and there is no authentication yet; --allow-remote does it \
@@ -62,7 +75,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     let topology = options.topology.as_deref().map(read).transpose()?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Work(error.to_string()))?;
-    runtime.block_on(serve(options, &location, topology))
+    runtime.block_on(serve(options, &location, band, topology))
 }
 
 fn read(path: &Path) -> Result<TopologyDocument, Failure> {
@@ -74,6 +87,7 @@ fn read(path: &Path) -> Result<TopologyDocument, Failure> {
 async fn serve(
     options: &Options,
     location: &Location,
+    band: Band,
     topology: Option<TopologyDocument>,
 ) -> Result<(), Failure> {
     let work = |reason: String| Failure::Work(reason);
@@ -81,7 +95,7 @@ async fn serve(
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let store =
         Store::open(location, StoreOptions::default()).await.map_err(|error| work(error.to_string()))?;
-    let db = LinkDb::new(store);
+    let db = LinkDb::with_band(store, band);
     if let Some(document) = topology {
         begin_with(&db, document).await?;
     }

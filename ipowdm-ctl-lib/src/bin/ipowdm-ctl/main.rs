@@ -1,6 +1,8 @@
 //! The control plane as programs: so far LinkDB, the resource database, with its REST surface.
 
+mod archive;
 mod linkdb;
+mod place;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,6 +24,10 @@ struct Cli {
 enum Command {
     /// Serve LinkDB over REST until interrupted.
     Linkdb(linkdb::Options),
+    /// Write all records of a store, as of one commit, into a file: a backup, and what `plan what-if` reads.
+    Archive(archive::Options),
+    /// Fill an empty store with the records of an archive.
+    Restore(archive::Options),
 }
 
 /// Why a program did not do its work.
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done = match cli.command {
         Command::Linkdb(options) => linkdb::run(&options),
+        Command::Archive(options) => archive::archive(&options),
+        Command::Restore(options) => archive::restore(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
