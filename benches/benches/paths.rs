@@ -2,16 +2,18 @@
 //! pairs in the same run.
 //!
 //! `cargo bench -p benches --bench paths` prints a line per figure, with its target beside it where there is one. Networks are read
-//! from beside the project (`IPOWDM_TOPOLOGIES` names the folder); without them nothing is measured. The peers are installed by
-//! `scripts/path-peers.sh`; where that cannot be, the line says so. A sum of lengths that differs from a peer's ends the run with an
+//! from the folder that `IPOWDM_TOPOLOGIES` names, or beside the project; NSFNET is in the project, and what is not there is not
+//! measured and named. The peers are installed by `scripts/path-peers.sh`; where that cannot be, the line says so. A sum of lengths that differs from a peer's ends the run with an
 //! error. Times are reported, not judged: they depend on the machine.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has no result")]
 
+use benches::machine;
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::paths::{Avoid, Disjointness, Graph, PathTable};
 use ipowdm_ctl_lib::store::Store;
 use ipowdm_ctl_lib::topology::{Topology, TopologyDocument, UpDown};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -50,13 +52,8 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn folder() -> PathBuf {
-    let named = std::env::var_os("IPOWDM_TOPOLOGIES").map(PathBuf::from);
-    named.unwrap_or_else(|| workspace().join("../shared/topologies"))
-}
-
-fn topology(name: &str) -> Topology {
-    let text = std::fs::read_to_string(folder().join(name).with_extension("json")).expect("a network");
+fn topology(file: &Path) -> Topology {
+    let text = std::fs::read_to_string(file).expect("a network");
     TopologyDocument::from_json(&text).expect("a document").into_topology().expect("a topology")
 }
 
@@ -210,9 +207,8 @@ fn import(name: &str, topology: &Topology) {
 }
 
 /// The peers' lines; why there are none otherwise.
-fn peers() -> Result<Vec<Peer>, String> {
+fn peers<'f>(files: impl Iterator<Item = &'f PathBuf>) -> Result<Vec<Peer>, String> {
     let script = workspace().join("scripts/path-peers.sh");
-    let files = NETWORKS.map(|name| folder().join(name).with_extension("json"));
     let output =
         Command::new(script).arg(K.to_string()).args(files).output().map_err(|error| error.to_string())?;
     if !output.status.success() {
@@ -225,18 +221,19 @@ fn peers() -> Result<Vec<Peer>, String> {
 }
 
 fn main() -> ExitCode {
-    if !folder().join("germany50.json").is_file() {
-        println!("skipped: no networks at {}; set IPOWDM_TOPOLOGIES", folder().display());
-        return ExitCode::SUCCESS;
-    }
-    let mut ours = Vec::new();
+    println!("machine {}", machine());
+    let mut ours: BTreeMap<&str, (PathBuf, Ours)> = BTreeMap::new();
     for name in NETWORKS {
-        let topology = topology(name);
+        let Some(file) = benches::network(name) else {
+            println!("skipped network={name}: no file of it; IPOWDM_TOPOLOGIES names a folder");
+            continue;
+        };
+        let topology = topology(&file);
         let graph = graph(&topology);
         if graph.nodes() <= 75 {
             whole_network(name, &graph);
         }
-        ours.push(cold_pairs(name, &graph));
+        ours.insert(name, (file, cold_pairs(name, &graph)));
         match name {
             "germany50" => link_failures(name, &topology),
             "zoo-kdl-754" => import(name, &topology),
@@ -244,7 +241,7 @@ fn main() -> ExitCode {
         }
         disjoint_pairs(name, &graph);
     }
-    let peers = match peers() {
+    let peers = match peers(ours.values().map(|(file, _)| file)) {
         Ok(peers) => peers,
         Err(reason) => {
             println!("peer skipped: {reason}");
@@ -253,7 +250,7 @@ fn main() -> ExitCode {
     };
     let mut result = ExitCode::SUCCESS;
     for peer in peers {
-        let Some(at) = NETWORKS.iter().position(|name| *name == peer.network) else { continue };
+        let Some((_, ours)) = ours.get(peer.network.as_str()) else { continue };
         println!(
             "peer {}={} network={} pairs={} p50_us={:.1} times_ours={:.0} sum_of_lengths_km={:.3} equal={}",
             peer.library,
@@ -261,12 +258,12 @@ fn main() -> ExitCode {
             peer.network,
             peer.pairs,
             peer.median_us,
-            peer.median_us / ours[at].median_us,
+            peer.median_us / ours.median_us,
             peer.metres as f64 / 1e3,
-            peer.metres == ours[at].metres
+            peer.metres == ours.metres
         );
-        if peer.metres != ours[at].metres {
-            eprintln!("lengths differ: {} {} m, ours {} m", peer.library, peer.metres, ours[at].metres);
+        if peer.metres != ours.metres {
+            eprintln!("lengths differ: {} {} m, ours {} m", peer.library, peer.metres, ours.metres);
             result = ExitCode::FAILURE;
         }
     }

@@ -1,11 +1,12 @@
 //! Spectrum in memory: finding a slot, taking and giving back, a whole simulation.
 //!
 //! `cargo bench -p benches --bench spectrum` measures with criterion and prints a line per figure, with its target beside it. The
-//! fibres are half full, by requests of 1, 4, 8 and 32 slots that came and went. Networks are read from beside the project
-//! (`IPOWDM_TOPOLOGIES` names the folder); where they are not there, the lines say so. Times are those that the
-//! thread had a core. They are reported, not judged: they depend on the machine.
+//! fibres are half full, by requests of 1, 4, 8 and 32 slots that came and went. Networks are read from the folder that
+//! `IPOWDM_TOPOLOGIES` names, or beside the project; NSFNET is in the project, and where another one is not there its line says
+//! so. Times are those that the thread had a core. They are reported, not judged: they depend on the machine.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has no result")]
 
+use benches::{is_selected, machine};
 use criterion::Criterion;
 use ipowdm_core::slots::Policy;
 use ipowdm_ctl_lib::plane::{Candidates, Grant, PathId, Plane, Request};
@@ -13,7 +14,6 @@ use ipowdm_examples::plan::{core_time, simulate};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const SIZES: [u16; 4] = [1, 4, 8, 32];
@@ -67,8 +67,8 @@ impl Lab {
     }
 }
 
-/// Measures with criterion and answers the median of its samples in nanoseconds.
-fn measured(criterion: &mut Criterion, name: &str, mut run: impl FnMut(u64) -> Duration) -> f64 {
+/// Measures with criterion and answers the median of its samples in nanoseconds; `None` where this was not asked for.
+fn measured(criterion: &mut Criterion, name: &str, mut run: impl FnMut(u64) -> Duration) -> Option<f64> {
     let mut samples = Vec::new();
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|count| {
@@ -78,7 +78,7 @@ fn measured(criterion: &mut Criterion, name: &str, mut run: impl FnMut(u64) -> D
         });
     });
     samples.sort_by(f64::total_cmp);
-    samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
+    samples.get(samples.len() / 2).copied()
 }
 
 fn line(name: &str, value: f64, unit: &str, target: Option<f64>) {
@@ -97,7 +97,9 @@ fn find(criterion: &mut Criterion, bits: u16, hops: usize, policy: Policy, targe
         }
         core_time().saturating_sub(started)
     });
-    line(&name, nanoseconds, "ns", target);
+    if let Some(nanoseconds) = nanoseconds {
+        line(&name, nanoseconds, "ns", target);
+    }
 }
 
 fn allocate_and_release(criterion: &mut Criterion, bits: u16, hops: usize, target: Option<f64>) {
@@ -118,21 +120,20 @@ fn allocate_and_release(criterion: &mut Criterion, bits: u16, hops: usize, targe
         }
         core_time().saturating_sub(started)
     });
-    line(&name, nanoseconds, "ns", target);
-}
-
-fn folder() -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("../shared/topologies");
-    std::env::var_os("IPOWDM_TOPOLOGIES").map_or_else(beside, PathBuf::from)
+    if let Some(nanoseconds) = nanoseconds {
+        line(&name, nanoseconds, "ns", target);
+    }
 }
 
 fn simulation(network: &str, load: f64, target: f64) {
     let name = format!("simulate/{network}-{load}-erlang");
-    let topology = folder().join(network).with_extension("json");
-    if !topology.exists() {
-        println!("spectrum {name} skipped: {} is not there", topology.display());
+    if !is_selected(&name) {
         return;
     }
+    let Some(topology) = benches::network(network) else {
+        println!("spectrum {name} skipped: no file of {network}; IPOWDM_TOPOLOGIES names a folder");
+        return;
+    };
     let options = simulate::Options { load, seeds: 5, ..simulate::Options::of(topology) };
     let report = simulate::report(&options).expect("a workload");
     line(&name, report.requests_per_s / 1e6, "M/s", Some(target));
@@ -140,6 +141,7 @@ fn simulation(network: &str, load: f64, target: f64) {
 }
 
 fn main() {
+    println!("machine {}", machine());
     let mut criterion = Criterion::default()
         .sample_size(30)
         .warm_up_time(Duration::from_millis(300))

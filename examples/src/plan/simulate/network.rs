@@ -1,6 +1,7 @@
 //! A network from its files: fibres, and the candidate paths of every ordered pair.
 
 use super::{SimulateError, Workload};
+use crate::plan::progress::Progress;
 use ipowdm_core::ids::PopId;
 use ipowdm_ctl_lib::paths::{DensePath, Graph, PathTable};
 use ipowdm_ctl_lib::plane::{Candidates, Fibres, Plane};
@@ -63,21 +64,30 @@ impl Network {
         }
         plane.expect_widths(&workload.sizes);
         let table = PathTable::new(graph);
+        let progress = Progress::over(u64::from(nodes));
         let mut pairs = Vec::new();
-        for from in 0..nodes {
-            for to in (0..nodes).filter(|&to| to != from) {
-                let paths = match &listed {
-                    Some(listed) => listed.get(&(from, to)).cloned().unwrap_or_default(),
-                    None => computed(&table, from, to, workload.k),
+        for low in 0..nodes {
+            for high in low + 1..nodes {
+                let ways = [(low, high), (high, low)];
+                let candidates = match &listed {
+                    Some(listed) => ways.map(|ends| listed.get(&ends).cloned().unwrap_or_default()),
+                    None => both_ways(&table.between(low, high, workload.k)),
                 };
-                if paths.is_empty() {
-                    let name = |node| table.graph().pop(node).map(ToString::to_string).unwrap_or_default();
-                    return Err(SimulateError::Unreachable { from: name(from), to: name(to) });
+                for ((from, to), paths) in ways.into_iter().zip(candidates) {
+                    if paths.is_empty() {
+                        let name =
+                            |node| table.graph().pop(node).map(ToString::to_string).unwrap_or_default();
+                        return Err(SimulateError::Unreachable { from: name(from), to: name(to) });
+                    }
+                    let fibres = fibres_of(table.graph(), workload.fibres, &paths);
+                    pairs.push(((from, to), plane.add_paths(fibres)?));
                 }
-                pairs.push(plane.add_paths(fibres_of(table.graph(), workload.fibres, &paths))?);
             }
+            progress.advance();
         }
-        Ok(Self { plane, pairs })
+        // The order in which runs number pairs.
+        pairs.sort_unstable_by_key(|(ends, _)| *ends);
+        Ok(Self { plane, pairs: pairs.into_iter().map(|(_, candidates)| candidates).collect() })
     }
 }
 
@@ -89,10 +99,9 @@ fn graph_of(text: &str, path: &Path) -> Result<Graph, SimulateError> {
     Ok(Graph::new(pops, links.into_iter().map(|link| (link.id, link.a, link.b, link.length)))?)
 }
 
-/// The candidates from the search: t → s is s → t reversed, where s is the lower.
-fn computed(table: &PathTable, from: u32, to: u32, k: usize) -> Vec<DensePath> {
-    let paths = table.between(from, to, k);
-    if from < to { paths.to_vec() } else { paths.iter().map(DensePath::reversed).collect() }
+/// The candidates from the lower node s to t, and from t to s: the same reversed.
+fn both_ways(paths: &[DensePath]) -> [Vec<DensePath>; 2] {
+    [paths.to_vec(), paths.iter().map(DensePath::reversed).collect()]
 }
 
 fn fibres_of(graph: &Graph, fibres: Fibres, paths: &[DensePath]) -> Vec<Vec<u32>> {
