@@ -146,7 +146,12 @@ fn router(db: LinkDb, holds: Holds) -> Router {
             .route("/api/interfaces", get(interfaces).post(add_interface))
             .route("/api/interfaces/{pop}/{router}/{interface}", get(interface).delete(remove_interface))
             .route("/api/connections", get(connections::connections))
-            .route("/api/connections/allocate", post(connections::allocate))
+            .route(
+                "/api/connections/allocate",
+                post(connections::allocate)
+                    .get(connections::connection_called_allocate)
+                    .delete(connections::release_called_allocate),
+            )
             .route("/api/connections/{id}", get(connections::connection).delete(connections::release))
             .route("/api/connections/{id}/confirm", post(connections::confirm))
             .route("/api/vops", get(vops::vops))

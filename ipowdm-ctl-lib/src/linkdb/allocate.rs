@@ -9,7 +9,7 @@ use crate::paths::{Constraints, DensePath, Fit, PathPolicy, PathTable};
 use crate::spectrum::{Incarnation, LinkSpectrum};
 use crate::store::Tx;
 use crate::topology::Port;
-use ipowdm_core::grid::FlexSlot;
+use ipowdm_core::grid::{FlexSlot, SpectrumWindow};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId};
 use ipowdm_core::slots::{Loss, Policy, Search, Slots};
 use ipowdm_core::units::{Frequency, Length};
@@ -98,6 +98,18 @@ impl LinkDb {
         Ok(spectrum)
     }
 
+    /// Keeps in `starts` those at which a slot lies whole in one of the bands of a link; no bands carry everything.
+    pub(super) fn carried_starts(&self, bands: &[SpectrumWindow], width_m: u16, starts: &mut Slots) {
+        if bands.is_empty() {
+            return;
+        }
+        let mut carried = Slots::all_occupied(self.raster().bits());
+        for band in bands {
+            carried.unite(&self.raster().starts_in(*band, width_m));
+        }
+        starts.intersect(&carried);
+    }
+
     pub(super) fn bits_of(&self, slot: FlexSlot) -> Result<(u16, u16), LinkDbError> {
         self.raster().bits_of(slot).map_err(|_| LinkDbError::Inconsistent {
             what: format!("slot n = {}, m = {} is outside the band", slot.n, slot.m),
@@ -115,7 +127,7 @@ impl Work<'_> {
         let table = self.paths();
         if let Some(grant) = stored? {
             if grant.request != *request {
-                let what = format!("connection {}", request.connection_id);
+                let what = format!("another connection {}", request.connection_id);
                 return Err(LinkDbError::AlreadyExists { what });
             }
             return if grant.held { self.make_definite(grant) } else { Ok(grant) };
@@ -251,11 +263,7 @@ impl Work<'_> {
         for &edge in &path.edges {
             let bands = table.graph().bands(edge);
             if !bands.is_empty() {
-                let mut carried = Slots::all_occupied(bits);
-                for band in bands {
-                    carried.unite(&self.db.raster().starts_in(*band, legal.width_m()));
-                }
-                starts.to_mut().intersect(&carried);
+                self.db.carried_starts(bands, legal.width_m(), starts.to_mut());
             }
             let spectrum = self.spectrum(link(edge)?)?;
             if request.policy == Policy::LeastFragmenting {

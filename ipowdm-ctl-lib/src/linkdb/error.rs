@@ -53,7 +53,7 @@ pub enum LinkDbError {
         pop: String,
     },
     /// A thing of this id exists.
-    #[error("{what} exists already and differs from what was asked")]
+    #[error("{what} exists already")]
     AlreadyExists {
         /// The thing.
         what: String,

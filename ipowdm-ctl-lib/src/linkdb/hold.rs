@@ -49,7 +49,7 @@ impl LinkDb {
         if let Some(grant) = work.tx.get(&key)? {
             let expired = grant.held && work.tx.get_held(&key, now)?.is_none();
             if !expired && grant.request != *request {
-                let what = format!("connection {}", request.connection_id);
+                let what = format!("another connection {}", request.connection_id);
                 return Err(LinkDbError::AlreadyExists { what });
             }
             if !expired {

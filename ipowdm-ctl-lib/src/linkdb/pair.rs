@@ -2,7 +2,7 @@
 
 use super::work::Work;
 use super::{AllocationRequest, Grant, LinkDb, LinkDbError, MAX_PATHS, Path};
-use crate::paths::{DensePath, Disjointness};
+use crate::paths::{Constraints, DensePath, Disjointness};
 use crate::store::Tx;
 use crate::topology::FibreLink;
 use ipowdm_core::grid::FlexSlot;
@@ -33,13 +33,15 @@ impl LinkDb {
     /// Takes ports and spectrum for two connections between the same PoPs on paths that do not fail together: both, or
     /// nothing.
     ///
-    /// First tried is the pair of least total length, the working connection on the shorter path; then each candidate of the
-    /// working connection in its order, with the best path for the protecting one beside it. Constraints of both requests
-    /// hold for both. Two connections that have grants for equal requests keep them.
+    /// First tried is the pair of least total length, the working connection on the shorter path, then the other way round;
+    /// then each candidate of the working connection in its order, with the best path for the protecting one beside it. What
+    /// one request avoids the other avoids too; what else a request demands of its path holds for its own. Two connections
+    /// that have grants for equal requests on such paths keep them.
     ///
     /// # Errors
     /// As [`LinkDb::allocate_in`]; [`LinkDbError::Invalid`] where the ends differ; [`LinkDbError::AlreadyExists`] where one of
-    /// the two connections exists without the other; [`LinkDbError::Path`] where no two such paths exist.
+    /// the two connections exists without the other, or both on paths that fail together; [`LinkDbError::Path`] where no two
+    /// such paths exist.
     pub fn allocate_pair_in(
         &self,
         tx: &mut Tx,
@@ -74,8 +76,14 @@ impl Work<'_> {
         let [first, second] = stored;
         match (first?, second?) {
             (None, None) => {}
-            (Some(first), Some(second)) if first.request == *working && second.request == *protection => {
-                return Ok(GrantedPair { working: first, protection: second });
+            (Some(first), Some(second))
+                if first.request == *working
+                    && second.request == *protection
+                    && self.are_disjoint(&first, &second, disjointness)? =>
+            {
+                let [working, protection] = [first, second]
+                    .map(|grant| if grant.held { self.make_definite(grant) } else { Ok(grant) });
+                return Ok(GrantedPair { working: working?, protection: protection? });
             }
             (first, second) => {
                 let taken = first.or(second).map(|grant| grant.request.connection_id);
@@ -108,7 +116,17 @@ impl Work<'_> {
         // Where there is no pair at all, no pair of candidates is one.
         let best = table.disjoint_pair(from, to, disjointness, &avoid)?;
         let candidates = table.constrained(from, to, usize::from(first.k), &first.constraints)?;
-        let mut tries = vec![(best.first, Some(best.second))];
+        let meet = |path: &DensePath, other: &DensePath| {
+            working.constraints.are_met_by(table.graph(), path)
+                && protection.constraints.are_met_by(table.graph(), other)
+        };
+        let mut tries = Vec::new();
+        if meet(&best.first, &best.second) {
+            tries.push((best.first.clone(), Some(best.second.clone())));
+        }
+        if meet(&best.second, &best.first) {
+            tries.push((best.second, Some(best.first)));
+        }
         tries.extend(candidates.into_iter().map(|path| (path, None)));
         let mut refusal = None;
         for (path, beside) in tries {
@@ -159,6 +177,30 @@ impl Work<'_> {
         self.within_quota(&windows, grant.slot_links())?;
         self.take(&grant)?;
         Ok(grant)
+    }
+
+    /// Whether the paths of two grants do not fail together.
+    fn are_disjoint(
+        &mut self,
+        one: &Grant,
+        other: &Grant,
+        disjointness: Disjointness,
+    ) -> Result<bool, LinkDbError> {
+        let mut apart = one.request.clone();
+        apart.constraints = Constraints::default();
+        self.keep_away(&mut apart, &one.path, disjointness)?;
+        let avoid = &apart.constraints.avoid;
+        if other.path.pops.iter().any(|pop| avoid.pops.contains(pop)) {
+            return Ok(false);
+        }
+        for hop in &other.path.hops {
+            let risks = self.tx.get_shared(&FibreLink::key(&hop.link))?;
+            let risks = risks.iter().flat_map(|link| &link.srlgs);
+            if avoid.links.contains(&hop.link) || risks.into_iter().any(|risk| avoid.srlgs.contains(risk)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Paths for a request that share nothing with a grant's.

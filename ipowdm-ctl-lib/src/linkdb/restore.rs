@@ -4,7 +4,7 @@ use super::allocate::Found;
 use super::work::Work;
 use super::{AllocationRequest, Grant, LinkDb, LinkDbError};
 use crate::store::Tx;
-use crate::topology::Port;
+use crate::topology::{FibreLink, Port};
 use ipowdm_core::ids::{LinkId, PortRef};
 
 /// What becomes of a connection that finds no other path.
@@ -80,14 +80,19 @@ impl LinkDb {
     /// Connections keep ports and incarnation: it is the same life of the same connection. Where the link carries none, the
     /// answer is empty and nothing happens, so a restoration can be repeated.
     ///
+    /// A path that is longer counts for more in the operator's quota, and is not refused for that.
+    ///
     /// # Errors
-    /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]
+    /// [`LinkDbError::UnknownLink`], [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]
     pub fn restore_in(
         &self,
         tx: &mut Tx,
         link: &LinkId,
         rules: RestorationRules,
     ) -> Result<Restoration, LinkDbError> {
+        if tx.get_shared(&FibreLink::key(link))?.is_none() {
+            return Err(LinkDbError::UnknownLink { link: link.to_string() });
+        }
         let mut work = Work::new(self, tx);
         let mut grants = work.grants_on(link)?;
         grants.sort_by(|a, b| {

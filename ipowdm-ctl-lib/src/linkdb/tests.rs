@@ -1,5 +1,6 @@
 //! Fixtures and the rules of allocation, one by one. Properties and concurrency are in `tests/`.
 
+mod bands;
 mod capacity;
 mod concurrency;
 mod defects;

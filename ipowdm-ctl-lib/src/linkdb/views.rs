@@ -45,6 +45,8 @@ pub struct SpectrumMap {
     pub link: LinkId,
     /// What is free on each fibre.
     pub spectrum: LinkSpectrum,
+    /// What may carry signals at all: the band, as far as the link's amplifiers carry it.
+    pub carried: Slots,
     /// Slots of connections, lowest first.
     pub owners: Vec<SlotOwner>,
     /// What is taken by anything else, lowest first.
@@ -160,7 +162,7 @@ impl LinkDb {
     /// [`LinkDbError::UnknownLink`], [`LinkDbError::Store`]
     pub async fn spectrum(&self, link: &LinkId) -> Result<SpectrumMap, LinkDbError> {
         let mut snapshot = self.store.snapshot().await?;
-        let spectrum = self.spectrum_at(&mut snapshot, link).await?;
+        let (spectrum, carried) = self.spectrum_at(&mut snapshot, link).await?;
         let (mut owners, mut reserved) = (Vec::new(), Vec::new());
         for occupied in spectrum.occupants() {
             match occupied.by {
@@ -174,7 +176,7 @@ impl LinkDb {
                 _ => reserved.push(occupied),
             }
         }
-        Ok(SpectrumMap { link: link.clone(), spectrum, owners, reserved })
+        Ok(SpectrumMap { link: link.clone(), spectrum, carried, owners, reserved })
     }
 
     /// How full a link is.
@@ -183,7 +185,8 @@ impl LinkDb {
     /// [`LinkDbError::UnknownLink`], [`LinkDbError::Store`]
     pub async fn utilisation(&self, link: &LinkId) -> Result<Utilisation, LinkDbError> {
         let mut snapshot = self.store.snapshot().await?;
-        Ok(Utilisation::of(&self.spectrum_at(&mut snapshot, link).await?))
+        let (spectrum, carried) = self.spectrum_at(&mut snapshot, link).await?;
+        Ok(Utilisation::within(&spectrum, &carried))
     }
 
     /// How full every link is, in natural order of links.
@@ -196,7 +199,8 @@ impl LinkDb {
         for link in links(&mut snapshot).await? {
             let stored = snapshot.get(&LinkSpectrum::key(&link.id)).await?;
             let spectrum = self.on_raster(&link.id, stored)?;
-            figures.push((link.id, Utilisation::of(&spectrum)));
+            let figures_of = Utilisation::within(&spectrum, &self.carried_by(&link));
+            figures.push((link.id, figures_of));
         }
         Ok(figures)
     }
@@ -211,7 +215,7 @@ impl LinkDb {
         for link in links(&mut snapshot).await? {
             let stored = snapshot.get(&LinkSpectrum::key(&link.id)).await?;
             let mut of_link = self.on_raster(&link.id, stored)?.free_on_both();
-            of_link.intersect(self.tuner.usable());
+            of_link.intersect(&self.carried_by(&link));
             free.push((link, of_link));
         }
         let mut at_pop: HashMap<&PopId, Vec<usize>> = HashMap::new();
@@ -262,10 +266,20 @@ impl LinkDb {
         oriented.map(|path| describe(&table, &path)).collect()
     }
 
-    async fn spectrum_at(&self, snapshot: &mut Snapshot, link: &LinkId) -> Result<LinkSpectrum, LinkDbError> {
-        if snapshot.get(&FibreLink::key(link)).await?.is_none() {
-            return Err(LinkDbError::UnknownLink { link: link.to_string() });
-        }
+    /// What may carry signals on a link: the band, as far as its amplifiers carry it.
+    fn carried_by(&self, link: &FibreLink) -> Slots {
+        let mut carried = link.carried(self.raster());
+        carried.intersect(self.tuner.usable());
+        carried
+    }
+
+    async fn spectrum_at(
+        &self,
+        snapshot: &mut Snapshot,
+        link: &LinkId,
+    ) -> Result<(LinkSpectrum, Slots), LinkDbError> {
+        let record = snapshot.get(&FibreLink::key(link)).await?;
+        let record = record.ok_or_else(|| LinkDbError::UnknownLink { link: link.to_string() })?;
         let stored = snapshot.get(&LinkSpectrum::key(link)).await?;
         let mut spectrum = self.on_raster(link, stored)?;
         if spectrum.is_unlisted() {
@@ -275,7 +289,7 @@ impl LinkDb {
                 what: format!("the owners on link {link} overlap: {error}"),
             })?;
         }
-        Ok(spectrum)
+        Ok((spectrum, self.carried_by(&record)))
     }
 }
 

@@ -174,6 +174,18 @@ impl Avoid {
     }
 }
 
+impl Constraints {
+    /// Whether a path from source to destination passes what it is to pass and is within the limits; what is to be avoided
+    /// is not looked at.
+    pub(crate) fn are_met_by(&self, graph: &Graph, path: &DensePath) -> bool {
+        let mut inner = path.nodes.iter().skip(1).take(path.edges.len().saturating_sub(1));
+        let passes = |pop: &PopId| graph.node(pop).is_some_and(|node| inner.any(|&inner| inner == node));
+        self.max_hops.is_none_or(|most| path.edges.len() <= usize::from(most))
+            && self.max_length.is_none_or(|most| path.length <= u64::from(most.metres()))
+            && self.include.iter().all(passes)
+    }
+}
+
 impl PathTable {
     /// At most `k` paths from `source` to `destination` that meet the constraints, in the documented order. Nothing of this
     /// is kept.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How full a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Utilisation {
-    /// Steps of 6.25 GHz on each fibre.
+    /// Steps of 6.25 GHz on each fibre that may carry signals.
     pub bits: u16,
     /// Occupied steps of the fibre from a to b.
     pub used_a_to_b: u16,
@@ -18,16 +18,26 @@ pub struct Utilisation {
 }
 
 impl Utilisation {
-    /// The figures of a link's spectrum.
+    /// The figures of the spectrum of a link that carries everything.
     #[must_use]
     pub fn of(spectrum: &LinkSpectrum) -> Self {
-        let bits = spectrum.raster.bits();
-        let used = |slots: &Slots| bits - count(slots);
+        Self::within(spectrum, &Slots::all_free(spectrum.raster.bits()))
+    }
+
+    /// The figures of a link's spectrum, of the steps that may carry signals.
+    #[must_use]
+    pub fn within(spectrum: &LinkSpectrum, carried: &Slots) -> Self {
+        let bits = count(carried);
+        let free = |slots: &Slots| {
+            let mut free = slots.clone();
+            free.intersect(carried);
+            free
+        };
         Self {
             bits,
-            used_a_to_b: used(&spectrum.a_to_b),
-            used_b_to_a: used(&spectrum.b_to_a),
-            largest_free_run: spectrum.free_on_both().largest_run(),
+            used_a_to_b: bits - count(&free(&spectrum.a_to_b)),
+            used_b_to_a: bits - count(&free(&spectrum.b_to_a)),
+            largest_free_run: free(&spectrum.free_on_both()).largest_run(),
         }
     }
 

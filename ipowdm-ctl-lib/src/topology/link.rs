@@ -2,7 +2,7 @@
 
 use super::{Metadata, UpDown};
 use crate::store::{Key, Record};
-use ipowdm_core::grid::{Raster, SpectrumWindow};
+use ipowdm_core::grid::{FlexSlot, Raster, SpectrumWindow};
 use ipowdm_core::ids::{LinkId, PopId};
 use ipowdm_core::slots::Slots;
 use ipowdm_core::units::{Db, Length};
@@ -134,6 +134,19 @@ impl FibreLink {
             let _ = carried.release(first, count);
         }
         carried
+    }
+
+    /// Whether the link carries a slot: it lies whole in one of the bands.
+    #[must_use]
+    pub fn carries(&self, slot: FlexSlot) -> bool {
+        self.bands.is_empty() || self.band_of(slot).is_some()
+    }
+
+    /// The band that carries a slot; `None` where none does, and where the link carries everything.
+    #[must_use]
+    pub fn band_of(&self, slot: FlexSlot) -> Option<SpectrumWindow> {
+        let centre = slot.centre().ok()?;
+        self.bands.iter().copied().find(|band| band.holds(centre, slot.width_mhz()))
     }
 
     /// The first field that says something impossible, and what is wrong with it.

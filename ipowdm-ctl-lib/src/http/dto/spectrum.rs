@@ -151,13 +151,13 @@ pub(in crate::http) struct SpectrumJson {
     reservations: Vec<ReservationJson>,
 }
 
-impl SpectrumJson {
-    /// The map of a link of which `usable` may carry signals.
-    pub(in crate::http) fn new(map: SpectrumMap, usable: &Slots) -> Self {
+impl From<SpectrumMap> for SpectrumJson {
+    fn from(map: SpectrumMap) -> Self {
         let raster = map.spectrum.raster;
-        let (used, figures) = (Utilisation::of(&map.spectrum), Fragmentation::of(&map.spectrum, usable));
+        let used = Utilisation::within(&map.spectrum, &map.carried);
+        let figures = Fragmentation::of(&map.spectrum, &map.carried);
         let mut free = map.spectrum.free_on_both();
-        free.intersect(usable);
+        free.intersect(&map.carried);
         let owners = map.owners.into_iter();
         Self {
             link_id: map.link,

@@ -37,6 +37,19 @@ pub(super) async fn connection(
     })
 }
 
+/// The path at which allocations are asked for is that of a connection of this name, too.
+fn called_allocate() -> Result<Segments<ConnectionId>> {
+    ConnectionId::new("allocate").map(Segments).map_err(|error| ApiError::new(Code::Internal, error))
+}
+
+pub(super) async fn connection_called_allocate(db: State<LinkDb>) -> Result<Json<AllocationJson>> {
+    connection(db, called_allocate()?).await
+}
+
+pub(super) async fn release_called_allocate(db: State<LinkDb>) -> Result<Json<Value>> {
+    release(db, called_allocate()?).await
+}
+
 pub(super) async fn allocate(
     State(db): State<LinkDb>,
     State(Holds(clock)): State<Holds>,

@@ -8,6 +8,7 @@ use crate::http::extract::{Params, Segments};
 use crate::linkdb::{DefragmentationPlan, DefragmentationRules, LinkDb, LinkDbError, MAX_PATHS, Path};
 use crate::spectrum::LinkSpectrum;
 use crate::store::Snapshot;
+use crate::topology::FibreLink;
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::ids::{LinkId, PopId};
@@ -42,14 +43,16 @@ pub(super) async fn paths(
     Ok(Json(json!({"pop_a": a, "pop_b": b, "count": paths.len(), "paths": paths})))
 }
 
-/// What is free on both fibres of every link of a path.
+/// What another signal could use on both fibres of every link of a path: what the links carry, guard bands left out.
 pub(super) async fn free_on(db: &LinkDb, snapshot: &mut Snapshot, path: &Path) -> Result<Slots> {
-    let mut free = Slots::all_free(db.raster().bits());
+    let mut free = db.band().usable();
     for hop in &path.hops {
+        if let Some(link) = snapshot.get(&FibreLink::key(&hop.link)).await? {
+            free.intersect(&link.carried(db.raster()));
+        }
         // A link without a record is free.
         if let Some(spectrum) = snapshot.get(&LinkSpectrum::key(&hop.link)).await? {
-            free.intersect(&spectrum.a_to_b);
-            free.intersect(&spectrum.b_to_a);
+            spectrum.free_for(0, &mut free);
         }
     }
     Ok(free)
@@ -82,7 +85,7 @@ pub(super) async fn spectrum(
     State(db): State<LinkDb>,
     Segments(link): Segments<LinkId>,
 ) -> Result<Json<SpectrumJson>> {
-    Ok(Json(SpectrumJson::new(db.spectrum(&link).await?, &db.band().usable())))
+    Ok(Json(db.spectrum(&link).await?.into()))
 }
 
 /// Most moves that one plan may have.

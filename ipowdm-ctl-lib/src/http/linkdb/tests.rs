@@ -103,6 +103,56 @@ async fn s0_03_release_is_idempotent_and_frees_what_was_taken() {
 }
 
 #[tokio::test]
+async fn s0_03_a_connection_may_be_called_as_the_path_is_at_which_one_is_asked_for() {
+    let (service, db) = service().await;
+    let path = "/api/connections/allocate";
+    service.get(path).await.expect_error(404, "unknown_connection");
+    service.post(path, &request("allocate", "pop1", "pop2")).await.expect(200);
+    assert_eq!(service.get(path).await.expect(200)["connection_id"], "allocate");
+    assert_eq!(service.delete(path).await.expect(200)["released"], true);
+    assert_eq!(db.grant(&"allocate".parse().unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_said_to_differ_where_it_does_not() {
+    let (service, _) = service().await;
+    let same = json!({"pop_id": "twice", "name": "n", "location": "l"});
+    service.post("/api/pops", &same).await.expect(200);
+    let error = service.post("/api/pops", &same).await.expect_error(400, "already_exists");
+    assert_eq!(error, "PoP twice exists already");
+}
+
+#[tokio::test]
+async fn what_is_shown_as_free_is_what_links_carry_and_guard_bands_leave() {
+    let (service, db) = service().await;
+    let id = "pop1-pop2".parse().unwrap();
+    let mut link = db.store().get(&FibreLink::key(&id)).await.unwrap().unwrap();
+    let mhz = Frequency::from_mhz;
+    link.bands = vec![SpectrumWindow { low: mhz(193_000_000), high: mhz(193_500_000) }];
+    db.store().transact(|tx| db.update_link_in(tx, &link)).await.unwrap();
+    let (a, b) = (Endpoint::at(link.a.clone()), Endpoint::at(link.b.clone()));
+    let guarded = AllocationRequest {
+        frequency: Some(mhz(193_100_000)),
+        guard: 4,
+        ..AllocationRequest::new("guarded".parse().unwrap(), "vOp2".parse().unwrap(), a, b, 6)
+    };
+    db.allocate(guarded).await.unwrap();
+    // 193.0625 to 193.1375 THz is taken.
+    let map = service.get("/api/links/pop1-pop2/spectrum").await.expect(200);
+    let range = |low: f64, high: f64| json!({"low": low, "high": high});
+    assert_eq!(map["free"], json!([range(193_000.0, 193_062.5), range(193_137.5, 193_500.0)]));
+    assert_eq!((&map["total_slots"], &map["used_slots_a_to_b"]), (&json!(80), &json!(12)));
+    assert_eq!(map["largest_free_ghz"], 362.5);
+    // A neighbour keeps 25 GHz away.
+    let paths = service.get("/api/paths/pop1/pop2?k=1").await.expect(200);
+    let free = json!([range(193_000.0, 193_037.5), range(193_162.5, 193_500.0)]);
+    assert_eq!(paths["paths"][0]["free"], free);
+    let next = service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    assert_eq!(next["frequency"], 193_250.0);
+    assert_eq!(next["available_slots"], json!([193_325.0, 193_400.0]));
+}
+
+#[tokio::test]
 async fn what_a_controller_holds_is_not_released_here() {
     let (service, db) = service().await;
     let vop = VopId::new("vOp2").unwrap();

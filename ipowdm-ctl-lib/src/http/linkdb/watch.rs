@@ -17,7 +17,7 @@ use crate::spectrum::{LinkSpectrum, PortClaim, VopGrant};
 use crate::store::{Change, RawKey, Record, Store, Version, Watch};
 use crate::topology::{FibreLink, Pop, Port, Router};
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use core::convert::Infallible;
@@ -141,18 +141,18 @@ fn named(name: &str, data: &serde_json::Value) -> Event {
     Event::default().event(name).data(data.to_string())
 }
 
-/// Begins to watch.
+/// Begins to watch. `seen` is the version that a client who comes back has seen, as far as it can tell.
 async fn begin(
     store: &Store,
     prefixes: Vec<RawKey>,
-    seen: Option<Version>,
+    seen: Option<Option<Version>>,
     place: OwnedSemaphorePermit,
 ) -> Result<Watching> {
     // In this order: what is committed in between is both seen and announced, and told apart by its version.
     let watch = store.watch_raw(prefixes.clone());
     let since = store.snapshot().await?.version();
     let mut ready = VecDeque::new();
-    if seen.is_some_and(|seen| seen != since) {
+    if seen.is_some_and(|seen| seen != Some(since)) {
         ready.push_back(named("resync", &json!({"missed": null})));
     }
     ready.push_back(named("ready", &json!({"version": since})).id(since.to_string()));
@@ -166,7 +166,8 @@ pub(super) async fn watch(
     Params(query): Params<WatchQuery>,
 ) -> Result<Sse<impl Stream<Item = core::result::Result<Event, Infallible>>>> {
     let prefixes = prefixes(query.kinds.as_deref())?;
-    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok()).map(Version::new);
+    let version = |id: &HeaderValue| id.to_str().ok()?.parse().ok().map(Version::new);
+    let seen = headers.get("last-event-id").map(version);
     let place = shared.watches.try_acquire_owned().map_err(|_| {
         ApiError::new(Code::LimitReached, format_args!("{WATCHES} watches are open, there is no more"))
     })?;
@@ -251,6 +252,9 @@ mod tests {
         let mut behind = Events::open(service.addr(), "", "last-event-id: 1\r\n").await;
         assert_eq!(behind.next().await.0, "resync");
         assert_eq!(behind.next().await.0, "ready");
+        // An id that is none of this service's tells nothing of what was missed.
+        let mut lost = Events::open(service.addr(), "", "last-event-id: a-2\r\n").await;
+        assert_eq!(lost.next().await.0, "resync");
     }
 
     #[tokio::test]

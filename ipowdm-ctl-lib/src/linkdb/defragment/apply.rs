@@ -6,7 +6,7 @@ use crate::linkdb::{Grant, LinkDb, LinkDbError};
 use crate::spectrum::VopGrant;
 use crate::store::Tx;
 use crate::topology::FibreLink;
-use ipowdm_core::slots::words;
+use ipowdm_core::slots::{Slots, words};
 
 /// What became of one move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,12 +118,13 @@ impl Work<'_> {
         if !self.db.tuner.usable().are_free(first, count) {
             return Ok(Some(format!("{} is not in the band", to.frequency)));
         }
-        if from.path != to.path {
-            for hop in &to.path.hops {
-                let link = self.tx.get_shared(&FibreLink::key(&hop.link))?;
-                if !link.is_some_and(|link| link.is_usable()) {
-                    return Ok(Some(format!("link {} is out of service", hop.link)));
-                }
+        for hop in &to.path.hops {
+            let link = self.tx.get_shared(&FibreLink::key(&hop.link))?;
+            if from.path != to.path && !link.as_ref().is_some_and(|link| link.is_usable()) {
+                return Ok(Some(format!("link {} is out of service", hop.link)));
+            }
+            if !link.is_some_and(|link| link.carries(to.slot)) {
+                return Ok(Some(format!("link {} does not carry {}", hop.link, to.frequency)));
             }
         }
         let room = match kind {
@@ -152,12 +153,29 @@ impl Work<'_> {
     fn can_slide(&mut self, from: &Grant, to: &Grant) -> Result<bool, LinkDbError> {
         let ((old, count), (new, _)) = (self.db.bits_of(from.slot)?, self.db.bits_of(to.slot)?);
         let (low, high) = (old.min(new), old.max(new) + count);
-        let mut free = self.db.tuner.usable().clone();
-        self.give_spectrum_back(from)?;
-        for hop in &from.path.hops {
-            self.spectrum(&hop.link)?.free_for(from.request.guard, &mut free);
-        }
-        self.take_spectrum(from)?;
+        let free = self.free_around(from)?;
         Ok(words::all_set(free.words(), low, high - low))
+    }
+
+    /// What is free on the path of a connection, and carried in the bands in which it is, when the connection itself is away:
+    /// all that a signal can slide through.
+    pub(super) fn free_around(&mut self, grant: &Grant) -> Result<Slots, LinkDbError> {
+        let raster = self.db.raster();
+        let mut free = self.db.tuner.usable().clone();
+        self.give_spectrum_back(grant)?;
+        for hop in &grant.path.hops {
+            self.spectrum(&hop.link)?.free_for(grant.request.guard, &mut free);
+            let link = self.tx.get_shared(&FibreLink::key(&hop.link))?;
+            if let Some(band) = link.and_then(|link| link.band_of(grant.slot)) {
+                let mut carried = Slots::all_occupied(raster.bits());
+                if let Some((first, count)) = raster.bits_in(band) {
+                    // The bitmap is all occupied, and the window has been cut to the raster.
+                    let _ = carried.release(first, count);
+                }
+                free.intersect(&carried);
+            }
+        }
+        self.take_spectrum(grant)?;
+        Ok(free)
     }
 }

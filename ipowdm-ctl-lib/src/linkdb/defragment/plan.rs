@@ -83,8 +83,12 @@ impl LinkDb {
 impl Work<'_> {
     /// How broken up a link is as the transaction has it.
     pub(in crate::linkdb) fn fragmentation(&mut self, link: &LinkId) -> Result<Fragmentation, LinkDbError> {
-        let usable = self.db.tuner.usable();
-        Ok(Fragmentation::of(self.spectrum(link)?, usable))
+        let record = self.tx.get_shared(&FibreLink::key(link))?;
+        let mut usable = self.db.tuner.usable().clone();
+        if let Some(record) = record {
+            usable.intersect(&record.carried(self.db.raster()));
+        }
+        Ok(Fragmentation::of(self.spectrum(link)?, &usable))
     }
 
     fn scattered(&mut self, links: &BTreeSet<&LinkId>) -> Result<u64, LinkDbError> {
@@ -142,9 +146,14 @@ impl Work<'_> {
     ) -> Result<Option<Candidate>, LinkDbError> {
         let grant = &movable.grant;
         let (first, need) = self.db.bits_of(grant.slot)?;
+        let mut starts = movable.starts.clone();
+        let table = self.paths()?;
+        for edge in grant.path.hops.iter().filter_map(|hop| table.graph().edge(&hop.link)) {
+            self.db.carried_starts(table.graph().bands(edge), grant.slot.m, &mut starts);
+        }
         let mut places: Vec<(MoveKind, Grant)> = Vec::new();
         if rules.push_pull {
-            for start in self.slides(movable, first, need)? {
+            for start in self.slides(grant, &starts, first, need)? {
                 places.extend(self.at(grant, start).map(|to| (MoveKind::PushPull, to)));
             }
         }
@@ -153,7 +162,7 @@ impl Work<'_> {
             for hop in &grant.path.hops {
                 self.spectrum(&hop.link)?.free_for(grant.request.guard, &mut free);
             }
-            let search = Search::new(&free, need).at(&movable.starts);
+            let search = Search::new(&free, need).at(&starts);
             for start in [search.exact(), search.first(), search.last()].into_iter().flatten() {
                 places.extend(self.at(grant, start).map(|to| (MoveKind::MakeBeforeBreak, to)));
             }
@@ -184,18 +193,17 @@ impl Work<'_> {
     }
 
     /// The lowest and the highest legal start that a signal can slide to.
-    fn slides(&mut self, movable: &Movable, first: u16, need: u16) -> Result<Vec<u16>, LinkDbError> {
-        let grant = &movable.grant;
-        // What is free when the signal itself is away.
-        let mut free = self.db.tuner.usable().clone();
-        self.give_spectrum_back(grant)?;
-        for hop in &grant.path.hops {
-            self.spectrum(&hop.link)?.free_for(grant.request.guard, &mut free);
-        }
-        self.take_spectrum(grant)?;
+    fn slides(
+        &mut self,
+        grant: &Grant,
+        starts: &Slots,
+        first: u16,
+        need: u16,
+    ) -> Result<Vec<u16>, LinkDbError> {
+        let free = self.free_around(grant)?;
         let low = first - words::ones_below(free.words(), first);
         let high = first + (words::ones_from(free.words(), first).saturating_sub(need));
-        let starts = movable.starts.words();
+        let starts = starts.words();
         let lowest = words::next_set(starts, low).filter(|&start| start < first);
         let highest = words::previous_set(starts, high).filter(|&start| start > first);
         Ok([lowest, highest].into_iter().flatten().collect())

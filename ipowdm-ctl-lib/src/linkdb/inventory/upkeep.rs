@@ -4,7 +4,6 @@ use super::new_topology;
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::store::{Key, Record, Tx};
 use crate::topology::{ElementId, FibreLink, Metadata, Pop, Port, Router, UpDown};
-use ipowdm_core::grid::FlexSlot;
 
 impl LinkDb {
     /// Switches a thing in a transaction of its own, see [`LinkDb::set_state_in`].
@@ -148,7 +147,7 @@ impl LinkDb {
         }
         if old.bands != link.bands && !link.bands.is_empty() {
             for live in self.owners_in(tx, &link.id)? {
-                if !holds(link, live.slot) {
+                if !link.carries(live.slot) {
                     let (what, by) = (format!("spectrum of link {}", link.id), live.owner.to_string());
                     return Err(LinkDbError::InUse { what, by });
                 }
@@ -159,11 +158,6 @@ impl LinkDb {
             |link: &FibreLink| (link.length, link.is_usable(), link.bands.clone(), link.srlgs.clone());
         if for_paths(&old) != for_paths(link) { new_topology(tx) } else { Ok(()) }
     }
-}
-
-/// Whether a slot lies whole in one of the bands of a link.
-fn holds(link: &FibreLink, slot: FlexSlot) -> bool {
-    slot.centre().is_ok_and(|centre| link.bands.iter().any(|band| band.holds(centre, slot.width_mhz())))
 }
 
 /// The record of a thing.

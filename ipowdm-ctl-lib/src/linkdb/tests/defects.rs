@@ -87,6 +87,21 @@ async fn optical_networking_gym_the_need_is_enough() {
     assert_eq!(bits(grant.slot), (100, 12));
 }
 
+/// GNPy removes channels that lie outside an amplifier's band without a word; its node-disjoint paths are in `pairs.rs`.
+#[tokio::test]
+async fn gnpy_a_channel_outside_an_amplifiers_band_is_refused_aloud() {
+    let db = network(&[("AB", "A", "B", 80), ("BC", "B", "C", 80)]).await;
+    // Bits 100 to 199 of the band that begins at 191.250 THz.
+    bands::narrow(&db, "BC", &[(100, 200)]).await;
+    let outside = AllocationRequest { frequency: Some(mhz(191_275_000)), ..request("c", "A", "C", 2) };
+    refused(&db, outside.clone(), Code::NoSpectrum).await;
+    // Where the link is not on the path it is nobody's business, and the first fit is inside the band.
+    let beside = AllocationRequest { destination: Endpoint::at(pop("B")), ..outside };
+    assert_eq!(bits(db.allocate(beside).await.unwrap().slot), (2, 4));
+    let grant = db.allocate(request("d", "A", "C", 2)).await.unwrap();
+    assert_eq!(bits(grant.slot), (100, 4));
+}
+
 /// The full band carries as many channels as fit, one next to the other: no start is lost, no gap is left.
 #[tokio::test]
 async fn the_band_fills_to_its_last_slot() {

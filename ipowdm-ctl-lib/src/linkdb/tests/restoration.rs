@@ -177,3 +177,10 @@ async fn a_restoration_that_is_rolled_back_leaves_no_trace() {
     assert!(undone.is_err());
     assert_eq!(dump(&db).await, before);
 }
+
+#[tokio::test]
+async fn a_link_that_is_not_known_is_not_restored_in_silence() {
+    let db = network(&[("ab", "a", "b", 10)]).await;
+    let error = db.restore(&link("zz"), RestorationRules::default()).await.unwrap_err();
+    assert_eq!(error.code(), Code::UnknownLink);
+}
