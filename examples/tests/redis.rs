@@ -23,13 +23,14 @@ mod server;
 #[path = "redis/together.rs"]
 mod together;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipowdm_ctl_lib::store::redis::RedisBackend;
 use ipowdm_ctl_lib::store::{
-    Backend, BackendError, Batch, BoxFuture, CommitError, Key, Record, Store, StoreError, StoreOptions,
-    Version, View, WatchSource, conformance,
+    Backend, BackendError, Batch, BoxFuture, CommitError, Key, MemoryBackend, Record, RedbBackend,
+    RedbOptions, Store, StoreError, StoreOptions, Version, View, WatchSource, conformance,
 };
 use proxy::{Faults, Proxy};
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,20 @@ async fn read(store: &Store, name: &str) -> Result<Option<u64>, StoreError> {
     Ok(store.get(&number(name)).await?.map(|number| number.0))
 }
 
+/// The three back ends, each behind the same checks: the embedded one in files, the shared one over a connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn redis_conforms() {
+async fn s4_04_memory_the_embedded_store_and_redis_pass_one_suite() {
+    conformance::run("memory", async || Arc::new(MemoryBackend::new()) as _).await;
+    // In memory where there is such a file system: power cuts are the back end's own tests, and a disk's time would be most
+    // of this one.
+    let memory = Some(Path::new("/dev/shm")).filter(|folder| folder.is_dir());
+    let folder = memory.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
+    let opened = AtomicUsize::new(0);
+    conformance::run("redb", async || {
+        let path = folder.path().join(format!("{}.redb", opened.fetch_add(1, Ordering::Relaxed)));
+        Arc::new(RedbBackend::open(&path, RedbOptions::default()).await.unwrap()) as _
+    })
+    .await;
     let server = Server::shared();
     conformance::run("redis", async || connect(&server.fresh()).await as _).await;
 }

@@ -19,13 +19,16 @@ fn full_sweeps() -> bool {
     std::env::var("IPOWDM_SWEEPS").is_ok_and(|sweeps| sweeps == "full")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_redb_back_end_conforms() {
-    conformance::run("redb, in memory", async || {
+mod conforms {
+    use super::*;
+    use crate::store::Backend;
+
+    async fn fresh() -> Arc<dyn Backend> {
         let storage = redb::backends::InMemoryBackend::new();
-        Arc::new(RedbBackend::open_on(storage, RedbOptions::default()).await.unwrap()) as _
-    })
-    .await;
+        Arc::new(RedbBackend::open_on(storage, RedbOptions::default()).await.unwrap())
+    }
+
+    crate::store_conformance!("redb, in memory", fresh);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
