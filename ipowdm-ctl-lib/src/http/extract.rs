@@ -119,6 +119,11 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<Paylo
         match reason.classify() {
             // Well-formed, but not what the field takes.
             Category::Data => ApiError::invalid(if path == "." { "body" } else { &path }, reason),
+            // A number where one of some words belongs is a fault of syntax to the reader, and none of JSON.
+            Category::Syntax if serde_json::from_str::<IgnoredAny>(text).is_ok() => ApiError::invalid(
+                if path == "." { "body" } else { &path },
+                "a value of another type is expected",
+            ),
             Category::Syntax | Category::Eof | Category::Io => malformed(reason),
         }
     })?;

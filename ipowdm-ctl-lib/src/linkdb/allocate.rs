@@ -169,6 +169,7 @@ impl Work<'_> {
             destination_port: destination_port.map(|port| port.at),
             made_at: self.tx.time(),
             held: false,
+            moving: None,
         }
     }
 

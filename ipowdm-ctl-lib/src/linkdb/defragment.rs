@@ -6,9 +6,14 @@
 //!
 //! A plan is a proposal: it says what it expects to find, and each move is a transaction that checks it. Applied again, it finds
 //! what it has done and does nothing; where something has changed since, it stops and says so.
+//!
+//! Light is in two places for a while, or anywhere between them. So a move of a signal that is on has two transactions around
+//! the work on the modules: [`LinkDb::begin_move_in`] takes the new place, or all that is slid through, beside the old one;
+//! [`LinkDb::finish_move_in`] gives the old one up. Nobody else gets either in between.
 
 mod apply;
 mod plan;
+mod stage;
 
 pub use apply::{MoveOutcome, PlanProgress};
 
@@ -17,10 +22,10 @@ use crate::spectrum::{Fragmentation, Incarnation};
 use ipowdm_core::grid::FlexSlot;
 use ipowdm_core::ids::{ConnectionId, LinkId};
 use ipowdm_core::units::Frequency;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a connection gets from one place to another without an outage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoveKind {
     /// The signal slides along its path through free steps next to it; the laser and the receiver follow each other. The
@@ -52,7 +57,7 @@ impl Default for DefragmentationRules {
 }
 
 /// Where a connection is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Its path.
     pub path: Path,
@@ -68,6 +73,15 @@ impl Place {
     pub fn of(grant: &Grant) -> Self {
         Self { path: grant.path.clone(), slot: grant.slot, frequency: grant.frequency }
     }
+}
+
+/// A move that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// How.
+    pub kind: MoveKind,
+    /// Where to.
+    pub to: Place,
 }
 
 /// One connection goes from one place to another.

@@ -65,7 +65,7 @@ mod vops;
 mod work;
 
 pub use defragment::{
-    DefragmentationPlan, DefragmentationRules, LinkFragmentation, Move, MoveKind, MoveOutcome, Place,
+    DefragmentationPlan, DefragmentationRules, LinkFragmentation, Move, MoveKind, MoveOutcome, Moving, Place,
     PlanProgress,
 };
 pub use error::LinkDbError;

@@ -1,5 +1,6 @@
 //! What is asked of LinkDB and what it grants.
 
+use super::Moving;
 use crate::paths::{Avoid, Constraints, PathPolicy};
 use crate::spectrum::{Incarnation, Owner};
 use crate::store::{Key, Record};
@@ -195,6 +196,9 @@ pub struct Grant {
     pub made_at: Timestamp,
     /// Whether it is held for a time only, see [`super::LinkDb::hold`]; not once it is confirmed.
     pub held: bool,
+    /// The move that is under way, see [`super::LinkDb::begin_move_in`]: until it ends the connection owns what it needs for
+    /// it besides.
+    pub moving: Option<Moving>,
 }
 
 impl Grant {
@@ -267,6 +271,7 @@ impl Record for Grant {
                 destination_port: old.destination_port,
                 made_at: Timestamp(0),
                 held: false,
+                moving: None,
             }
         }))
     }

@@ -2,7 +2,7 @@
 
 use super::allocate::Found;
 use super::work::Work;
-use super::{AllocationRequest, Grant, LinkDb, LinkDbError};
+use super::{AllocationRequest, Grant, LinkDb, LinkDbError, Path};
 use crate::store::Tx;
 use crate::topology::{FibreLink, Port};
 use ipowdm_core::ids::{LinkId, PortRef};
@@ -95,6 +95,12 @@ impl LinkDb {
         }
         let mut work = Work::new(self, tx);
         let mut grants = work.grants_on(link)?;
+        // Who was only to come here stays where it is.
+        let here = |grant: &Grant| grant.path.hops.iter().any(|hop| hop.link == *link);
+        for grant in grants.iter().filter(|grant| !here(grant)) {
+            work.exchange(grant, &Grant { moving: None, ..grant.clone() })?;
+        }
+        grants.retain(here);
         grants.sort_by(|a, b| {
             let size = |grant: &Grant| (grant.slot.m, grant.path.length);
             let ids = || a.request.connection_id.cmp(&b.request.connection_id);
@@ -112,6 +118,10 @@ impl Work<'_> {
         let db = self.db;
         let owners: Vec<_> =
             self.spectrum(link)?.occupants().filter_map(|occupied| db.slot_owner(occupied)).collect();
+        let mut owners = owners;
+        // A connection that moves may have two places on a link.
+        owners.sort_by(|a, b| a.owner.connection_id.cmp(&b.owner.connection_id));
+        owners.dedup_by(|a, b| a.owner == b.owner);
         // Asked for together, so that a back end fetches them together.
         let keys: Vec<_> = owners.iter().map(|held| Grant::key(&held.owner.connection_id)).collect();
         let grants: Vec<_> = keys.iter().map(|key| self.tx.get(key)).collect();
@@ -121,8 +131,11 @@ impl Work<'_> {
                 LinkDbError::Inconsistent { what: format!("{} holds spectrum without a grant", held.owner) }
             })?);
         }
-        let hops: Vec<LinkId> =
-            found.iter().flat_map(|grant| grant.path.hops.iter().map(|hop| hop.link.clone())).collect();
+        let hops: Vec<LinkId> = found
+            .iter()
+            .flat_map(paths_of)
+            .flat_map(|path| path.hops.iter().map(|hop| hop.link.clone()))
+            .collect();
         self.open_all(hops.iter())?;
         Ok(found)
     }
@@ -194,7 +207,7 @@ impl Work<'_> {
         for request in [keep_frequency.then_some(&same), Some(&grant.request)].into_iter().flatten() {
             found = self.find(request, ports, Some(avoid));
             if let Ok(Found { path, slot, frequency }) = found {
-                return Ok(Ok(Grant { path, slot, frequency, ..grant.clone() }));
+                return Ok(Ok(Grant { path, slot, frequency, moving: None, ..grant.clone() }));
             }
         }
         match found {
@@ -212,4 +225,9 @@ impl Work<'_> {
         };
         Ok([port(&grant.source_port)?, port(&grant.destination_port)?])
     }
+}
+
+/// The path of a grant, and the one to which it moves.
+fn paths_of(grant: &Grant) -> impl Iterator<Item = &Path> {
+    core::iter::once(&grant.path).chain(grant.moving.as_ref().map(|moving| &moving.to.path))
 }

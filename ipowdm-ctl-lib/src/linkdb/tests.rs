@@ -9,6 +9,7 @@ mod fill;
 mod golden;
 mod holds;
 mod inventories;
+mod moves;
 mod oracle;
 mod pairs;
 mod policies;

@@ -5,7 +5,7 @@ use super::ports::in_natural_order;
 use super::{Grant, LinkDb, LinkDbError, MAX_PATHS, Path};
 use crate::paths::natural_cmp;
 use crate::spectrum::{
-    Fragmentation, LinkSpectrum, Occupant, Occupied, Owner, PortClaim, SlotOwner, Utilisation, VopGrant,
+    Fragmentation, LinkSpectrum, Occupied, Owner, PortClaim, SlotOwner, Utilisation, VopGrant,
 };
 use crate::store::{Prefix, Snapshot};
 use crate::topology::{FibreLink, Pop, Port, Router, UpDown};
@@ -165,15 +165,10 @@ impl LinkDb {
         let (spectrum, carried) = self.spectrum_at(&mut snapshot, link).await?;
         let (mut owners, mut reserved) = (Vec::new(), Vec::new());
         for occupied in spectrum.occupants() {
-            match occupied.by {
-                Occupant::Connection(owner) => {
-                    let slot = self.raster().slot_at(occupied.first, occupied.count);
-                    let slot = slot.map_err(|error| LinkDbError::Inconsistent {
-                        what: format!("what {owner} holds on link {link} is no slot: {error}"),
-                    })?;
-                    owners.push(SlotOwner { owner, slot });
-                }
-                _ => reserved.push(occupied),
+            // What a connection slides through may be an odd number of steps, which is no slot.
+            match self.slot_owner(occupied.clone()) {
+                Some(owner) => owners.push(owner),
+                None => reserved.push(occupied),
             }
         }
         Ok(SpectrumMap { link: link.clone(), spectrum, carried, owners, reserved })

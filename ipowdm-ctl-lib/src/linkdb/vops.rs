@@ -34,7 +34,12 @@ impl LinkDb {
         }
         let mut usage = VopUsage::default();
         for live in self.connections_of_in(tx, &grant.vop)? {
-            if !grant.holds(live.frequency, live.slot.width_mhz()) {
+            let to = live.moving.as_ref().map(|moving| moving.to.frequency);
+            if ![Some(live.frequency), to]
+                .into_iter()
+                .flatten()
+                .all(|at| grant.holds(at, live.slot.width_mhz()))
+            {
                 return Err(live_connections(&grant.vop, &live.request.connection_id));
             }
             usage.connections += 1;

@@ -187,27 +187,34 @@ impl<'t> Work<'t> {
         Ok(true)
     }
 
-    /// Takes the slot of a grant on every link of its path, or nothing.
+    /// Takes the slot of a grant on every link of its path, and what a move needs besides, or nothing.
     pub(super) fn take_spectrum(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
-        let held = self.held(grant)?;
-        for hop in &grant.path.hops {
-            self.spectrum(&hop.link)?.admits(&held).map_err(|error| on_link(&hop.link, &error))?;
+        let place = (self.held(grant)?, &grant.path);
+        let parts = [Some(place), self.held_to_move(grant)?];
+        let parts =
+            || parts.iter().flatten().flat_map(|(held, path)| path.hops.iter().map(move |hop| (held, hop)));
+        for (held, hop) in parts() {
+            self.spectrum(&hop.link)?.admits(held).map_err(|error| on_link(&hop.link, &error))?;
         }
-        for hop in &grant.path.hops {
-            self.spectrum_mut(&hop.link)?.take(&held).map_err(|error| on_link(&hop.link, &error))?;
+        for (held, hop) in parts() {
+            self.spectrum_mut(&hop.link)?.take(held).map_err(|error| on_link(&hop.link, &error))?;
         }
         Ok(())
     }
 
     /// Gives back the slot of a grant on every link of its path, or nothing where one of them has another owner.
     pub(super) fn give_spectrum_back(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
-        let (owner, (first, count)) = (grant.owner(), self.db.bits_of(grant.slot)?);
-        for hop in &grant.path.hops {
+        let (owner, place) = (grant.owner(), (self.db.bits_of(grant.slot)?, &grant.path));
+        let to_move = self.held_to_move(grant)?.map(|(held, path)| ((held.first, held.count), path));
+        let parts = [Some(place), to_move];
+        let parts =
+            || parts.iter().flatten().flat_map(|(bits, path)| path.hops.iter().map(move |hop| (*bits, hop)));
+        for ((first, count), hop) in parts() {
             if !self.spectrum(&hop.link)?.is_held(&owner, first, count) {
                 return Err(foreign(grant, &format!("its slot on link {}", hop.link)));
             }
         }
-        for hop in &grant.path.hops {
+        for ((first, count), hop) in parts() {
             self.spectrum_mut(&hop.link)?.give_back(&owner, first, count);
         }
         Ok(())

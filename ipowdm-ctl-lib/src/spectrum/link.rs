@@ -156,7 +156,9 @@ impl LinkSpectrum {
             return Ok(());
         }
         let end = new.first.saturating_add(new.count);
-        for entry in self.occupants.iter().filter(|entry| entry.is_on(new.fibres)) {
+        // Between two places of one connection that moves no guard is due.
+        let own = |entry: &super::occupants::Entry<'_>| matches!(&new.by, Occupant::Connection(owner) if entry.is_of(owner));
+        for entry in self.occupants.iter().filter(|entry| entry.is_on(new.fibres) && !own(entry)) {
             let guard = new.guard.max(entry.guard);
             let distance =
                 if entry.first >= end { entry.first - end } else { new.first.saturating_sub(entry.end()) };

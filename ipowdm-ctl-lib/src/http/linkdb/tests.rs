@@ -114,6 +114,17 @@ async fn s0_03_a_connection_may_be_called_as_the_path_is_at_which_one_is_asked_f
 }
 
 #[tokio::test]
+async fn a_word_of_another_type_is_a_wrong_field_and_no_broken_body() {
+    let (service, _) = service().await;
+    for wrong in [json!(1), json!(-1.5), json!(null), json!(true), json!(["up"]), json!({"up": 1})] {
+        let body = json!({"admin_state": wrong}).to_string();
+        let answer = service.request(Method::PATCH, "/api/links/pop1-pop2", body).await;
+        let error = answer.expect_error(422, "invalid_field");
+        assert!(error.starts_with("admin_state"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_there_is_not_said_to_differ_where_it_does_not() {
     let (service, _) = service().await;
     let same = json!({"pop_id": "twice", "name": "n", "location": "l"});

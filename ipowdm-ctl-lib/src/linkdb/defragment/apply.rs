@@ -13,6 +13,8 @@ use ipowdm_core::slots::{Slots, words};
 pub enum MoveOutcome {
     /// The connection has moved; this is what it has now.
     Moved(Box<Grant>),
+    /// The move is under way: the connection owns its place and what it needs to leave it.
+    Begun(Box<Grant>),
     /// It is there already.
     AlreadyThere,
     /// What the move expects is no longer so; nothing was done.
@@ -37,8 +39,8 @@ impl LinkDb {
     /// Applies a plan, each move in a transaction of its own; the first that does not find what it expects ends it. Applying
     /// it again goes on where it ended.
     ///
-    /// This moves spectrum in the database only: whoever has modules applies the moves one by one
-    /// ([`LinkDb::apply_move_in`]) and sees to the signals.
+    /// This moves spectrum in the database only, for signals that are off: whoever has modules begins and finishes the moves
+    /// one by one ([`LinkDb::begin_move_in`]) and sees to the signals.
     ///
     /// # Errors
     /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]; the moves before it were made.
@@ -49,7 +51,7 @@ impl LinkDb {
         let mut progress = PlanProgress { moved: 0, already: 0, stopped: None };
         for (at, step) in plan.moves.iter().enumerate() {
             match self.store.transact(|tx| self.apply_move_in(tx, step)).await? {
-                MoveOutcome::Moved(_) => progress.moved += 1,
+                MoveOutcome::Moved(_) | MoveOutcome::Begun(_) => progress.moved += 1,
                 // A connection that moves twice is past the first place when the plan is applied again.
                 MoveOutcome::AlreadyThere => progress.already += 1,
                 MoveOutcome::Changed { .. } if plan.has_passed(self, at).await? => progress.already += 1,
@@ -62,31 +64,24 @@ impl LinkDb {
         Ok(progress)
     }
 
-    /// Makes one move: the old place is given up and the new one taken. Nothing happens where the connection is there already,
-    /// or where something is not as the move expects it.
+    /// Makes one move at once: the old place is given up and the new one taken. Nothing happens where the connection is there
+    /// already, or where something is not as the move expects it. For a signal that is on, see [`LinkDb::begin_move_in`].
     ///
     /// # Errors
     /// [`LinkDbError::Inconsistent`], [`LinkDbError::Store`]
     pub fn apply_move_in(&self, tx: &mut Tx, step: &Move) -> Result<MoveOutcome, LinkDbError> {
         let mut work = Work::new(self, tx);
-        let changed = |what: String| Ok(MoveOutcome::Changed { what });
-        let Some(grant) = work.tx.get(&Grant::key(&step.connection_id))? else {
-            return changed(format!("connection {} is gone", step.connection_id));
+        let grant = match work.expected(step)? {
+            Ok(grant) => grant,
+            Err(outcome) => return Ok(outcome),
         };
-        if grant.incarnation != step.incarnation {
-            return changed(format!("connection {} is another by now", step.connection_id));
+        if grant.moving.is_some() {
+            let what = format!("a move of connection {} is under way", step.connection_id);
+            return Ok(MoveOutcome::Changed { what });
         }
-        let here = Place::of(&grant);
-        if here == step.to {
-            return Ok(MoveOutcome::AlreadyThere);
-        }
-        if here != step.from {
-            return changed(format!("connection {} is at {} by now", step.connection_id, here.frequency));
-        }
-        let Place { path, slot, frequency } = step.to.clone();
-        let to = Grant { path, slot, frequency, ..grant.clone() };
+        let to = step.to.clone().of_grant(&grant);
         if let Some(what) = work.hindrance(&grant, &to, step.kind)? {
-            return changed(what);
+            return Ok(MoveOutcome::Changed { what });
         }
         work.give_spectrum_back(&grant)?;
         work.take_spectrum(&to)?;
@@ -107,9 +102,41 @@ impl DefragmentationPlan {
     }
 }
 
+impl Place {
+    /// A grant with this place instead of its own, and no move under way.
+    pub(super) fn of_grant(self, grant: &Grant) -> Grant {
+        let Self { path, slot, frequency } = self;
+        Grant { path, slot, frequency, moving: None, ..grant.clone() }
+    }
+}
+
 impl Work<'_> {
+    /// The grant that a move finds as it expects it, or what the move comes to.
+    pub(super) fn expected(&mut self, step: &Move) -> Result<Result<Grant, MoveOutcome>, LinkDbError> {
+        let changed = |what: String| Ok(Err(MoveOutcome::Changed { what }));
+        let Some(grant) = self.tx.get(&Grant::key(&step.connection_id))? else {
+            return changed(format!("connection {} is gone", step.connection_id));
+        };
+        if grant.incarnation != step.incarnation {
+            return changed(format!("connection {} is another by now", step.connection_id));
+        }
+        let here = Place::of(&grant);
+        if here == step.to {
+            return Ok(Err(MoveOutcome::AlreadyThere));
+        }
+        if here != step.from {
+            return changed(format!("connection {} is at {} by now", step.connection_id, here.frequency));
+        }
+        Ok(Ok(grant))
+    }
+
     /// What is in the way of a move, now.
-    fn hindrance(&mut self, from: &Grant, to: &Grant, kind: MoveKind) -> Result<Option<String>, LinkDbError> {
+    pub(super) fn hindrance(
+        &mut self,
+        from: &Grant,
+        to: &Grant,
+        kind: MoveKind,
+    ) -> Result<Option<String>, LinkDbError> {
         let windows = self.tx.get_shared(&VopGrant::key(&to.request.vop))?;
         if !windows.is_some_and(|windows| windows.holds(to.frequency, to.slot.width_mhz())) {
             return Ok(Some(format!("{} is not granted to {}", to.frequency, to.request.vop)));

@@ -99,7 +99,7 @@ impl Work<'_> {
         Ok(sum)
     }
 
-    /// The connections on some links that have not asked for their frequency, the highest slot first.
+    /// The connections on some links that have not asked for their frequency and are not on the move, the highest slot first.
     fn movable(&mut self, links: &[LinkId]) -> Result<Vec<Movable>, LinkDbError> {
         let links = if links.is_empty() {
             let all = self.tx.scan_shared(&Prefix::<FibreLink>::all())?;
@@ -120,7 +120,9 @@ impl Work<'_> {
             }
         }
         let mut movable = Vec::with_capacity(grants.len());
-        for grant in grants.into_values().filter(|grant| grant.request.frequency.is_none()) {
+        for grant in
+            grants.into_values().filter(|grant| grant.request.frequency.is_none() && grant.moving.is_none())
+        {
             let ports = self.ports_of(&grant)?;
             // An operator without windows has no connections; a port that says nothing keeps the signal where it is.
             let Some(windows) = self.tx.get_shared(&VopGrant::key(&grant.request.vop))? else { continue };

@@ -152,12 +152,13 @@ fn grant() {
         destination_port: Some(port()),
         made_at: Timestamp(1_500),
         held: true,
+        moving: None,
     };
     let asked = b"\x01c\x04vOp1\x01a\x00\x01b\x01\x06\x01\x07\x00\x05";
     let given =
         b"\x07\x02\x01a\x01b\x01\x02ab\x01\x80\xf1\x04\x00\x06\xe0\xf1\x89\x5c\x00\x01\x01b\x01r\x01p";
     let added = b"\x00\x00\x00\x00\x00\x00\x00\x00\x00";
-    golden(&grant, &[b"\x02".as_slice(), asked, added, given, &1.5_f64.to_le_bytes(), b"\x01"].concat());
+    golden(&grant, &[b"\x02".as_slice(), asked, added, given, &1.5_f64.to_le_bytes(), b"\x01\x00"].concat());
     let before = [b"\x01".as_slice(), asked, given].concat();
     assert_eq!(
         decode::<Grant>(&RawKey::from_stored("grant"), &before).unwrap(),
