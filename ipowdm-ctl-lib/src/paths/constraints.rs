@@ -190,8 +190,8 @@ impl PathTable {
     /// At most `k` paths from `source` to `destination` that meet the constraints, in the documented order. Nothing of this
     /// is kept.
     ///
-    /// Included PoPs or a greatest number of hops make this a search that can take exponentially long; it is given up after
-    /// a fixed amount of work. Everything else takes no longer than without constraints.
+    /// Several included PoPs, or a greatest number of hops, make this a search that can take exponentially long; it is given up
+    /// after a fixed amount of work. Everything else takes about as long as without constraints.
     ///
     /// ```
     /// use ipowdm_core::ids::{LinkId, PopId};

@@ -2,18 +2,23 @@
 //!
 //! A beginning is worth what it costs so far and the cheapest walk that does the rest: to the PoPs that are left, in order, to
 //! the target, in the hops that are left. A walk may meet itself and the beginning, so this is a lower bound, and the first
-//! beginning that reaches the target is the best path (A\*). Beginnings of equal worth are taken in order of their nodes and
-//! links, so paths of equal cost come out in the documented order.
+//! beginning that reaches the target is the best path (A\*). Where PoPs are to be passed, a walk there and back is often far
+//! cheaper than any path: a beginning whose turn has come is judged by [`Through`] first, and waits if that says more.
+//! Beginnings of equal worth are taken in order of their nodes and links, so paths of equal cost come out in the documented
+//! order.
 
 use super::DensePath;
 use super::constraints::PathError;
 use super::graph::{Cost, Graph, UNREACHABLE, length_of};
+use super::through::Through;
 use super::tree::reverse_tree;
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Beginnings made before a search is given up; some hundred bytes each.
 const MAX_EXAMINED: usize = 200_000;
+/// Links that [`Through`] looks at before a search is given up, some 10 ns each.
+const MAX_LOOKED_AT: usize = 1 << 23;
 /// Entries of the table of cheapest walks: 8 bytes each, 128 MiB.
 const MAX_CELLS: usize = 1 << 24;
 
@@ -36,6 +41,8 @@ struct Beginning {
     spent: Cost,
     /// Nodes to be passed that are behind it.
     passed: usize,
+    /// Whether its worth is what [`Through`] says.
+    judged: bool,
 }
 
 /// The search.
@@ -137,11 +144,12 @@ impl<'a> Enumeration<'a> {
         let mut open = BinaryHeap::new();
         self.offer(
             &mut open,
-            Beginning { worth, nodes: vec![source], edges: Vec::new(), spent: 0, passed: 0 },
+            Beginning { worth, nodes: vec![source], edges: Vec::new(), spent: 0, passed: 0, judged: false },
         );
-        let mut examined = 0;
+        let (mut examined, mut looked_at) = (0, 0);
+        let mut through = Through::new(self.graph);
         while found.len() < k
-            && let Some(Reverse(beginning)) = open.pop()
+            && let Some(Reverse(mut beginning)) = open.pop()
         {
             let Some(&here) = beginning.nodes.last() else { continue };
             if here == self.target {
@@ -152,7 +160,18 @@ impl<'a> Enumeration<'a> {
                 });
                 continue;
             }
-            if examined > MAX_EXAMINED {
+            let to_pass = &self.limits.include[beginning.passed..];
+            if !beginning.judged && !self.limits.include.is_empty() {
+                beginning.judged = true;
+                looked_at += 4 * self.graph.edges() * to_pass.len().max(1);
+                let rest = through.rest(&beginning.nodes, to_pass, self.target);
+                let worth = if rest == UNREACHABLE { rest } else { beginning.spent.saturating_add(rest) };
+                if worth > beginning.worth {
+                    self.offer(&mut open, Beginning { worth, ..beginning });
+                    continue;
+                }
+            }
+            if examined > MAX_EXAMINED || looked_at > MAX_LOOKED_AT {
                 return Err(PathError::SearchLimit { examined, found: found.len() });
             }
             for step in self.graph.steps(here) {
@@ -181,7 +200,7 @@ impl<'a> Enumeration<'a> {
         }
         let longer = |list: &[u32], last: u32| list.iter().copied().chain([last]).collect();
         let (nodes, edges) = (longer(nodes, to), longer(edges, edge));
-        Some(Beginning { worth: spent.saturating_add(rest), nodes, edges, spent, passed })
+        Some(Beginning { worth: spent.saturating_add(rest), nodes, edges, spent, passed, judged: false })
     }
 
     fn offer(&self, open: &mut BinaryHeap<Reverse<Beginning>>, beginning: Beginning) {

@@ -26,6 +26,7 @@ mod succession;
 mod table;
 #[cfg(test)]
 mod tests;
+mod through;
 mod tree;
 
 pub use cache::PathCache;

@@ -97,15 +97,52 @@ fn what_cannot_be_asked_is_refused_by_name() {
     assert_eq!(table.constrained(&pop(3), &pop(0), 3, &Constraints::default()).unwrap().len(), 1);
 }
 
-#[test]
-fn a_search_that_would_take_for_ever_is_given_up() {
-    // Two full meshes of 16 joined by one PoP, and a PoP to pass that hangs on the near mesh by one link: no path passes it.
+/// Two full meshes of 16 joined by PoP 16.
+fn meshes() -> Vec<(u32, u32, u32)> {
     let mesh =
         |first: u32| (first..first + 16).flat_map(move |a| (a + 1..first + 16).map(move |b| (a, b, 1)));
-    let mut links: Vec<_> = mesh(0).chain(mesh(17)).collect();
-    links.extend([(15, 16, 1), (16, 17, 1), (1, 33, 1)]);
+    mesh(0).chain(mesh(17)).chain([(15, 16, 1), (16, 17, 1)]).collect()
+}
+
+fn over(pops: &[u32]) -> Constraints {
+    Constraints { include: pops.iter().map(|&n| pop(n)).collect(), ..Constraints::default() }
+}
+
+#[test]
+fn a_pop_that_no_path_can_leave_again_is_known_to_be_on_none() {
+    // A PoP that hangs on the near mesh by one link.
+    let mut links = meshes();
+    links.push((1, 33, 1));
     let table = PathTable::new(graph(34, &links));
-    let asked = Constraints { include: vec![pop(33)], ..Constraints::default() };
-    let given_up = table.constrained(&pop(0), &pop(32), 1, &asked).unwrap_err();
+    let refused = table.constrained(&pop(0), &pop(32), 1, &over(&[33])).unwrap_err();
+    assert!(matches!(refused, PathError::NoPath { .. }), "{refused}");
+}
+
+#[test]
+fn a_pop_behind_the_way_there_is_passed_without_trying_every_path() {
+    // A ladder whose rungs are long: the walk to the far end of the other rail and back along the same rail is the cheapest.
+    const RUNGS: u32 = 40;
+    let mut links: Vec<(u32, u32, u32)> = Vec::new();
+    for at in 0..RUNGS {
+        links.push((at, RUNGS + at, 7));
+        if at + 1 < RUNGS {
+            links.extend([(at, at + 1, 1), (RUNGS + at, RUNGS + at + 1, 1)]);
+        }
+    }
+    let table = PathTable::new(graph(2 * RUNGS, &links));
+    let paths = table.constrained(&pop(0), &pop(1), 3, &over(&[RUNGS - 1])).unwrap();
+    // Along the other rail to the end, over the last rung and back.
+    assert_eq!((paths[0].edges.len(), paths[0].length), (79, 7 + 39 + 7 + 38));
+    assert!(paths.is_sorted_by_key(|path| path.length));
+}
+
+#[test]
+fn a_search_that_would_take_for_ever_is_given_up() {
+    // Two PoPs to pass that both hang on the same two of the near mesh: either can be passed, not both.
+    let mut links = meshes();
+    links.extend([(1, 33, 1), (2, 33, 1), (1, 34, 1), (2, 34, 1)]);
+    let table = PathTable::new(graph(35, &links));
+    assert!(table.constrained(&pop(0), &pop(32), 1, &over(&[33])).is_ok());
+    let given_up = table.constrained(&pop(0), &pop(32), 1, &over(&[33, 34])).unwrap_err();
     assert!(matches!(given_up, PathError::SearchLimit { found: 0, .. }), "{given_up}");
 }
