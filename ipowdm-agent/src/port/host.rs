@@ -139,6 +139,7 @@ async fn run_task(
             }
         }
         tokio::select! {
+            biased;
             message = inbox.recv() => match message {
                 Some(message) => machine.tell(message, clock(), &mut out),
                 None => return,

@@ -114,14 +114,9 @@ impl AgentTask {
         loop {
             let pause = Duration::from_millis(self.wake().since(self.now()));
             tokio::select! {
-                delivery = self.reader.next() => self.on_delivery(delivery),
-                Some(event) = self.events.recv() => self.on_events(event),
-                Some(done) = self.errands.join_next(), if !self.errands.is_empty() => {
-                    // A task is never aborted while the agent runs, and none panics.
-                    if let Ok(done) = done {
-                        self.on_errand(done);
-                    }
-                }
+                // What is rare first, so that the same history is the same run; records last, for they never end where a
+                // topic is long, and the rest is bounded.
+                biased;
                 order = self.orders.recv(), if !self.orders.is_closed() || !self.orders.is_empty() => match order {
                     Some(Control::Status(answer)) => {
                         // Whoever no longer waits does not need it.
@@ -131,6 +126,14 @@ impl AgentTask {
                     // The handle is gone; the agent goes on.
                     None => {}
                 },
+                Some(done) = self.errands.join_next(), if !self.errands.is_empty() => {
+                    // A task is never aborted while the agent runs, and none panics.
+                    if let Ok(done) = done {
+                        self.on_errand(done);
+                    }
+                }
+                Some(event) = self.events.recv() => self.on_events(event),
+                delivery = self.reader.next() => self.on_delivery(delivery),
                 () = tokio::time::sleep(pause) => {}
             }
             self.on_time();

@@ -5,7 +5,7 @@ use std::format;
 use std::string::ToString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Largest record, as Kafka's default `max.message.bytes`.
@@ -22,8 +22,8 @@ pub struct MemoryBus {
 
 struct Shared {
     state: Mutex<State>,
-    /// Bumped on every append, deletion and outage: wakes waiting fetches.
-    changed: watch::Sender<u64>,
+    /// Told of every append, deletion and outage: wakes waiting fetches in the order in which they began to wait.
+    changed: Notify,
 }
 
 struct State {
@@ -66,12 +66,18 @@ impl MemoryBus {
             .ok()
             .and_then(|since| i64::try_from(since.as_millis()).ok())
             .unwrap_or(0);
+        Self::since(epoch_ms)
+    }
+
+    /// An empty bus whose log-append time is `epoch_ms` now and goes on with tokio's clock.
+    #[must_use]
+    pub fn since(epoch_ms: i64) -> Self {
         let state = State {
             topics: BTreeMap::new(),
             available: true,
             clock: Clock { started: Instant::now(), epoch_ms },
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: watch::Sender::new(0) }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     /// Begins or ends an outage: while not available, every operation fails with [`BusError::Unavailable`].
@@ -112,7 +118,7 @@ impl MemoryBus {
     }
 
     fn wake(&self) {
-        self.shared.changed.send_modify(|n| *n = n.wrapping_add(1));
+        self.shared.changed.notify_waiters();
     }
 
     fn available(&self, doing: &str) -> Result<MutexGuard<'_, State>, BusError> {
@@ -178,15 +184,17 @@ impl MemoryBus {
     }
 
     async fn fetch_waiting(&self, request: FetchRequest) -> Result<Fetched, BusError> {
-        let mut changed = self.shared.changed.subscribe();
         let deadline = tokio::time::Instant::now() + request.max_wait;
         loop {
-            changed.mark_unchanged();
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the look, so that nothing between look and wait is missed.
+            changed.as_mut().enable();
             let fetched = self.read(&request)?;
             if !fetched.records.is_empty() {
                 return Ok(fetched);
             }
-            if !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+            if tokio::time::timeout_at(deadline, changed).await.is_err() {
                 return Ok(fetched);
             }
         }

@@ -18,6 +18,8 @@ pub mod rskafka;
 #[cfg(test)]
 mod tests;
 
+pub use pause::seed_pauses;
+
 use crate::error::Code;
 use bytes::Bytes;
 use std::boxed::Box;

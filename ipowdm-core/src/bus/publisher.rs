@@ -285,7 +285,7 @@ async fn run(bus: Arc<dyn Bus>, shared: Arc<Shared>) {
             match absent.values().map(|topic| topic.retry_at).min() {
                 // What falls due is in the queue: a topic is only waited for while it has records.
                 Some(retry_at) => {
-                    tokio::select! { () = work => {}, () = tokio::time::sleep_until(retry_at) => {} }
+                    tokio::select! { biased; () = work => {}, () = tokio::time::sleep_until(retry_at) => {} }
                 }
                 None => work.await,
             }

@@ -78,8 +78,9 @@ pub(super) async fn run(inner: Arc<Inner>, positions: BTreeMap<u32, i64>) {
     let mut intake = Intake { monitoring, health, routers, horizon, unread, inner: Arc::clone(&inner) };
     loop {
         tokio::select! {
-            delivery = reader.next() => intake.take(delivery).await,
+            biased;
             () = inner.until_superseded() => return,
+            delivery = reader.next() => intake.take(delivery).await,
         }
     }
 }

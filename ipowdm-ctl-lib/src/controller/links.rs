@@ -22,8 +22,9 @@ pub(super) async fn run(inner: Arc<Inner>) {
             continue;
         }
         tokio::select! {
-            change = watch.next() => if change.is_none() { return },
+            biased;
             () = inner.until_superseded() => return,
+            change = watch.next() => if change.is_none() { return },
         }
     }
 }

@@ -34,8 +34,9 @@ pub(super) async fn run(inner: Arc<Inner>) {
     let mut doubtful = Doubtful::default();
     loop {
         let change = tokio::select! {
-            change = watch.next() => change,
+            biased;
             () = inner.until_superseded() => return,
+            change = watch.next() => change,
         };
         let Some(change) = change else { return };
         doubtful.add(change);
@@ -43,6 +44,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
         tokio::pin!(gathered);
         while doubtful.keys.len() < BATCH {
             tokio::select! {
+                biased;
                 () = &mut gathered => break,
                 change = watch.next() => match change {
                     Some(change) => doubtful.add(change),

@@ -32,9 +32,10 @@ pub(super) async fn run(inner: Arc<Inner>) {
         let deadline = inner.live().next_due().map(|due| inner.clock.instant(due));
         let wake = deadline.into_iter().fold(silence.min(checkpoint), Instant::min);
         tokio::select! {
-            () = sleep_until(wake) => {}
-            () = inner.timers.notified() => {}
+            biased;
             () = inner.until_superseded() => return,
+            () = inner.timers.notified() => {}
+            () = sleep_until(wake) => {}
         }
         let now = Instant::now();
         inner.work_off_deadlines().await;

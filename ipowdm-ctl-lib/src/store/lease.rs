@@ -277,6 +277,7 @@ impl LeaseSweeper {
         let mut stop = core::pin::pin!(stop);
         loop {
             let more = tokio::select! {
+                biased;
                 () = &mut stop => return,
                 swept = self.sweep(&mut expire) => match swept {
                     Ok(swept) => {
@@ -292,7 +293,7 @@ impl LeaseSweeper {
                 },
             };
             if !more {
-                tokio::select! { () = &mut stop => return, () = tokio::time::sleep(interval) => {} }
+                tokio::select! { biased; () = &mut stop => return, () = tokio::time::sleep(interval) => {} }
             }
         }
     }

@@ -173,6 +173,8 @@ impl<P: Publish> OutboxRelay<P> {
             let again = more && lanes.room() > 0 && !troubled;
             let pause = wake(again || (!troubled && !done.is_empty()), troubled, lanes.wake_at(), epoch);
             tokio::select! {
+                // What is flying comes to an end by itself: it takes nothing from the watch.
+                biased;
                 () = &mut stop => return,
                 Some(ended) = flying.next() => record(&mut lanes, &counts, &mut done, ended, now()),
                 change = watch.next(), if !more => match change {
@@ -203,7 +205,7 @@ async fn wake(at_once: bool, troubled: bool, lane: Option<Millis>, epoch: Instan
             false => core::future::pending().await,
         }
     };
-    tokio::select! { () = lane => {}, () = store => {} }
+    tokio::select! { biased; () = lane => {}, () = store => {} }
 }
 
 /// Finds messages after the cursor; answers whether there may be more.

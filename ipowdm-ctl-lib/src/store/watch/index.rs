@@ -161,12 +161,11 @@ impl Index {
             [] => {}
             [watchers] => watchers.values().for_each(|queue| queue.push(notice)),
             several => {
-                let mut told = HashSet::new();
-                for queue in several.iter().flat_map(|watchers| watchers.values()) {
-                    if told.insert(queue.id) {
-                        queue.push(notice);
-                    }
-                }
+                // In the order of the watchers, which is the same in every run.
+                let mut told: Vec<_> = several.iter().flat_map(|watchers| watchers.values()).collect();
+                told.sort_unstable_by_key(|queue| queue.id);
+                told.dedup_by_key(|queue| queue.id);
+                told.into_iter().for_each(|queue| queue.push(notice));
             }
         }
     }
