@@ -39,7 +39,7 @@ impl FaultyBus {
         let Line { who, life, chance, tap } = &self.line;
         life.point(Point::BeforePublish).await;
         // Heartbeats and assignments are read back by their position.
-        let may_be_lost = topic.starts_with("config_") || topic.starts_with("monitoring_");
+        let may_be_lost = topic.starts_with("monitoring_");
         let fate = chance.of_publish(may_be_lost);
         for record in &records {
             let value = record.value.as_deref().unwrap_or_default();
