@@ -8,7 +8,7 @@
 use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{LinkId, PopId, VopId};
 use ipowdm_core::units::Length;
-use ipowdm_ctl_lib::http::{linkdb_router, serve};
+use ipowdm_ctl_lib::http::{Access, linkdb_router, serve};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::spectrum::VopGrant;
 use ipowdm_ctl_lib::store::{Store, StoreOptions};
@@ -127,7 +127,7 @@ fn main() {
         let options = StoreOptions { check_repeatable: false, ..StoreOptions::default() };
         let db = LinkDb::new(Store::new(Arc::new(ipowdm_ctl_lib::store::MemoryBackend::new()), options));
         network(&db).await;
-        let served = serve(linkdb_router(db), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let served = serve(linkdb_router(db, Access::open()), "127.0.0.1:0".parse().unwrap()).await.unwrap();
         for _ in 0..2 {
             report("allocate", "owed >= 20000/s", all(served.addr(), allocate).await);
             report("release", "no figure owed", all(served.addr(), release).await);

@@ -6,7 +6,7 @@ use core::time::Duration;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::VopId;
 use ipowdm_ctl_lib::controller::{ControllerConfig, ControllerHandle};
-use ipowdm_ctl_lib::http::{Served, controller_router};
+use ipowdm_ctl_lib::http::{Access, Served, controller_router};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{ControllerLauncher, InProcess, LaunchError, OnStart, Vop};
 use ipowdm_ctl_lib::store::BoxFuture;
@@ -84,7 +84,7 @@ fn serving(ports: BTreeMap<VopId, u16>, servers: Servers) -> OnStart {
             if let Some(earlier) = earlier {
                 earlier.shutdown().await;
             }
-            match serve_at("a controller", controller_router(handle), port).await {
+            match serve_at("a controller", controller_router(handle, Access::open()), port).await {
                 Ok(served) => {
                     let endpoint = format!("http://{}", served.addr());
                     lock(&servers).insert(vop, served);

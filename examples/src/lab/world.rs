@@ -12,7 +12,7 @@ use super::plant::Plant;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::{IdError, VopId};
 use ipowdm_ctl_lib::controller::ControllerHandle;
-use ipowdm_ctl_lib::http::{Served, linkdb_router, serve, slice_router};
+use ipowdm_ctl_lib::http::{Access, Served, linkdb_router, serve, slice_router};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{ControllerLauncher as _, SliceConfig, SliceError, SliceManager};
 use ipowdm_ctl_lib::store::Store;
@@ -113,7 +113,7 @@ impl Lab {
         let bus = broker.bus("ipowdm-control")?;
         let db = LinkDb::new(Store::memory());
         inventory::write(&db, &plan).await?;
-        let linkdb = serve_at("LinkDB", linkdb_router(db.clone()), port(options, 0)).await?;
+        let linkdb = serve_at("LinkDB", linkdb_router(db.clone(), Access::open()), port(options, 0)).await?;
         let of_tenant = |n: u16| port(options, CONTROLLER_OFFSET.saturating_add(n));
         let controllers = Arc::new(Controllers::new(&plan, &db, &bus, of_tenant));
         let slice = SliceManager::builder(db.clone(), Arc::clone(&bus))
@@ -121,8 +121,12 @@ impl Lab {
             .launcher(controllers.clone())
             .start()
             .await?;
-        let slice_http =
-            serve_at("the slice manager", slice_router(slice.clone()), port(options, SLICE_OFFSET)).await?;
+        let slice_http = serve_at(
+            "the slice manager",
+            slice_router(slice.clone(), Access::open()),
+            port(options, SLICE_OFFSET),
+        )
+        .await?;
         let fleet = Fleet::start(&plan, &broker, options.scale, scratch.path())?;
         let plant = Plant::new(fleet.modules().clone());
         let plant_task = plant.follow(db.clone());

@@ -18,6 +18,7 @@
 //! when the operation has ended: 200 where the result was read back from the modules, the error where it failed (409 where a
 //! port does not know the connection), 202 where it goes on. `DELETE …?force=true` gives everything back at once, whatever the ends do.
 
+use super::access::{self, Access, protected};
 use super::dto::controller::{
     AgentJson, ConnectionJson, ControlBody, ControlQuery, Force, InterfaceJson, ListQuery, NewConnection,
     OperationJson, PathQuery, QotJson, ReconfigureBody, SetupBody, WaitQuery, agents, links_by_id, network,
@@ -47,7 +48,8 @@ type Handle = State<ControllerHandle>;
 
 /// The routes of a controller service. Once its virtual operator has been deactivated every one answers 404
 /// (`unknown_vop`); where the controller was only stopped, 503 (`stopped`).
-pub fn controller_router(handle: ControllerHandle) -> Router {
+pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
+    let vop = handle.vop().clone();
     let v1 = Router::new()
         .route("/health", get(health))
         .route("/status", get(status))
@@ -70,7 +72,7 @@ pub fn controller_router(handle: ControllerHandle) -> Router {
         .route("/interfaces/{pop}/{router}/{interface}/control", post(control))
         .layer(from_fn_with_state(handle.clone(), serving))
         .with_state(handle);
-    guarded(Router::new().nest("/api/v1", v1))
+    guarded(protected(Router::new().nest("/api/v1", v1), access, access::CONTROLLER, Some(vop)))
 }
 
 async fn serving(State(handle): Handle, request: Request, next: Next) -> Response {

@@ -33,6 +33,7 @@ mod reservations;
 mod vops;
 mod watch;
 
+use super::access::{self, Access, protected};
 use super::dto::linkdb::{
     AllocationJson, InterfaceJson, LinkChange, LinkJson, NewInterface, NewLink, NewPop, NewRouter, PopJson,
     RouterJson,
@@ -111,58 +112,56 @@ impl FromRef<Shared> for LinkDb {
 }
 
 /// The routes of the LinkDB service. Nothing can be held for a time, see [`linkdb_router_with_holds`].
-pub fn linkdb_router(db: LinkDb) -> Router {
-    router(db, Holds(None))
+pub fn linkdb_router(db: LinkDb, access: Access) -> Router {
+    router(db, Holds(None), access)
 }
 
 /// The routes of the LinkDB service where what is held and not confirmed is given back: the caller runs a
 /// [`LeaseSweeper`](crate::store::LeaseSweeper) with [`LinkDb::expire_in`] on this clock.
-pub fn linkdb_router_with_holds(db: LinkDb, clock: StoreClock) -> Router {
-    router(db, Holds(Some(clock)))
+pub fn linkdb_router_with_holds(db: LinkDb, clock: StoreClock, access: Access) -> Router {
+    router(db, Holds(Some(clock)), access)
 }
 
-fn router(db: LinkDb, holds: Holds) -> Router {
+fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
     let shared = Shared { db, holds, watches: Arc::new(Semaphore::new(watch::WATCHES)) };
-    guarded(
-        Router::new()
-            .route("/", get(root))
-            .route("/health", get(health))
-            .route("/api/pops", get(pops).post(add_pop))
-            .route("/api/pops/{id}", delete(remove_pop))
-            .route("/api/links", get(links).post(add_link))
-            .route("/api/links/{id}", get(link).patch(change_link).delete(remove_link))
-            .route("/api/links/{id}/spectrum", get(planning::spectrum))
-            .route("/api/links/{id}/utilisation", get(planning::utilisation))
-            .route("/api/links/{id}/reservations", get(reservations::reservations))
-            .route(
-                "/api/links/{id}/reservations/{name}",
-                put(reservations::reserve).delete(reservations::unreserve),
-            )
-            .route("/api/utilisation", get(planning::utilisations))
-            .route("/api/defragmentation", get(planning::defragmentation))
-            .route("/api/paths/{a}/{b}", get(planning::paths))
-            .route("/api/routers", get(routers).post(add_router))
-            .route("/api/routers/{pop}/{router}", delete(remove_router))
-            .route("/api/interfaces", get(interfaces).post(add_interface))
-            .route("/api/interfaces/{pop}/{router}/{interface}", get(interface).delete(remove_interface))
-            .route("/api/connections", get(connections::connections))
-            .route(
-                "/api/connections/allocate",
-                post(connections::allocate)
-                    .get(connections::connection_called_allocate)
-                    .delete(connections::release_called_allocate),
-            )
-            .route("/api/connections/{id}", get(connections::connection).delete(connections::release))
-            .route("/api/connections/{id}/confirm", post(connections::confirm))
-            .route("/api/vops", get(vops::vops))
-            .route(
-                "/api/vops/{id}/spectrum",
-                get(vops::spectrum).put(vops::set_spectrum).delete(vops::withdraw),
-            )
-            .route("/api/topology", get(topology))
-            .route("/api/watch", get(watch::watch))
-            .with_state(shared),
-    )
+    guarded(protected(routes().with_state(shared), access, access::LINKDB, None))
+}
+
+fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/", get(root))
+        .route("/health", get(health))
+        .route("/api/pops", get(pops).post(add_pop))
+        .route("/api/pops/{id}", delete(remove_pop))
+        .route("/api/links", get(links).post(add_link))
+        .route("/api/links/{id}", get(link).patch(change_link).delete(remove_link))
+        .route("/api/links/{id}/spectrum", get(planning::spectrum))
+        .route("/api/links/{id}/utilisation", get(planning::utilisation))
+        .route("/api/links/{id}/reservations", get(reservations::reservations))
+        .route(
+            "/api/links/{id}/reservations/{name}",
+            put(reservations::reserve).delete(reservations::unreserve),
+        )
+        .route("/api/utilisation", get(planning::utilisations))
+        .route("/api/defragmentation", get(planning::defragmentation))
+        .route("/api/paths/{a}/{b}", get(planning::paths))
+        .route("/api/routers", get(routers).post(add_router))
+        .route("/api/routers/{pop}/{router}", delete(remove_router))
+        .route("/api/interfaces", get(interfaces).post(add_interface))
+        .route("/api/interfaces/{pop}/{router}/{interface}", get(interface).delete(remove_interface))
+        .route("/api/connections", get(connections::connections))
+        .route(
+            "/api/connections/allocate",
+            post(connections::allocate)
+                .get(connections::connection_called_allocate)
+                .delete(connections::release_called_allocate),
+        )
+        .route("/api/connections/{id}", get(connections::connection).delete(connections::release))
+        .route("/api/connections/{id}/confirm", post(connections::confirm))
+        .route("/api/vops", get(vops::vops))
+        .route("/api/vops/{id}/spectrum", get(vops::spectrum).put(vops::set_spectrum).delete(vops::withdraw))
+        .route("/api/topology", get(topology))
+        .route("/api/watch", get(watch::watch))
 }
 
 impl From<LinkDbError> for ApiError {

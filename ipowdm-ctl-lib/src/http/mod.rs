@@ -7,11 +7,13 @@
 //! Bodies up to 1 MiB (413 beyond), 30 s a request (504; a body must arrive within 10 s, else 408), 256 requests in flight
 //! (429) and as many with `?wait=`, 1 024 open connections (the one idle for longest is closed for a new one). A request that changes something is carried out to its end even when its client has gone.
 //!
-//! # No authentication yet
-//! Whoever reaches a service may do everything that it offers, so serve on the loopback address (the defaults below are) and
-//! put an authenticating proxy before it where other machines must reach it. No CORS header is ever sent: pages of other
+//! # Who may do what
+//! A service is given an [`Access`]: bearer tokens with roles, or open to whoever reaches it, which is for laboratories on the
+//! loopback address. Tokens travel as they are: put a proxy that speaks TLS before a service that other machines reach. Every
+//! change is logged under the target `ipowdm::audit`: who, what, how it was answered. No CORS header is ever sent: pages of other
 //! origins cannot read these services from a browser.
 
+mod access;
 mod controller;
 mod crowd;
 mod dto;
@@ -23,6 +25,7 @@ mod linkdb;
 mod serve;
 mod slice;
 
+pub use access::{Access, Caller, NewToken, Principal, Role, TokenError, TokenTable};
 pub use controller::controller_router;
 pub use error::{ApiError, status_of};
 pub use guard::guarded;

@@ -11,6 +11,7 @@
 //!
 //! A request may take longer here than elsewhere, up to 3 minutes: topics are made and deleted, connections drained.
 
+use super::access::{self, Access, Caller, protected};
 use super::dto::now;
 use super::dto::slice::{Force, NewVop, VopJson, VopSummaryJson, topics_by_role};
 use super::error::ApiError;
@@ -35,7 +36,7 @@ type Result<T> = core::result::Result<T, ApiError>;
 type Manager = State<SliceManager>;
 
 /// The routes of the slice manager service.
-pub fn slice_router(manager: SliceManager) -> Router {
+pub fn slice_router(manager: SliceManager, access: Access) -> Router {
     let router = Router::new()
         .route("/", get(health))
         .route("/health", get(health))
@@ -44,7 +45,7 @@ pub fn slice_router(manager: SliceManager) -> Router {
         .route("/api/v1/topics/{id}", post(ensure_topics))
         .route("/api/v1/interfaces/check/{pop}/{router}/{interface}", get(check_interface))
         .with_state(manager);
-    guarded_within(router, REQUEST_TIME)
+    guarded_within(protected(router, access, access::SLICE, None), REQUEST_TIME)
 }
 
 impl From<SliceError> for ApiError {
@@ -77,11 +78,19 @@ async fn activate(State(manager): Manager, Payload(body): Payload<NewVop>) -> Re
     Ok((status, [(header::LOCATION, location)], Json(VopJson::from(view))).into_response())
 }
 
-async fn list(State(manager): Manager) -> Result<Json<Vec<VopSummaryJson>>> {
-    Ok(Json(manager.list().await?.into_iter().map(VopSummaryJson::from).collect()))
+async fn list(State(manager): Manager, Caller(caller): Caller) -> Result<Json<Vec<VopSummaryJson>>> {
+    let vops = manager.list().await?.into_iter().filter(|vop| caller.role.may_see(vop.vop.id()));
+    Ok(Json(vops.map(VopSummaryJson::from).collect()))
 }
 
-async fn describe(State(manager): Manager, Segments(id): Segments<VopId>) -> Result<Json<VopJson>> {
+async fn describe(
+    State(manager): Manager,
+    Caller(caller): Caller,
+    Segments(id): Segments<VopId>,
+) -> Result<Json<VopJson>> {
+    if !caller.role.may_see(&id) {
+        return Err(SliceError::UnknownVop { vop: id.to_string() }.into());
+    }
     Ok(Json(manager.describe(&id).await?.into()))
 }
 

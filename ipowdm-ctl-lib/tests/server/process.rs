@@ -27,7 +27,7 @@ impl Server {
     /// Starts it over a store and waits until it serves.
     pub(crate) fn start(store: &str) -> Self {
         let mut child = command()
-            .args(["linkdb", "--listen", "127.0.0.1:0", "--log", "warn", "--store", store])
+            .args(["linkdb", "--open", "--listen", "127.0.0.1:0", "--log", "warn", "--store", store])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

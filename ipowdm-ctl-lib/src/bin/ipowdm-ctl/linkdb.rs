@@ -4,7 +4,7 @@ use super::Failure;
 use super::place::Place;
 use clap::Args;
 use ipowdm_core::grid::{Band, Centres};
-use ipowdm_ctl_lib::http::{self, LINKDB_ADDR};
+use ipowdm_ctl_lib::http::{self, Access, LINKDB_ADDR, TokenError, TokenTable};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::store::{LeaseSweeper, Location, Store, StoreClock, StoreOptions};
 use ipowdm_ctl_lib::topology::TopologyDocument;
@@ -26,7 +26,13 @@ pub(super) struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = LINKDB_ADDR)]
     listen: SocketAddr,
-    /// Listen where other machines can connect. There is no authentication yet: put a proxy before it that has.
+    /// Who may do what: a table of bearer tokens, see `ipowdm-ctl token`.
+    #[arg(long, value_name = "FILE", required_unless_present = "open", conflicts_with = "open")]
+    tokens: Option<PathBuf>,
+    /// Let whoever reaches it do everything: for a laboratory, on the loopback address.
+    #[arg(long)]
+    open: bool,
+    /// Listen where other machines can connect. Tokens travel as they are: put a proxy before it that speaks TLS.
     #[arg(long)]
     allow_remote: bool,
     #[command(flatten)]
@@ -47,6 +53,13 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Who is let in.
+    fn access(&self) -> Result<Access, Failure> {
+        let Some(path) = &self.tokens else { return Ok(Access::open()) };
+        let refused = |error: TokenError| Failure::Options(format!("--tokens {}: {error}", path.display()));
+        TokenTable::read(path).map(Access::tokens).map_err(refused)
+    }
+
     /// The band to allocate in.
     fn band(&self) -> Result<Band, Failure> {
         let refused =
@@ -65,17 +78,17 @@ impl Options {
 /// Serves until a signal comes.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let (location, band) = (options.place.location()?, options.band()?);
+    let access = options.access()?;
     if !options.listen.ip().is_loopback() && !options.allow_remote {
         let reason = format!(
-            "--listen {}: others can reach that address and there is no authentication yet; --allow-remote does it \
-             nevertheless",
+            "--listen {}: others can reach that address and nothing is encrypted; --allow-remote does it nevertheless",
             options.listen
         );
         return Err(Failure::Options(reason));
     }
     let topology = options.topology.as_deref().map(read).transpose()?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Work(error.to_string()))?;
-    runtime.block_on(serve(options, &location, band, topology))
+    runtime.block_on(serve(options, &location, band, topology, access))
 }
 
 fn read(path: &Path) -> Result<TopologyDocument, Failure> {
@@ -89,6 +102,7 @@ async fn serve(
     location: &Location,
     band: Band,
     topology: Option<TopologyDocument>,
+    access: Access,
 ) -> Result<(), Failure> {
     let work = |reason: String| Failure::Work(reason);
     let listen = |kind| signal(kind).map_err(|error| Failure::Work(error.to_string()));
@@ -109,7 +123,7 @@ async fn serve(
             sweeper.run(SWEEP_INTERVAL, move |tx, key| db.expire_in(tx, key), stopped).await;
         }
     });
-    let served = http::serve(http::linkdb_router_with_holds(db, clock), options.listen)
+    let served = http::serve(http::linkdb_router_with_holds(db, clock, access), options.listen)
         .await
         .map_err(|error| work(format!("{}: {error}", options.listen)))?;
     announce(served.addr(), location).map_err(|error| work(error.to_string()))?;

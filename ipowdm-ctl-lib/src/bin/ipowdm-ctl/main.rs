@@ -3,6 +3,7 @@
 mod archive;
 mod linkdb;
 mod place;
+mod token;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Command {
     Archive(archive::Options),
     /// Fill an empty store with the records of an archive.
     Restore(archive::Options),
+    /// Make a bearer token: the secret goes to stdout, the line for the table of tokens, which has its digest only, to stderr.
+    Token(token::Options),
 }
 
 /// Why a program did not do its work.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Linkdb(options) => linkdb::run(&options),
         Command::Archive(options) => archive::archive(&options),
         Command::Restore(options) => archive::restore(&options),
+        Command::Token(options) => token::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,11 +2,12 @@
 
 use super::planning::free_on;
 use super::{Holds, PATHS, Result};
+use crate::http::access::{Caller, Principal};
 use crate::http::dto::ghz;
 use crate::http::dto::linkdb::{AllocateBody, AllocationJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
-use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, Tuning};
+use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
 use crate::spectrum::VopGrant;
 use crate::store::Tx;
 use axum::Json;
@@ -21,20 +22,26 @@ use serde_json::{Value, json};
 /// Most centres in `available_slots`.
 const MAX_LISTED: usize = 16;
 
-pub(super) async fn connections(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let grants: Vec<AllocationJson> =
-        db.topology().await?.grants.into_iter().map(AllocationJson::from).collect();
+pub(super) async fn connections(State(db): State<LinkDb>, Caller(caller): Caller) -> Result<Json<Value>> {
+    let grants = match caller.role.confined_to() {
+        None => db.topology().await?.grants,
+        Some(vop) => db.store().transact(|tx| db.connections_of_in(tx, vop)).await?,
+    };
+    let grants: Vec<AllocationJson> = grants.into_iter().map(AllocationJson::from).collect();
     Ok(Json(json!({"count": grants.len(), "connections": grants})))
 }
 
 pub(super) async fn connection(
     State(db): State<LinkDb>,
+    Caller(caller): Caller,
     Segments(id): Segments<ConnectionId>,
 ) -> Result<Json<AllocationJson>> {
-    let grant = db.grant(&id).await?;
-    grant.map(|grant| Json(grant.into())).ok_or_else(|| {
-        ApiError::new(Code::UnknownConnection, format_args!("connection {id} owns nothing in LinkDB"))
-    })
+    let grant = db.grant(&id).await?.filter(|grant| caller.role.may_see(&grant.request.vop));
+    grant.map(|grant| Json(grant.into())).ok_or_else(|| unknown(&id))
+}
+
+fn unknown(id: &ConnectionId) -> ApiError {
+    ApiError::new(Code::UnknownConnection, format_args!("connection {id} owns nothing in LinkDB"))
 }
 
 /// The path at which allocations are asked for is that of a connection of this name, too.
@@ -42,19 +49,24 @@ fn called_allocate() -> Result<Segments<ConnectionId>> {
     ConnectionId::new("allocate").map(Segments).map_err(|error| ApiError::new(Code::Internal, error))
 }
 
-pub(super) async fn connection_called_allocate(db: State<LinkDb>) -> Result<Json<AllocationJson>> {
-    connection(db, called_allocate()?).await
+pub(super) async fn connection_called_allocate(
+    db: State<LinkDb>,
+    caller: Caller,
+) -> Result<Json<AllocationJson>> {
+    connection(db, caller, called_allocate()?).await
 }
 
-pub(super) async fn release_called_allocate(db: State<LinkDb>) -> Result<Json<Value>> {
-    release(db, called_allocate()?).await
+pub(super) async fn release_called_allocate(db: State<LinkDb>, caller: Caller) -> Result<Json<Value>> {
+    release(db, caller, called_allocate()?).await
 }
 
 pub(super) async fn allocate(
     State(db): State<LinkDb>,
     State(Holds(clock)): State<Holds>,
+    Caller(caller): Caller,
     Payload(body): Payload<AllocateBody>,
 ) -> Result<Json<Value>> {
+    caller.act_for(&body.virtual_operator)?;
     let width_m = width_for(body.bandwidth)?;
     let grid = grid_for(width_m);
     let (a, b) = (Endpoint::at(body.pop_a), Endpoint::at(body.pop_b));
@@ -90,10 +102,19 @@ pub(super) async fn allocate(
 pub(super) async fn confirm(
     State(db): State<LinkDb>,
     State(Holds(clock)): State<Holds>,
+    Caller(caller): Caller,
     Segments(id): Segments<ConnectionId>,
 ) -> Result<Json<AllocationJson>> {
     let clock = clock.ok_or_else(no_holds)?;
-    Ok(Json(db.confirm(&id, &clock).await?.into()))
+    let now = clock.now();
+    let confirmed = |tx: &mut Tx| {
+        let grant = tx.get_shared(&Grant::key(&id))?;
+        if grant.is_some_and(|grant| !caller.role.may_see(&grant.request.vop)) {
+            return Err(LinkDbError::NotHeld { connection: id.to_string() });
+        }
+        db.confirm_in(tx, &id, now)
+    };
+    Ok(Json(db.store().transact(confirmed).await?.into()))
 }
 
 fn no_holds() -> ApiError {
@@ -103,9 +124,10 @@ fn no_holds() -> ApiError {
 
 pub(super) async fn release(
     State(db): State<LinkDb>,
+    Caller(caller): Caller,
     Segments(id): Segments<ConnectionId>,
 ) -> Result<Json<Value>> {
-    let released = db.store().transact(|tx| release_in(&db, tx, &id)).await?;
+    let released = db.store().transact(|tx| release_in(&db, tx, &caller, &id)).await?;
     let message = match &released {
         Some(grant) => format!("{id} released, {} is free again", grant.frequency),
         None => format!("{id} owns nothing"),
@@ -115,10 +137,12 @@ pub(super) async fn release(
 
 /// Releases what was allocated here. A grant with ports is a controller's: its lasers may be on, and light whose spectrum
 /// is free again collides with whoever gets it next.
-fn release_in(db: &LinkDb, tx: &mut Tx, id: &ConnectionId) -> Result<Option<Grant>> {
-    if let Some(grant) = tx.get(&Grant::key(id))?
-        && let Some(port) = grant.ports().next()
-    {
+fn release_in(db: &LinkDb, tx: &mut Tx, caller: &Principal, id: &ConnectionId) -> Result<Option<Grant>> {
+    let Some(grant) = tx.get_shared(&Grant::key(id))? else { return Ok(None) };
+    if !caller.role.may_see(&grant.request.vop) {
+        return Ok(None);
+    }
+    if let Some(port) = grant.ports().next() {
         let reason = format!(
             "connection {id} holds port {port}: it belongs to the controller of {}",
             grant.request.vop

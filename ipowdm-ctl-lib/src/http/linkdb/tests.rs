@@ -15,7 +15,7 @@ use ipowdm_core::units::Frequency;
 /// A service over a triangle of PoPs and one PoP apart; vOp2 may use `width_mhz` from 193 THz up.
 async fn service_with(width_mhz: u32) -> (Service, LinkDb) {
     let db = LinkDb::new(Store::memory());
-    let service = Service::start(linkdb_router(db.clone())).await;
+    let service = Service::start(linkdb_router(db.clone(), Access::open())).await;
     for pop in ["pop1", "pop2", "pop3", "island"] {
         let body = json!({"pop_id": pop, "name": pop, "location": "here"});
         service.post("/api/pops", &body).await.expect(200);
@@ -300,7 +300,7 @@ async fn a_lower_rate_takes_a_narrower_slot() {
 #[tokio::test]
 async fn health_follows_the_store_down_and_up_again() {
     let (store, backend) = Breakable::store();
-    let service = Service::start(linkdb_router(LinkDb::new(store))).await;
+    let service = Service::start(linkdb_router(LinkDb::new(store), Access::open())).await;
     let healthy = service.get("/health").await.expect(200);
     assert_eq!((&healthy["status"], &healthy["redis"]), (&json!("healthy"), &json!("connected")));
     backend.set_broken(true);
@@ -504,7 +504,7 @@ async fn an_allocation_says_how_it_is_to_be_placed() {
 async fn what_is_held_is_confirmed_or_goes_back() {
     let (_, db) = service().await;
     let clock = StoreClock::resume(db.store()).await.unwrap();
-    let service = Service::start(linkdb_router_with_holds(db.clone(), clock.clone())).await;
+    let service = Service::start(linkdb_router_with_holds(db.clone(), clock.clone(), Access::open())).await;
     for id in ["C-1", "C-2"] {
         let mut body = request(id, "pop1", "pop2");
         body["hold_seconds"] = json!(1);

@@ -1,6 +1,7 @@
 //! The spectrum of virtual operators, where no slice manager looks after them.
 
 use super::Result;
+use crate::http::access::Caller;
 use crate::http::dto::window::{Window, WindowJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
@@ -56,10 +57,13 @@ pub(super) async fn vops(State(db): State<LinkDb>) -> Result<Json<Value>> {
 /// The windows of one, and what it holds.
 pub(super) async fn spectrum(
     State(db): State<LinkDb>,
+    Caller(caller): Caller,
     Segments(vop): Segments<VopId>,
 ) -> Result<Json<Value>> {
     let found = |tx: &mut Tx| {
-        let Some(grant) = tx.get(&VopGrant::key(&vop))? else { return Ok(None) };
+        let Some(grant) = tx.get(&VopGrant::key(&vop))?.filter(|_| caller.role.may_see(&vop)) else {
+            return Ok(None);
+        };
         Ok::<_, LinkDbError>(Some((grant, db.usage_in(tx, &vop)?)))
     };
     let Some((grant, used)) = db.store().transact(found).await? else {

@@ -177,6 +177,7 @@ pub(super) async fn watch(
 
 #[cfg(test)]
 mod tests {
+    use crate::http::Access;
     use crate::http::linkdb::linkdb_router;
     use crate::http::tests::client::Service;
     use crate::linkdb::LinkDb;
@@ -228,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn s4_12_a_transaction_is_one_event_with_all_that_it_touched() {
         let db = LinkDb::new(Store::memory());
-        let service = Service::start(linkdb_router(db.clone())).await;
+        let service = Service::start(linkdb_router(db.clone(), Access::open())).await;
         db.add_pop(pop("before")).await.unwrap();
         let mut events = Events::open(service.addr(), "?kinds=pop", "").await;
         let (name, _, ready) = events.next().await;
@@ -244,7 +245,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_comes_back_learns_that_it_missed_something() {
         let db = LinkDb::new(Store::memory());
-        let service = Service::start(linkdb_router(db.clone())).await;
+        let service = Service::start(linkdb_router(db.clone(), Access::open())).await;
         db.add_pop(pop("a")).await.unwrap();
         let mut same = Events::open(service.addr(), "", "last-event-id: 1\r\n").await;
         assert_eq!(same.next().await.0, "ready");
@@ -259,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_kind_is_refused_and_names_the_known_ones() {
-        let service = Service::start(linkdb_router(LinkDb::new(Store::memory()))).await;
+        let service = Service::start(linkdb_router(LinkDb::new(Store::memory()), Access::open())).await;
         let error = service.get("/api/watch?kinds=pop,colour").await.expect_error(422, "invalid_field");
         assert!(error.contains("\"colour\" is none of pop, router, interface"), "{error}");
     }

@@ -2,8 +2,8 @@
 
 use super::client::Service;
 use super::outage::Breakable;
-use crate::controller::ControllerConfig;
-use crate::http::{controller_router, slice_router};
+use crate::controller::{ControllerConfig, ControllerHandle};
+use crate::http::{Access, controller_router, slice_router};
 use crate::slice::ActivationRequest;
 use crate::store::Version;
 use crate::testbed::{Behaviour, Testbed, pop, port, router};
@@ -49,7 +49,7 @@ impl Lab {
         for interface in ["Ethernet48", "Ethernet56"] {
             bed.linkdb.add_port(Port::new(port(&format!("island/router1/{interface}")))).await.unwrap();
         }
-        let slice = Service::start(slice_router(bed.slices().clone())).await;
+        let slice = Service::start(slice_router(bed.slices().clone(), Access::open())).await;
         Self { bed, backend, slice }
     }
 
@@ -61,6 +61,7 @@ impl Lab {
 /// A lab with vOp2, its agents and its controller, which is served.
 pub(in crate::http) struct Tenant {
     pub(in crate::http) lab: Lab,
+    pub(in crate::http) handle: ControllerHandle,
     pub(in crate::http) ctl: Service,
 }
 
@@ -77,7 +78,7 @@ impl Tenant {
             ..ActivationRequest::new("vOp2".parse().unwrap(), "Tenant 2", ports)
         };
         let handle = lab.bed.activate(request).await;
-        Self { ctl: Service::start(controller_router(handle)).await, lab }
+        Self { ctl: Service::start(controller_router(handle.clone(), Access::open())).await, handle, lab }
     }
 
     /// How the guide's two ports answer from now on.

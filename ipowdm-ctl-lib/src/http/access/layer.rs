@@ -1,0 +1,114 @@
+//! Every request: who asks, whether a rule lets him, and what came of it where something was to change.
+
+use super::{Access, Principal, Rule};
+use crate::http::error::ApiError;
+use axum::Router;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use ipowdm_core::error::Code;
+use ipowdm_core::ids::VopId;
+use std::sync::Arc;
+
+/// Who asks, for handlers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller(pub Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let unknown = || ApiError::new(Code::Internal, "nobody has asked who the caller is");
+        parts.extensions.get::<Self>().cloned().ok_or_else(unknown)
+    }
+}
+
+#[derive(Debug)]
+struct Gate {
+    access: Access,
+    rules: &'static [Rule],
+    /// The virtual operator whose service it is, where it is one's.
+    service_of: Option<VopId>,
+}
+
+/// Puts the rules around a service's routes.
+pub(in crate::http) fn protected(
+    router: Router,
+    access: Access,
+    rules: &'static [Rule],
+    service_of: Option<VopId>,
+) -> Router {
+    router.layer(from_fn_with_state(Arc::new(Gate { access, rules, service_of }), pass))
+}
+
+async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let principal = match gate.admit(&request) {
+        Ok(principal) => principal,
+        Err(refused) => return refuse(refused),
+    };
+    let changing =
+        (!request.method().is_safe()).then(|| (request.method().clone(), request.uri().path().to_owned()));
+    let Some(principal) = principal else { return next.run(request).await };
+    request.extensions_mut().insert(Caller(principal.clone()));
+    let response = next.run(request).await;
+    if let Some((method, path)) = changing {
+        record(&principal, &method, &path, &response);
+    }
+    response
+}
+
+/// The record of a change: who, what, and how it was answered. Bodies and tokens are not in it.
+fn record(principal: &Principal, method: &Method, path: &str, response: &Response) {
+    let code = response.extensions().get::<ApiError>().map(|error| error.code().as_str());
+    tracing::info!(
+        target: "ipowdm::audit",
+        caller = %principal.name,
+        role = ?principal.role,
+        %method,
+        path,
+        status = response.status().as_u16(),
+        code,
+        "change"
+    );
+}
+
+impl Gate {
+    /// The caller; `None` where a route is for everybody and nobody said who he is.
+    fn admit(&self, request: &Request) -> Result<Option<Principal>, ApiError> {
+        let principal = self.access.identify(token(request.headers()));
+        // HEAD is answered by the handler of GET.
+        let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+        let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let rule = self.rules.iter().find(|rule| rule.method == method && Some(rule.path) == path);
+        let service_of = self.service_of.as_ref();
+        match (principal, rule) {
+            (Some(principal), Some(rule)) if rule.need.is_met_by(&principal.role, service_of) => {
+                Ok(Some(principal))
+            }
+            (None, Some(rule)) if rule.need == super::Need::Nobody => Ok(None),
+            (None, _) => Err(ApiError::new(Code::Unauthenticated, "a bearer token is needed")
+                .hint("send it as Authorization: Bearer …")),
+            (Some(principal), _) => {
+                Err(ApiError::new(Code::Forbidden, format_args!("{} may not do that", principal.name)))
+            }
+        }
+    }
+}
+
+fn refuse(error: ApiError) -> Response {
+    let challenge = error.code() == Code::Unauthenticated;
+    let mut response = error.into_response();
+    if challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The bearer token of a request (RFC 6750, section 2.1).
+fn token(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
