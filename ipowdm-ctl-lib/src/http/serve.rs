@@ -56,8 +56,8 @@ impl Served {
 
 /// Serves a router on an address; port 0 takes a free one.
 ///
-/// There is no authentication yet: whoever reaches the address commands the network. Bind to the loopback address and put
-/// an authenticating proxy in front where others must reach it; another address is warned about in the log.
+/// Nothing is encrypted: bind to the loopback address and put a proxy that speaks TLS in front where others must reach it;
+/// another address is warned about in the log.
 ///
 /// # Errors
 /// Where the address cannot be bound.
@@ -75,7 +75,7 @@ pub(super) async fn serve_within(
     let listener = TcpListener::bind(addr).await?;
     let addr = listener.local_addr()?;
     if !addr.ip().is_loopback() {
-        tracing::warn!(%addr, "serving without authentication on an address that others can reach");
+        tracing::warn!(%addr, "serving without encryption on an address that others can reach");
     }
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(accept(listener, router, (connections, header_time), stopped));
