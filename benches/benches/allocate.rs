@@ -1,18 +1,41 @@
-//! Allocation backed by a store: `cargo bench -p benches --bench allocate`.
+//! Allocation backed by a store: `cargo bench -p benches --bench allocate [-- NAME]`, where NAME is a part of a store's name.
 //!
 //! Tasks allocate connections on NSFNET (14 PoPs, 22 links, K = 5, 12.5 to 50 GHz wide, first-fit) until each holds its
 //! share, then release them all; both phases are timed apart and repeated. Every allocation writes the spectrum of each link
-//! of its path with the owners, the grant and the index of the virtual operator, in a transaction that has committed when
-//! the call returns. Times depend on the machine, which is printed; each figure stands beside what is owed.
+//! of its path with the owners, the grant and the index of the virtual operator, in a transaction that has committed, and is
+//! as durable as the store makes it, when the call returns.
+//!
+//! * `memory`: 1, 2 and 16 tasks.
+//! * `redb-file`: 64 tasks on a file in `IPOWDM_BENCH_DIR` (the temporary directory where that is not set); `redb-0.1ms`:
+//!   the same on a storage in memory whose fdatasync pauses for 0.1 ms, as a data-centre SSD's does.
+//! * `redis`: 16 tasks on a server started by `scripts/redis-up.sh` (`appendfsync always`), as clients of one process and,
+//!   `redis-4`, as four tasks of each of four processes that know nothing of each other. A commit that finds what it read
+//!   changed is a conflict and runs again.
+//!
+//! The time of one fdatasync is measured on the same storage in each round and printed beside. The rounds of all stores are
+//! interleaved, so that what else the machine does meets all of them; rates are the best and the median round's, times the
+//! median round's. `processor_us` is processor time of this process for each call, allocations and releases alike. Times
+//! depend on the machine, which is printed; each figure stands beside what is owed.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has no result")]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, VopId};
 use ipowdm_core::units::Length;
 use ipowdm_ctl_lib::linkdb::{AllocationRequest, Endpoint, LinkDb};
 use ipowdm_ctl_lib::spectrum::VopGrant;
-use ipowdm_ctl_lib::store::Store;
+use ipowdm_ctl_lib::store::redis::{RedisBackend, RedisOptions};
+use ipowdm_ctl_lib::store::{
+    Backend, BackendError, Batch, BoxFuture, CommitError, RedbBackend, RedbOptions, Store, StoreOptions,
+    Version, View, WatchSource,
+};
 use ipowdm_ctl_lib::topology::{FibreLink, Pop};
+use redb::StorageBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 
@@ -44,8 +67,15 @@ const NSFNET: [(u32, u32, u32); 22] = [
 const POPS: u64 = 14;
 /// Connections held by all tasks together at the end of a fill.
 const HELD: usize = 960;
-/// How long a measurement goes on.
-const TIME: Duration = Duration::from_secs(4);
+/// Rounds of each store, and how long one goes on.
+const ROUNDS: usize = 5;
+const TIME: Duration = Duration::from_millis(800);
+/// What the paused storage sleeps for a sync: 0.1 ms less what a sleep takes longer than it should.
+const PAUSE: Duration = Duration::from_micros(45);
+
+const OWED_IN_MEMORY: &str = ">= 300000 allocations/s on 2 cores";
+const OWED_IN_A_FILE: &str = ">= 50000 allocations/s where one fdatasync takes 0.1 ms";
+const OWED_ON_REDIS: &str = ">= 10000 allocations/s";
 
 fn vop() -> VopId {
     VopId::new("vOp1").expect("a legal id")
@@ -55,15 +85,13 @@ fn pop(n: u64) -> PopId {
     PopId::new(&n.to_string()).expect("a legal id")
 }
 
-async fn nsfnet(store: Store) -> LinkDb {
-    let db = LinkDb::new(store);
+async fn nsfnet(db: &LinkDb) {
     let links = NSFNET.iter().map(|&(a, b, km)| {
         let id = LinkId::new(&format!("{a}-{b}")).expect("a legal id");
         FibreLink::new(id, pop(a.into()), pop(b.into()), Length::from_metres(km * 1000))
     });
     db.import((0..POPS).map(|n| Pop::new(pop(n))).collect(), links.collect()).await.expect("a new store");
     db.set_vop_grant(VopGrant::pool(vop(), vec![db.raster().window()])).await.expect("a new store");
-    db
 }
 
 /// A small generator of reproducible pseudo-random numbers (SplitMix64).
@@ -92,6 +120,8 @@ fn requests(task: usize, count: usize) -> Vec<AllocationRequest> {
     requests.collect()
 }
 
+// --- one round ------------------------------------------------------------------------------------------------------------
+
 /// Durations of calls, and of the phases that they were made in.
 #[derive(Default)]
 struct Times {
@@ -102,33 +132,273 @@ struct Times {
     refused: u64,
 }
 
-async fn run(db: LinkDb, task: usize, count: usize, phase: Arc<Barrier>, until: Instant) -> Times {
+impl Times {
+    fn allocations_per_s(&self) -> f64 {
+        self.allocate.len() as f64 / self.allocating.as_secs_f64()
+    }
+
+    fn releases_per_s(&self) -> f64 {
+        self.release.len() as f64 / self.releasing.as_secs_f64()
+    }
+
+    /// Adds those of another task of the same round.
+    fn add(&mut self, other: Self) {
+        self.allocate.extend(other.allocate);
+        self.release.extend(other.release);
+        self.allocating = self.allocating.max(other.allocating);
+        self.releasing = self.releasing.max(other.releasing);
+        self.refused += other.refused;
+    }
+}
+
+/// What the tasks of a round agree on.
+struct Phases {
+    barrier: Barrier,
+    until: Instant,
+    over: AtomicBool,
+}
+
+impl Phases {
+    fn new(tasks: usize) -> Self {
+        Self { barrier: Barrier::new(tasks), until: Instant::now() + TIME, over: AtomicBool::new(false) }
+    }
+
+    /// Whether there is time for another fill: all get the same answer.
+    async fn go_on(&self) -> bool {
+        if self.barrier.wait().await.is_leader() {
+            self.over.store(Instant::now() >= self.until, Ordering::SeqCst);
+        }
+        self.barrier.wait().await;
+        !self.over.load(Ordering::SeqCst)
+    }
+}
+
+/// One task: fills and releases until it is time.
+async fn work(db: LinkDb, requests: Arc<[AllocationRequest]>, phases: Arc<Phases>) -> Times {
     let mut times = Times::default();
-    let requests = requests(task, count);
-    loop {
-        phase.wait().await;
+    let mut held = Vec::with_capacity(requests.len());
+    while phases.go_on().await {
         let started = Instant::now();
-        for request in &requests {
+        for request in &*requests {
             let request = request.clone();
             let called = Instant::now();
             match db.allocate(request).await {
-                Ok(_) => times.allocate.push(called.elapsed()),
+                Ok(grant) => {
+                    times.allocate.push(called.elapsed());
+                    held.push(grant.request.connection_id);
+                }
                 Err(_) => times.refused += 1,
             }
         }
-        phase.wait().await;
+        phases.barrier.wait().await;
         times.allocating += started.elapsed();
         let started = Instant::now();
-        for request in &requests {
+        for connection in held.drain(..) {
             let called = Instant::now();
-            let _ = db.release(&request.connection_id).await.expect("released");
+            assert!(db.release(&connection).await.expect("a store that works").is_some());
             times.release.push(called.elapsed());
         }
-        phase.wait().await;
+        phases.barrier.wait().await;
         times.releasing += started.elapsed();
-        if started >= until {
-            return times;
+    }
+    times
+}
+
+// --- stores ---------------------------------------------------------------------------------------------------------------
+
+/// A storage in memory that takes its time to sync.
+#[derive(Debug, Default)]
+struct Paused(InMemoryBackend);
+
+impl StorageBackend for Paused {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        std::thread::sleep(PAUSE);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+/// The median time of a sync after a write of `size` bytes, in µs.
+fn sync_latency(storage: &impl StorageBackend, size: usize) -> f64 {
+    let (content, length) = (vec![7; size], size as u64);
+    storage.set_len(16 * length).expect("a storage that works");
+    let times = (0..64).map(|i| {
+        storage.write((i % 16) * length, &content).expect("a storage that works");
+        let begun = Instant::now();
+        storage.sync_data().expect("a storage that works");
+        begun.elapsed().as_secs_f64() * 1e6
+    });
+    median(times.collect())
+}
+
+/// The same for files in a folder.
+fn sync_latency_in(folder: &Path, size: usize) -> f64 {
+    let probe = tempfile::tempfile_in(folder).expect("a folder for files");
+    sync_latency(&FileBackend::new(probe).expect("a file"), size)
+}
+
+/// Counts commits and conflicts.
+#[derive(Debug)]
+struct Counting {
+    inner: RedisBackend,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: AtomicU64,
+    conflicts: AtomicU64,
+}
+
+impl Backend for Counting {
+    fn view(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
+        self.inner.view()
+    }
+
+    fn draft(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
+        self.inner.draft()
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Version, CommitError>> {
+        Box::pin(async move {
+            let outcome = self.inner.commit(batch).await;
+            let counter = if outcome.is_ok() { &self.counts.commits } else { &self.counts.conflicts };
+            counter.fetch_add(1, Ordering::Relaxed);
+            outcome
+        })
+    }
+
+    fn changes(&self) -> &WatchSource {
+        self.inner.changes()
+    }
+}
+
+/// A Redis server, stopped when dropped.
+struct Server(String);
+
+fn script(name: &str) -> PathBuf {
+    let benches = Path::new(env!("CARGO_MANIFEST_DIR"));
+    benches.parent().expect("the benches are in the project").join("scripts").join(name)
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let started = Command::new(script("redis-up.sh")).arg(folder).stderr(Stdio::null()).output();
+        let started = started.expect("scripts/redis-up.sh can be run");
+        assert!(started.status.success(), "scripts/redis-up.sh did not start a server");
+        let address = String::from_utf8(started.stdout).expect("an address");
+        Self(address.trim().to_owned())
+    }
+
+    async fn store(&self, counts: &Arc<Counts>) -> Store {
+        let port = self.0.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address");
+        let inner = RedisBackend::connect(RedisOptions::new("127.0.0.1", port)).await.expect("a connection");
+        Store::new(Arc::new(Counting { inner, counts: Arc::clone(counts) }), StoreOptions::default())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new(script("redis-down.sh")).arg(&self.0).stderr(Stdio::null()).status();
+    }
+}
+
+// --- what is measured -----------------------------------------------------------------------------------------------------
+
+/// What is known of a round.
+struct Round {
+    times: Times,
+    processor_us: f64,
+    sync_us: Option<f64>,
+}
+
+/// A store and its tasks.
+struct Subject {
+    name: &'static str,
+    tasks: usize,
+    owed: &'static str,
+    /// One for each process.
+    dbs: Vec<LinkDb>,
+    sync: Option<Box<dyn Fn() -> f64>>,
+    counts: Option<Arc<Counts>>,
+    rounds: Vec<Round>,
+}
+
+impl Subject {
+    async fn new(name: &'static str, tasks: usize, owed: &'static str, stores: Vec<Store>) -> Self {
+        let dbs: Vec<LinkDb> = stores.into_iter().map(LinkDb::new).collect();
+        nsfnet(&dbs[0]).await;
+        Self { name, tasks, owed, dbs, sync: None, counts: None, rounds: Vec::new() }
+    }
+
+    async fn run(&mut self) {
+        let sync_us = self.sync.as_ref().map(|sync| sync());
+        let processor = processor_seconds();
+        let phases = Arc::new(Phases::new(self.tasks));
+        let running: Vec<_> = (0..self.tasks)
+            .map(|task| {
+                let db = self.dbs[task % self.dbs.len()].clone();
+                tokio::spawn(work(db, requests(task, HELD / self.tasks).into(), Arc::clone(&phases)))
+            })
+            .collect();
+        let mut times = Times::default();
+        for task in running {
+            times.add(task.await.expect("no panic"));
         }
+        let calls = times.allocate.len() + times.release.len();
+        let processor_us = (processor_seconds() - processor) * 1e6 / calls as f64;
+        self.rounds.push(Round { times, processor_us, sync_us });
+    }
+
+    fn print(&mut self) {
+        self.rounds.sort_by(|a, b| a.times.allocations_per_s().total_cmp(&b.times.allocations_per_s()));
+        let middle = self.rounds.len() / 2;
+        let best =
+            |rate: fn(&Times) -> f64| self.rounds.iter().map(|round| rate(&round.times)).fold(0.0, f64::max);
+        let (best_allocations, best_releases) = (best(Times::allocations_per_s), best(Times::releases_per_s));
+        let releases = median(self.rounds.iter().map(|round| round.times.releases_per_s()).collect());
+        let Round { times, processor_us, sync_us } = &mut self.rounds[middle];
+        let rate = times.allocations_per_s();
+        let refused = times.refused as f64 / (times.refused as f64 + times.allocate.len() as f64) * 100.0;
+        print!(
+            "allocate store={} tasks={} allocations_per_s={rate:.0} best={best_allocations:.0} p50_us={:.1} p99_us={:.1} \
+             releases_per_s={releases:.0} best={best_releases:.0} p50_us={:.1} p99_us={:.1} processor_us={processor_us:.2} \
+             refused={refused:.1}%",
+            self.name,
+            self.tasks,
+            percentile(&mut times.allocate, 50),
+            percentile(&mut times.allocate, 99),
+            percentile(&mut times.release, 50),
+            percentile(&mut times.release, 99),
+        );
+        if let Some(sync_us) = sync_us {
+            print!(" fdatasync_us={sync_us:.0}");
+        }
+        if let Some(counts) = &self.counts {
+            let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
+            let (commits, conflicts) = (count(&counts.commits), count(&counts.conflicts));
+            print!(
+                " processes={} conflicts={:.1}%",
+                self.dbs.len(),
+                conflicts / (commits + conflicts) * 100.0
+            );
+        }
+        println!(" owed=\"{}\"", self.owed);
     }
 }
 
@@ -138,46 +408,92 @@ fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-async fn measure(name: &str, store: Store, tasks: usize, owed: &str) {
-    let db = nsfnet(store).await;
-    let phase = Arc::new(Barrier::new(tasks));
-    let until = Instant::now() + TIME;
-    let running: Vec<_> = (0..tasks)
-        .map(|task| tokio::spawn(run(db.clone(), task, HELD / tasks, Arc::clone(&phase), until)))
-        .collect();
-    let mut all = Times::default();
-    for task in running {
-        let times = task.await.expect("no panic");
-        all.allocate.extend(times.allocate);
-        all.release.extend(times.release);
-        all.allocating = all.allocating.max(times.allocating);
-        all.releasing = all.releasing.max(times.releasing);
-        all.refused += times.refused;
-    }
-    println!(
-        "allocate store={name} tasks={tasks} allocations_per_s={:.0} p50_us={:.1} p99_us={:.1} releases_per_s={:.0} \
-         release_p99_us={:.1} refused={} owed=\"{owed}\"",
-        all.allocate.len() as f64 / all.allocating.as_secs_f64(),
-        percentile(&mut all.allocate, 50),
-        percentile(&mut all.allocate, 99),
-        all.release.len() as f64 / all.releasing.as_secs_f64(),
-        percentile(&mut all.release, 99),
-        all.refused,
-    );
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Processor time that this process has used, in seconds; 0 where the system does not say.
+fn processor_seconds() -> f64 {
+    // Fields 14 and 15 of proc(5), in hundredths of a second; the name in field 2 ends with the last parenthesis.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{} with {cores} cores", name.trim_start_matches([' ', '\t', ':']))
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!("{} with {cores} cores, load before {load}", name.trim_start_matches([' ', '\t', ':']))
+}
+
+/// The stores whose names contain `wanted`, and what they need as long as they are used.
+async fn subjects(wanted: &str, folder: &Path) -> (Vec<Subject>, Vec<Server>) {
+    /// Bytes that a group commit of 64 allocations, or one commit on Redis, writes.
+    const GROUP: usize = 64 << 10;
+    const COMMIT: usize = 4 << 10;
+    let is_wanted = |name: &str| name.contains(wanted);
+    let (mut subjects, mut servers) = (Vec::new(), Vec::new());
+    for tasks in [1, 2, 16].into_iter().filter(|_| is_wanted("memory")) {
+        subjects.push(Subject::new("memory", tasks, OWED_IN_MEMORY, vec![Store::memory()]).await);
+    }
+    let options = StoreOptions::default();
+    if is_wanted("redb-file") {
+        let backend = RedbBackend::open(&folder.join("store"), RedbOptions::default()).await;
+        let store = Store::new(Arc::new(backend.expect("a new file")), options.clone());
+        let mut subject = Subject::new("redb-file", 64, OWED_IN_A_FILE, vec![store]).await;
+        let folder = folder.to_owned();
+        subject.sync = Some(Box::new(move || sync_latency_in(&folder, GROUP)));
+        subjects.push(subject);
+    }
+    if is_wanted("redb-0.1ms") {
+        let backend = RedbBackend::open_on(Paused::default(), RedbOptions::default()).await;
+        let store = Store::new(Arc::new(backend.expect("a new storage")), options);
+        let mut subject = Subject::new("redb-0.1ms", 64, OWED_IN_A_FILE, vec![store]).await;
+        subject.sync = Some(Box::new(|| sync_latency(&Paused::default(), GROUP)));
+        subjects.push(subject);
+    }
+    let redis = [("redis", 1), ("redis-4", 4)].into_iter().filter(|(name, _)| is_wanted(name));
+    for (name, processes) in redis {
+        if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+            println!("allocate store={name} skipped: there is no redis-server on the path");
+            continue;
+        }
+        let (server, counts) = (Server::start(folder), Arc::new(Counts::default()));
+        let mut stores = Vec::new();
+        for _ in 0..processes {
+            stores.push(server.store(&counts).await);
+        }
+        let mut subject = Subject::new(name, 16, OWED_ON_REDIS, stores).await;
+        let folder = folder.to_owned();
+        subject.sync = Some(Box::new(move || sync_latency_in(&folder, COMMIT)));
+        subject.counts = Some(counts);
+        subjects.push(subject);
+        servers.push(server);
+    }
+    (subjects, servers)
 }
 
 #[tokio::main]
 async fn main() {
+    // Cargo passes `--bench`.
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     println!("machine {}", machine());
-    for tasks in [1, 2, 16] {
-        measure("memory", Store::memory(), tasks, ">= 300000 allocations/s on 2 cores").await;
+    let folder = match std::env::var_os("IPOWDM_BENCH_DIR") {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.expect("a folder for files");
+    let (mut subjects, servers) = subjects(&wanted, folder.path()).await;
+    for _ in 0..ROUNDS {
+        for subject in &mut subjects {
+            subject.run().await;
+        }
     }
+    subjects.iter_mut().for_each(Subject::print);
+    drop(subjects);
+    drop(servers);
 }

@@ -31,7 +31,7 @@ impl LinkDb {
     /// # Errors
     /// As [`LinkDb::allocate_in`].
     pub async fn allocate(&self, request: AllocationRequest) -> Result<Grant, LinkDbError> {
-        self.together.allocate(self, request).await
+        self.together.allocate(self, &request).await
     }
 
     /// Takes ports and spectrum for a connection: on a path that [`AllocationRequest::path_policy`] chooses among the `k`
@@ -121,8 +121,9 @@ impl Work<'_> {
     /// Allocates, or refuses and changes nothing.
     pub(super) fn allocate(&mut self, request: &AllocationRequest) -> Result<Grant, LinkDbError> {
         self.db.check(request)?;
+        let key = Grant::key(&request.connection_id);
         // Asked for together, so that a back end fetches them together.
-        let stored = self.tx.get(&Grant::key(&request.connection_id));
+        let stored = self.tx.get(&key);
         let vop_grant = self.vop_grant(&request.vop);
         let table = self.paths();
         if let Some(grant) = stored? {
@@ -138,7 +139,7 @@ impl Work<'_> {
         let found = self.find(request, [ports[0].as_ref(), ports[1].as_ref()], None)?;
         let grant = self.grant_of(request, found, ports);
         self.within_quota(&vop_grant, grant.slot_links())?;
-        self.take(&grant)?;
+        self.take_under(&key, &grant)?;
         Ok(grant)
     }
 
@@ -256,6 +257,7 @@ impl Work<'_> {
             let link = table.graph().link(edge);
             link.ok_or_else(|| inconsistent("a path uses a link that its graph does not have"))
         };
+        // What has to be fetched is fetched in one go.
         self.open_all(path.edges.iter().filter_map(|&edge| table.graph().link(edge)))?;
         let bits = self.db.raster().bits();
         let mut free = self.db.tuner.usable().clone();

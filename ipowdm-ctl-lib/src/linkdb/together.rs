@@ -5,12 +5,14 @@
 //! number at a time. Each is judged by itself, in the order in which they came: one that is refused changes nothing and does not
 //! touch the others. All of a transaction commit or none, and nobody is answered before.
 //!
-//! A transaction of several calls runs in a task of its own, so a caller that goes away takes nobody with it: its own call is
-//! carried out whole or, where its turn had not come, not at all.
+//! Whoever has had the turn takes the next calls as far as they go without waiting: on a store in memory to their answers.
+//! What has to wait, for a disk, does so in a task of its own, so a caller that goes away takes nobody with it: its own call
+//! is carried out whole or, where its turn had not come, not at all.
 
 use super::work::Work;
 use super::{AllocationRequest, Grant, LinkDb, LinkDbError};
 use crate::store::StoreError;
+use futures_util::FutureExt as _;
 use ipowdm_core::ids::ConnectionId;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,9 @@ use tokio::sync::oneshot;
 /// Most calls in one transaction.
 const MOST: usize = 64;
 
+/// Transactions for others that a caller runs before it has its own answer, at most.
+const ROUNDS: usize = 2;
+
 /// What is asked for.
 #[derive(Debug)]
 enum Call {
@@ -26,11 +31,34 @@ enum Call {
     Release(ConnectionId),
 }
 
+/// The same, as its caller has it.
+#[derive(Debug, Clone, Copy)]
+enum Asked<'a> {
+    Allocate(&'a AllocationRequest),
+    Release(&'a ConnectionId),
+}
+
 impl Call {
-    const fn connection(&self) -> &ConnectionId {
+    fn asked(&self) -> Asked<'_> {
+        match self {
+            Self::Allocate(request) => Asked::Allocate(request),
+            Self::Release(connection) => Asked::Release(connection),
+        }
+    }
+}
+
+impl<'a> Asked<'a> {
+    const fn connection(self) -> &'a ConnectionId {
         match self {
             Self::Allocate(request) => &request.connection_id,
             Self::Release(connection) => connection,
+        }
+    }
+
+    fn to_call(self) -> Call {
+        match self {
+            Self::Allocate(request) => Call::Allocate(Box::new(request.clone())),
+            Self::Release(connection) => Call::Release(connection.clone()),
         }
     }
 }
@@ -38,10 +66,18 @@ impl Call {
 /// The grant that was made, or released.
 type Answer = Result<Option<Grant>, LinkDbError>;
 
+/// An answer on its way to another task.
+type Sent = Result<Option<Box<Grant>>, LinkDbError>;
+
+/// The same, to be sent.
+fn to_send(answer: Answer) -> Sent {
+    answer.map(|grant| grant.map(Box::new))
+}
+
 #[derive(Debug)]
 struct Waiting {
     call: Call,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Sent>,
 }
 
 #[derive(Debug, Default)]
@@ -61,14 +97,14 @@ impl Together {
     pub(super) async fn allocate(
         &self,
         db: &LinkDb,
-        request: AllocationRequest,
+        request: &AllocationRequest,
     ) -> Result<Grant, LinkDbError> {
-        let answer = self.call(db, Call::Allocate(Box::new(request))).await?;
+        let answer = self.call(db, Asked::Allocate(request)).await?;
         answer.ok_or_else(|| super::allocate::inconsistent("an allocation was answered as a release"))
     }
 
     pub(super) async fn release(&self, db: &LinkDb, connection: &ConnectionId) -> Answer {
-        self.call(db, Call::Release(connection.clone())).await
+        self.call(db, Asked::Release(connection)).await
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -76,37 +112,57 @@ impl Together {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call(&self, db: &LinkDb, call: Call) -> Answer {
-        let answer = {
-            let mut queue = self.queue();
-            if queue.busy {
-                let (answer, receiver) = oneshot::channel();
-                queue.waiting.push_back(Waiting { call, answer });
-                Err(receiver)
-            } else {
-                queue.busy = true;
-                Ok(call)
-            }
-        };
-        match answer {
-            Ok(call) => {
+    /// Takes the turn; or, where somebody has it, queues the call.
+    fn turn(&self, asked: Asked<'_>) -> Option<oneshot::Receiver<Sent>> {
+        let mut queue = self.queue();
+        if !queue.busy {
+            queue.busy = true;
+            return None;
+        }
+        drop(queue);
+        // What is copied is copied outside the lock.
+        let (answer, receiver) = oneshot::channel();
+        let waiting = Waiting { call: asked.to_call(), answer };
+        let mut queue = self.queue();
+        if queue.busy {
+            queue.waiting.push_back(waiting);
+            return Some(receiver);
+        }
+        queue.busy = true;
+        None
+    }
+
+    async fn call(&self, db: &LinkDb, asked: Asked<'_>) -> Answer {
+        match self.turn(asked) {
+            None => {
                 let _next = PassOn { db, together: self };
-                alone(db, &call).await
+                alone(db, asked).await
             }
-            Err(receiver) => receiver.await.unwrap_or_else(|_| {
-                let reason = "the task that ran the transaction has gone".to_owned();
-                Err(StoreError::Indeterminate { reason }.into())
-            }),
+            Some(receiver) => match receiver.await {
+                Ok(answer) => answer.map(|grant| grant.map(|grant| *grant)),
+                Err(_) => {
+                    let reason = "the task that ran the transaction has gone".to_owned();
+                    Err(StoreError::Indeterminate { reason }.into())
+                }
+            },
         }
     }
 
-    /// The next calls to be taken together: of one connection at most one, since one life of an id ends before the next begins.
+    /// Ends the turn, unless somebody waits.
+    fn end_turn(&self) -> bool {
+        let mut queue = self.queue();
+        queue.busy = !queue.waiting.is_empty();
+        !queue.busy
+    }
+
+    /// The next calls to be taken together: of one connection at most one, since one life of an id ends before the next
+    /// begins. Without any, the turn ends.
     fn next(&self) -> Vec<Waiting> {
         let mut queue = self.queue();
         let mut taken: Vec<Waiting> = Vec::with_capacity(queue.waiting.len().min(MOST));
         while taken.len() < MOST
             && let Some(next) = queue.waiting.front()
-            && !taken.iter().any(|other| other.call.connection() == next.call.connection())
+            && !taken.iter().any(|other| other.call.asked().connection() == next.call.asked().connection())
         {
             taken.extend(queue.waiting.pop_front());
         }
@@ -123,13 +179,18 @@ impl Together {
             if calls.is_empty() {
                 return;
             }
-            let (calls, answers): (Vec<Call>, Vec<_>) =
-                calls.into_iter().map(|waiting| (waiting.call, waiting.answer)).unzip();
-            for (receiver, answer) in answers.into_iter().zip(together(db, &calls).await) {
-                // A caller that has gone away needs no answer.
-                let _ = receiver.send(answer);
-            }
+            serve(db, calls).await;
         }
+    }
+}
+
+/// Runs calls in one transaction and answers them.
+async fn serve(db: &LinkDb, calls: Vec<Waiting>) {
+    let (calls, answers): (Vec<Call>, Vec<_>) =
+        calls.into_iter().map(|waiting| (waiting.call, waiting.answer)).unzip();
+    for (receiver, answer) in answers.into_iter().zip(together(db, &calls).await) {
+        // A caller that has gone away needs no answer.
+        let _ = receiver.send(answer);
     }
 }
 
@@ -141,16 +202,40 @@ struct PassOn<'a> {
 
 impl Drop for PassOn<'_> {
     fn drop(&mut self) {
-        let mut queue = self.together.queue();
-        if queue.waiting.is_empty() {
-            queue.busy = false;
+        // A caller that panics leaves the others to a task.
+        let rounds = if std::thread::panicking() { 0 } else { ROUNDS };
+        for _ in 0..rounds {
+            let calls = self.together.next();
+            if calls.is_empty() {
+                return;
+            }
+            let db = self.db.clone();
+            let mut served = Box::pin(async move { serve(&db, calls).await });
+            if served.as_mut().now_or_never().is_none() {
+                self.go_on(Some(served));
+                return;
+            }
+        }
+        self.go_on(None::<core::future::Ready<()>>);
+    }
+}
+
+impl PassOn<'_> {
+    /// Serves those who wait in a task, after what is under way.
+    fn go_on(&self, under_way: Option<impl Future<Output = ()> + Send + 'static>) {
+        if under_way.is_none() && self.together.end_turn() {
             return;
         }
-        drop(queue);
         let (db, together) = (self.db.clone(), self.together.clone());
+        let task = async move {
+            if let Some(under_way) = under_way {
+                under_way.await;
+            }
+            together.serve(&db).await;
+        };
         // Without a runtime nobody is there to wait either: dropping the queue tells those who do.
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { together.serve(&db).await })),
+            Ok(runtime) => drop(runtime.spawn(task)),
             Err(_) => {
                 let mut queue = self.together.queue();
                 queue.waiting.clear();
@@ -160,11 +245,11 @@ impl Drop for PassOn<'_> {
     }
 }
 
-async fn alone(db: &LinkDb, call: &Call) -> Answer {
+async fn alone(db: &LinkDb, asked: Asked<'_>) -> Answer {
     db.store()
         .transact(|tx| {
             let mut work = Work::new(db, tx);
-            let answer = judge(&mut work, call)?;
+            let answer = judge(&mut work, asked)?;
             work.finish()?;
             Ok(answer)
         })
@@ -172,17 +257,17 @@ async fn alone(db: &LinkDb, call: &Call) -> Answer {
 }
 
 /// Runs calls in one transaction; the answers are in their order.
-async fn together(db: &LinkDb, calls: &[Call]) -> Vec<Answer> {
+async fn together(db: &LinkDb, calls: &[Call]) -> Vec<Sent> {
     let answers = db.store().transact(|tx| {
         let mut work = Work::new(db, tx);
         let mut answers = Vec::with_capacity(calls.len());
         let mut missing = false;
         for call in calls {
-            match judge(&mut work, call) {
+            match judge(&mut work, call.asked()) {
                 // The others are asked what they need too, so that it is fetched together.
                 Err(LinkDbError::Store(StoreError::NotLoaded)) => missing = true,
                 Err(LinkDbError::Store(error)) => return Err(LinkDbError::Store(error)),
-                answer => answers.push(answer),
+                answer => answers.push(to_send(answer)),
             }
         }
         if missing {
@@ -197,7 +282,7 @@ async fn together(db: &LinkDb, calls: &[Call]) -> Vec<Answer> {
         Err(error) if calls.len() > 1 && nothing_was_written(&error) => {
             let mut answers = Vec::with_capacity(calls.len());
             for call in calls {
-                answers.push(alone(db, call).await);
+                answers.push(to_send(alone(db, call.asked()).await));
             }
             answers
         }
@@ -218,9 +303,9 @@ const fn nothing_was_written(error: &LinkDbError) -> bool {
     )
 }
 
-fn judge(work: &mut Work<'_>, call: &Call) -> Answer {
-    match call {
-        Call::Allocate(request) => work.allocate(request).map(Some),
-        Call::Release(connection) => work.release(connection),
+fn judge(work: &mut Work<'_>, asked: Asked<'_>) -> Answer {
+    match asked {
+        Asked::Allocate(request) => work.allocate(request).map(Some),
+        Asked::Release(connection) => work.release(connection),
     }
 }

@@ -6,9 +6,13 @@ use crate::spectrum::{
     Fibres, LinkSpectrum, Occupant, Occupied, PortClaim, SlotOwner, VopConnection, VopGrant, VopUsage,
 };
 use crate::store::{Key, StoreError, Tx};
+use foldhash::fast::RandomState;
 use ipowdm_core::ids::{LinkId, VopId};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Up to this many open links are compared one by one.
+const FEW: usize = 8;
 
 /// What LinkDB's operations in one transaction share. [`Work::finish`] writes it; without that only single records are
 /// written, so an operation that refuses must do so before it changes anything.
@@ -17,16 +21,26 @@ pub(super) struct Work<'t> {
     pub(super) tx: &'t mut Tx,
     table: Option<Arc<PathTable>>,
     links: Vec<OpenLink>,
-    index: HashMap<LinkId, usize>,
+    /// Where each link stands among `links`; empty while there are few.
+    index: HashMap<LinkId, usize, RandomState>,
     vops: Vec<(VopId, Arc<VopGrant>)>,
     usage: Vec<OpenUsage>,
 }
 
 /// A link's spectrum as this transaction has it.
 struct OpenLink {
+    id: LinkId,
     key: Key<LinkSpectrum>,
     spectrum: Arc<LinkSpectrum>,
     changed: bool,
+}
+
+impl OpenLink {
+    /// The spectrum, to be changed and written.
+    fn change(&mut self) -> &mut LinkSpectrum {
+        self.changed = true;
+        Arc::make_mut(&mut self.spectrum)
+    }
 }
 
 /// A virtual operator's usage; `None` where it has no quota and none is kept.
@@ -38,7 +52,7 @@ struct OpenUsage {
 
 impl<'t> Work<'t> {
     pub(super) fn new(db: &'t LinkDb, tx: &'t mut Tx) -> Self {
-        let (links, index) = (Vec::new(), HashMap::new());
+        let (links, index) = (Vec::with_capacity(FEW), HashMap::default());
         Self { db, tx, table: None, links, index, vops: Vec::new(), usage: Vec::new() }
     }
 
@@ -109,8 +123,18 @@ impl<'t> Work<'t> {
 
     // --- links --------------------------------------------------------------------------------------------------------
 
-    fn open(&mut self, id: &LinkId) -> Result<usize, LinkDbError> {
-        if let Some(&at) = self.index.get(id) {
+    /// Where a link stands among those that are open, if it is.
+    fn where_is(&self, id: &LinkId) -> Option<usize> {
+        if self.links.len() <= FEW {
+            self.links.iter().position(|link| link.id == *id)
+        } else {
+            self.index.get(id).copied()
+        }
+    }
+
+    /// Reads a link, where that has not been done, and answers where it stands.
+    pub(super) fn open(&mut self, id: &LinkId) -> Result<usize, LinkDbError> {
+        if let Some(at) = self.where_is(id) {
             return Ok(at);
         }
         let key = LinkSpectrum::key(id);
@@ -125,8 +149,14 @@ impl<'t> Work<'t> {
             }
             None => (Arc::new(LinkSpectrum::free(self.db.raster())), false),
         };
-        self.links.push(OpenLink { key, spectrum, changed });
-        self.index.insert(id.clone(), self.links.len() - 1);
+        self.links.push(OpenLink { id: id.clone(), key, spectrum, changed });
+        match self.links.len() {
+            ..=FEW => {}
+            length if length == FEW + 1 => {
+                self.index = self.links.iter().map(|link| link.id.clone()).zip(0..).collect();
+            }
+            length => drop(self.index.insert(id.clone(), length - 1)),
+        }
         Ok(self.links.len() - 1)
     }
 
@@ -163,9 +193,7 @@ impl<'t> Work<'t> {
 
     pub(super) fn spectrum_mut(&mut self, id: &LinkId) -> Result<&mut LinkSpectrum, LinkDbError> {
         let at = self.open(id)?;
-        let link = &mut self.links[at];
-        link.changed = true;
-        Ok(Arc::make_mut(&mut link.spectrum))
+        Ok(self.links[at].change())
     }
 
     // --- what a connection holds --------------------------------------------------------------------------------------
@@ -191,13 +219,19 @@ impl<'t> Work<'t> {
     pub(super) fn take_spectrum(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
         let place = (self.held(grant)?, &grant.path);
         let parts = [Some(place), self.held_to_move(grant)?];
-        let parts =
-            || parts.iter().flatten().flat_map(|(held, path)| path.hops.iter().map(move |hop| (held, hop)));
-        for (held, hop) in parts() {
-            self.spectrum(&hop.link)?.admits(held).map_err(|error| on_link(&hop.link, &error))?;
+        for (held, path) in parts.iter().flatten() {
+            for hop in &path.hops {
+                let at = self.open(&hop.link)?;
+                let link = &self.links[at];
+                link.spectrum.admits(held).map_err(|error| on_link(&link.id, &error))?;
+            }
         }
-        for (held, hop) in parts() {
-            self.spectrum_mut(&hop.link)?.take(held).map_err(|error| on_link(&hop.link, &error))?;
+        for (held, path) in parts.iter().flatten() {
+            for hop in &path.hops {
+                let at = self.open(&hop.link)?;
+                let link = &mut self.links[at];
+                link.change().take(held).map_err(|error| on_link(&link.id, &error))?;
+            }
         }
         Ok(())
     }
@@ -207,29 +241,39 @@ impl<'t> Work<'t> {
         let (owner, place) = (grant.owner(), (self.db.bits_of(grant.slot)?, &grant.path));
         let to_move = self.held_to_move(grant)?.map(|(held, path)| ((held.first, held.count), path));
         let parts = [Some(place), to_move];
-        let parts =
-            || parts.iter().flatten().flat_map(|(bits, path)| path.hops.iter().map(move |hop| (*bits, hop)));
-        for ((first, count), hop) in parts() {
-            if !self.spectrum(&hop.link)?.is_held(&owner, first, count) {
-                return Err(foreign(grant, &format!("its slot on link {}", hop.link)));
+        for ((first, count), path) in parts.iter().flatten() {
+            for hop in &path.hops {
+                let at = self.open(&hop.link)?;
+                let link = &self.links[at];
+                if !link.spectrum.is_held(&owner, *first, *count) {
+                    return Err(foreign(grant, &format!("its slot on link {}", link.id)));
+                }
             }
         }
-        for ((first, count), hop) in parts() {
-            self.spectrum_mut(&hop.link)?.give_back(&owner, first, count);
+        for ((first, count), path) in parts.iter().flatten() {
+            for hop in &path.hops {
+                let at = self.open(&hop.link)?;
+                self.links[at].change().give_back(&owner, *first, *count);
+            }
         }
         Ok(())
     }
 
     /// Records that a connection holds what its grant says: spectrum, ports, index, usage.
     pub(super) fn take(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
+        self.take_under(&Grant::key(&grant.request.connection_id), grant)
+    }
+
+    /// As [`Work::take`], with the key of the grant at hand.
+    pub(super) fn take_under(&mut self, key: &Key<Grant>, grant: &Grant) -> Result<(), LinkDbError> {
         self.take_spectrum(grant)?;
         self.count(grant, 1)?;
-        let owner = grant.owner();
         for port in grant.ports() {
-            self.tx.put(&PortClaim::key(port), &PortClaim { owner: owner.clone() })?;
+            self.tx.put(&PortClaim::key(port), &PortClaim { owner: grant.owner() })?;
         }
-        self.tx.put(&VopConnection::key(&grant.request.vop, &owner.connection_id), &VopConnection)?;
-        self.tx.put(&Grant::key(&owner.connection_id), grant)?;
+        let of_vop = VopConnection::key(&grant.request.vop, &grant.request.connection_id);
+        self.tx.put(&of_vop, &VopConnection)?;
+        self.tx.put(key, grant)?;
         Ok(())
     }
 
@@ -270,8 +314,13 @@ impl<'t> Work<'t> {
 
     /// Adds a connection to its operator's usage, or takes it away, where that is kept.
     pub(super) fn count(&mut self, grant: &Grant, connections: i64) -> Result<(), LinkDbError> {
+        let vop = &grant.request.vop;
+        if self.vops.iter().any(|(known, windows)| known == vop && windows.quota.is_none()) {
+            // Without a quota there is no record of the usage, and what says so has been read.
+            return Ok(());
+        }
         let more = i64::try_from(grant.slot_links()).unwrap_or(i64::MAX).saturating_mul(connections.signum());
-        let open = self.usage(&grant.request.vop)?;
+        let open = self.usage(vop)?;
         if let Some(usage) = &mut open.usage {
             usage.connections = usage.connections.saturating_add_signed(connections);
             usage.slot_links = usage.slot_links.saturating_add_signed(more);

@@ -181,19 +181,19 @@ impl LinkSpectrum {
 
     /// Removes what a connection holds around its slot; `false` where it does not hold exactly these bits on both fibres.
     pub fn give_back(&mut self, owner: &Owner, first: u16, count: u16) -> bool {
-        self.remove(|entry| (entry.first, entry.count) == (first, count) && entry.is_of(owner)).is_some()
+        self.remove(first, |entry| entry.count == count && entry.is_of(owner)).is_some()
     }
 
     /// Whether a connection holds exactly these bits.
     #[must_use]
     pub fn is_held(&self, owner: &Owner, first: u16, count: u16) -> bool {
-        let mut entries = self.occupants.iter();
-        entries.any(|entry| (entry.first, entry.count) == (first, count) && entry.is_of(owner))
+        self.occupants.at(first).any(|entry| entry.count == count && entry.is_of(owner))
     }
 
     /// Removes a reservation and answers what it occupied, as (first bit, number of bits).
     pub fn unreserve(&mut self, id: &ReservationId) -> Option<(u16, u16)> {
-        self.remove(|entry| entry.is_reservation(id)).map(|(first, count, ..)| (first, count))
+        let first = self.occupants.iter().find(|entry| entry.is_reservation(id))?.first;
+        self.remove(first, |entry| entry.is_reservation(id)).map(|(first, count, ..)| (first, count))
     }
 
     /// Whether the owners are still records of their own, as version 1 had them.
@@ -219,9 +219,10 @@ impl LinkSpectrum {
 
     fn remove(
         &mut self,
+        first: u16,
         is: impl Fn(&super::occupants::Entry<'_>) -> bool,
     ) -> Option<(u16, u16, u16, Fibres)> {
-        let (first, count, guard, fibres) = self.occupants.remove(is)?;
+        let (first, count, guard, fibres) = self.occupants.remove_at(first, is)?;
         self.guarded -= u16::from(guard > 0);
         for (fibre, free) in [(Fibres::AToB, &mut self.a_to_b), (Fibres::BToA, &mut self.b_to_a)] {
             if fibres.bits() & fibre.bits() != 0 {
@@ -296,6 +297,7 @@ struct LinkSpectrumV1 {
 impl Record for LinkSpectrum {
     const KIND: &'static str = "link-spectrum";
     const VERSION: u8 = 2;
+    const ENCODED_LATE: bool = true;
 
     fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
         Some(postcard::from_bytes(body).map(|LinkSpectrumV1 { raster, a_to_b, b_to_a }| Self {

@@ -80,17 +80,26 @@ impl View for SharingView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Record;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Number(u32);
+    impl Record for Number {
+        const KIND: &'static str = "number";
+        const VERSION: u8 = 1;
+    }
 
     #[test]
     fn s4_06_equal_bytes_of_a_key_are_one_value_and_the_number_kept_is_bounded() {
         let instances = Instances::default();
         let key = |number: u32| RawKey::from_stored(&format!("k/{number}"));
         let first = instances.instance(&key(0), Value::from(vec![1]));
-        first.keep_record(Arc::new(7_u32));
+        first.keep_record(Arc::new(Number(7)));
         let again = instances.instance(&key(0), Value::from(vec![1]));
-        assert_eq!(again.record::<u32>().as_deref(), Some(&7));
+        assert_eq!(again.record::<Number>().as_deref(), Some(&Number(7)));
         let changed = instances.instance(&key(0), Value::from(vec![2]));
-        assert_eq!((changed.record::<u32>(), &*changed), (None, [2].as_slice()));
+        assert_eq!((changed.record::<Number>(), &*changed), (None, [2].as_slice()));
         for number in 0..100_000 {
             instances.instance(&key(number), Value::from(vec![1]));
         }

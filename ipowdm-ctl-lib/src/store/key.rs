@@ -5,12 +5,12 @@ use core::cell::RefCell;
 use core::fmt;
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::marker::PhantomData;
+use foldhash::quality::RandomState;
 use std::fmt::Write as _;
-use std::hash::RandomState;
 use std::sync::{Arc, LazyLock};
 
 /// How keys are hashed in this process: seeded at random, since parts of keys come from outside.
-static HASHING: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static HASHING: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 /// A key as a back end sees it: text whose byte order is the order of scans.
 ///

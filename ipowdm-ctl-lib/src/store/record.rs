@@ -1,9 +1,13 @@
 //! Values: serde types in postcard behind a version byte.
 
 use super::{Index, Key, RawKey, StoreError, Value};
+use core::cell::RefCell;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+/// Bytes of a buffer for encoding that a thread keeps at most.
+const MAX_DRAFT: usize = 64 << 10;
 
 /// A type that the store keeps under one kind of key.
 ///
@@ -25,6 +29,13 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether records of this type may have a lease, see [`Tx::set_lease`](super::Tx::set_lease).
     const LEASED: bool = false;
 
+    /// Whether every value of this type has a stored form, so that a record that is shared ([`Tx::put_shared`]) may be
+    /// encoded when its bytes are needed instead of when it is written: in memory that is never, unless somebody dumps the
+    /// store. For large records that change often. The record itself stays in memory.
+    ///
+    /// [`Tx::put_shared`]: super::Tx::put_shared
+    const ENCODED_LATE: bool = false;
+
     /// Reads the body of version `VERSION - 1`. The default knows none.
     ///
     /// # Errors
@@ -39,7 +50,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// # Errors
 /// [`StoreError::Encode`] where a value has no postcard form (a sequence of unknown length, say).
 pub fn encode<T: Record>(key: &RawKey, value: &T) -> Result<Value, StoreError> {
-    encode_bytes(key, value).map(Value::from)
+    encode_bytes(value).map(Value::from).map_err(|error| encode_error(key, &error))
 }
 
 /// The stored form of a record, kept together with the record: whoever reads it gets this instance.
@@ -47,14 +58,28 @@ pub fn encode<T: Record>(key: &RawKey, value: &T) -> Result<Value, StoreError> {
 /// # Errors
 /// As [`encode`].
 pub(super) fn encode_shared<T: Record>(key: &RawKey, value: Arc<T>) -> Result<Value, StoreError> {
-    encode_bytes(key, &*value).map(|bytes| Value::with_record(bytes, value))
+    if T::ENCODED_LATE {
+        return Ok(Value::of_record(value));
+    }
+    let bytes = encode_bytes(&*value).map_err(|error| encode_error(key, &error))?;
+    Ok(Value::with_record(bytes, value))
 }
 
-fn encode_bytes<T: Record>(key: &RawKey, value: &T) -> Result<Vec<u8>, StoreError> {
-    let buffer = Vec::with_capacity(128);
-    let mut buffer = postcard::to_extend(&T::VERSION, buffer).map_err(|error| encode_error(key, &error))?;
-    buffer = postcard::to_extend(value, buffer).map_err(|error| encode_error(key, &error))?;
-    Ok(buffer)
+/// The bytes of a record, written into a buffer of this thread first, so that they cost one allocation of their size.
+pub(super) fn encode_bytes<T: Record>(value: &T) -> Result<Vec<u8>, postcard::Error> {
+    thread_local! {
+        static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut draft = DRAFT.try_with(RefCell::take).unwrap_or_default();
+    draft.clear();
+    draft.push(T::VERSION);
+    let draft = postcard::to_extend(value, draft)?;
+    let bytes = draft.as_slice().to_vec();
+    if draft.capacity() <= MAX_DRAFT {
+        // Where the thread is ending, nobody needs the buffer any more.
+        let _ = DRAFT.try_with(|kept| kept.replace(draft));
+    }
+    Ok(bytes)
 }
 
 fn encode_error(key: &RawKey, error: &postcard::Error) -> StoreError {
