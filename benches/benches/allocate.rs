@@ -8,9 +8,10 @@
 //! * `memory`: 1, 2 and 16 tasks.
 //! * `redb-file`: 64 tasks on a file in `IPOWDM_BENCH_DIR` (the temporary directory where that is not set); `redb-0.1ms`:
 //!   the same on a storage in memory whose fdatasync pauses for 0.1 ms, as a data-centre SSD's does.
-//! * `redis`: 16 tasks on a server started by `scripts/redis-up.sh` (`appendfsync always`), as clients of one process and,
-//!   `redis-4`, as four tasks of each of four processes that know nothing of each other. A commit that finds what it read
-//!   changed is a conflict and runs again.
+//! * `redis`: 16 tasks on a server started by `scripts/redis-up.sh` (`appendfsync always`), its files beside redb's;
+//!   `redis-shm`: its files in memory (`/dev/shm`), where a sync costs nothing; `redis-4`: there too, with the tasks spread
+//!   over four processes that know nothing of each other. A commit that finds what it read changed is a conflict and runs
+//!   again: processes that share a small network conflict often, the tasks of one process do not.
 //!
 //! The time of one fdatasync is measured on the same storage in each round and printed beside. The rounds of all stores are
 //! interleaved, so that what else the machine does meets all of them; rates are the best and the median round's, times the
@@ -456,8 +457,14 @@ async fn subjects(wanted: &str, folder: &Path) -> (Vec<Subject>, Vec<Server>) {
         subject.sync = Some(Box::new(|| sync_latency(&Paused::default(), GROUP)));
         subjects.push(subject);
     }
-    let redis = [("redis", 1), ("redis-4", 4)].into_iter().filter(|(name, _)| is_wanted(name));
-    for (name, processes) in redis {
+    let memory = Path::new("/dev/shm");
+    let memory = if memory.is_dir() { memory } else { folder };
+    let redis = [
+        ("redis", 1, folder, OWED_ON_REDIS),
+        ("redis-shm", 1, memory, OWED_ON_REDIS),
+        ("redis-4", 4, memory, "nothing: 22 links, 4 processes"),
+    ];
+    for (name, processes, folder, owed) in redis.into_iter().filter(|(name, ..)| is_wanted(name)) {
         if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             println!("allocate store={name} skipped: there is no redis-server on the path");
             continue;
@@ -467,7 +474,7 @@ async fn subjects(wanted: &str, folder: &Path) -> (Vec<Subject>, Vec<Server>) {
         for _ in 0..processes {
             stores.push(server.store(&counts).await);
         }
-        let mut subject = Subject::new(name, 16, OWED_ON_REDIS, stores).await;
+        let mut subject = Subject::new(name, 16, owed, stores).await;
         let folder = folder.to_owned();
         subject.sync = Some(Box::new(move || sync_latency_in(&folder, COMMIT)));
         subject.counts = Some(counts);

@@ -134,9 +134,9 @@ impl Work<'_> {
             return if grant.held { self.make_definite(grant) } else { Ok(grant) };
         }
         let (vop_grant, _) = (vop_grant?, table?);
-        self.ends(request)?;
+        let ends = self.ends(request)?;
         let ports = self.choose_ports(request)?;
-        let found = self.find(request, [ports[0].as_ref(), ports[1].as_ref()], None)?;
+        let found = self.find_between(request, ends, [ports[0].as_ref(), ports[1].as_ref()], None)?;
         let grant = self.grant_of(request, found, ports);
         self.within_quota(&vop_grant, grant.slot_links())?;
         self.take_under(&key, &grant)?;
@@ -190,8 +190,19 @@ impl Work<'_> {
         ports: [Option<&Port>; 2],
         avoid: Option<&LinkId>,
     ) -> Result<Found, LinkDbError> {
+        let ends = self.ends(request)?;
+        self.find_between(request, ends, ports, avoid)
+    }
+
+    /// As [`Work::find`], with the nodes of both ends at hand.
+    fn find_between(
+        &mut self,
+        request: &AllocationRequest,
+        (source, destination): (u32, u32),
+        ports: [Option<&Port>; 2],
+        avoid: Option<&LinkId>,
+    ) -> Result<Found, LinkDbError> {
         let (table, grant) = (self.paths()?, self.vop_grant(&request.vop)?);
-        let (source, destination) = self.ends(request)?;
         let legal = self.db.legal(request, ports, grant)?;
         let backwards = source > destination;
         if avoid.is_none() && request.constraints == Constraints::default() {

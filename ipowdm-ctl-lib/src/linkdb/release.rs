@@ -49,9 +49,10 @@ impl LinkDb {
 impl Work<'_> {
     /// Releases, or refuses and changes nothing.
     pub(super) fn release(&mut self, connection: &ConnectionId) -> Result<Option<Grant>, LinkDbError> {
-        let Some(grant) = self.tx.get(&Grant::key(connection))? else { return Ok(None) };
+        let key = Grant::key(connection);
+        let Some(grant) = self.tx.get(&key)? else { return Ok(None) };
         self.open_all(grant.path.hops.iter().map(|hop| &hop.link))?;
-        self.give_back(&grant)?;
+        self.give_back_under(&key, &grant)?;
         Ok(Some(grant))
     }
 }

@@ -21,6 +21,9 @@ use tokio::sync::oneshot;
 /// Most calls in one transaction.
 const MOST: usize = 64;
 
+/// Times that a task lets others run without a new call before it goes on with those that it has.
+const PATIENCE: usize = 2;
+
 /// Transactions for others that a caller runs before it has its own answer, at most.
 const ROUNDS: usize = 2;
 
@@ -66,18 +69,15 @@ impl<'a> Asked<'a> {
 /// The grant that was made, or released.
 type Answer = Result<Option<Grant>, LinkDbError>;
 
-/// An answer on its way to another task.
-type Sent = Result<Option<Box<Grant>>, LinkDbError>;
-
-/// The same, to be sent.
-fn to_send(answer: Answer) -> Sent {
-    answer.map(|grant| grant.map(Box::new))
-}
+/// A grant on its way to another task, in a box that is used again.
+type Boxed = Box<Option<Grant>>;
 
 #[derive(Debug)]
 struct Waiting {
     call: Call,
-    answer: oneshot::Sender<Sent>,
+    /// What is to be sent once the transaction is through.
+    answer: Result<Boxed, LinkDbError>,
+    receiver: oneshot::Sender<Result<Boxed, LinkDbError>>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +85,10 @@ struct Queue {
     /// Somebody is running a transaction, and sees to those who wait afterwards.
     busy: bool,
     waiting: VecDeque<Waiting>,
+    /// Empty, with room for a transaction's calls.
+    spare: Vec<Waiting>,
+    /// Boxes for grants: they are large, and needed again at once.
+    boxes: Vec<Boxed>,
 }
 
 /// The calls of all clones of one LinkDB handle.
@@ -113,16 +117,18 @@ impl Together {
     }
 
     /// Takes the turn; or, where somebody has it, queues the call.
-    fn turn(&self, asked: Asked<'_>) -> Option<oneshot::Receiver<Sent>> {
+    fn turn(&self, asked: Asked<'_>) -> Option<oneshot::Receiver<Result<Boxed, LinkDbError>>> {
         let mut queue = self.queue();
         if !queue.busy {
             queue.busy = true;
             return None;
         }
+        let spare = queue.boxes.pop();
         drop(queue);
         // What is copied is copied outside the lock.
-        let (answer, receiver) = oneshot::channel();
-        let waiting = Waiting { call: asked.to_call(), answer };
+        let (sender, receiver) = oneshot::channel();
+        let answer = Ok(spare.unwrap_or_default());
+        let waiting = Waiting { call: asked.to_call(), answer, receiver: sender };
         let mut queue = self.queue();
         if queue.busy {
             queue.waiting.push_back(waiting);
@@ -133,19 +139,21 @@ impl Together {
     }
 
     async fn call(&self, db: &LinkDb, asked: Asked<'_>) -> Answer {
-        match self.turn(asked) {
-            None => {
-                let _next = PassOn { db, together: self };
-                alone(db, asked).await
-            }
-            Some(receiver) => match receiver.await {
-                Ok(answer) => answer.map(|grant| grant.map(|grant| *grant)),
-                Err(_) => {
-                    let reason = "the task that ran the transaction has gone".to_owned();
-                    Err(StoreError::Indeterminate { reason }.into())
-                }
-            },
+        let Some(receiver) = self.turn(asked) else {
+            let _next = PassOn { db, together: self };
+            return alone(db, asked).await;
+        };
+        let Ok(answer) = receiver.await else {
+            let reason = "the task that ran the transaction has gone".to_owned();
+            return Err(StoreError::Indeterminate { reason }.into());
+        };
+        let mut boxed = answer?;
+        let grant = boxed.take();
+        let mut queue = self.queue();
+        if queue.boxes.len() < MOST {
+            queue.boxes.push(boxed);
         }
+        Ok(grant)
     }
 
     /// Ends the turn, unless somebody waits.
@@ -159,7 +167,7 @@ impl Together {
     /// begins. Without any, the turn ends.
     fn next(&self) -> Vec<Waiting> {
         let mut queue = self.queue();
-        let mut taken: Vec<Waiting> = Vec::with_capacity(queue.waiting.len().min(MOST));
+        let mut taken = core::mem::take(&mut queue.spare);
         while taken.len() < MOST
             && let Some(next) = queue.waiting.front()
             && !taken.iter().any(|other| other.call.asked().connection() == next.call.asked().connection())
@@ -170,27 +178,42 @@ impl Together {
         taken
     }
 
-    /// Serves those who wait until nobody does.
-    async fn serve(&self, db: &LinkDb) {
+    /// Runs calls in one transaction and answers them.
+    async fn answer(&self, db: &LinkDb, mut calls: Vec<Waiting>) {
+        together(db, &mut calls).await;
+        for Waiting { answer, receiver, .. } in calls.drain(..) {
+            // A caller that has gone away needs no answer.
+            let _ = receiver.send(answer);
+        }
+        self.queue().spare = calls;
+    }
+
+    /// Serves those who wait until nobody does. `answered` have been answered just before.
+    async fn serve(&self, db: &LinkDb, mut answered: usize) {
         loop {
-            // Those who were answered may have another call.
-            tokio::task::yield_now().await;
+            self.gather(answered).await;
             let calls = self.next();
             if calls.is_empty() {
                 return;
             }
-            serve(db, calls).await;
+            answered = calls.len();
+            self.answer(db, calls).await;
         }
     }
-}
 
-/// Runs calls in one transaction and answers them.
-async fn serve(db: &LinkDb, calls: Vec<Waiting>) {
-    let (calls, answers): (Vec<Call>, Vec<_>) =
-        calls.into_iter().map(|waiting| (waiting.call, waiting.answer)).unzip();
-    for (receiver, answer) in answers.into_iter().zip(together(db, &calls).await) {
-        // A caller that has gone away needs no answer.
-        let _ = receiver.send(answer);
+    /// Lets those who were answered come back with another call, as long as more come: each transaction may wait for a
+    /// disk, so one that leaves half of them behind is half as good.
+    async fn gather(&self, answered: usize) {
+        let (mut idle, mut before) = (0, 0);
+        while idle < PATIENCE {
+            tokio::task::yield_now().await;
+            let waiting = self.queue().waiting.len();
+            if waiting >= answered.clamp(1, MOST) {
+                return;
+            }
+            idle = if waiting > before { 0 } else { idle + 1 };
+            before = waiting;
+        }
     }
 }
 
@@ -209,20 +232,20 @@ impl Drop for PassOn<'_> {
             if calls.is_empty() {
                 return;
             }
-            let db = self.db.clone();
-            let mut served = Box::pin(async move { serve(&db, calls).await });
+            let (db, together, count) = (self.db.clone(), self.together.clone(), calls.len());
+            let mut served = Box::pin(async move { together.answer(&db, calls).await });
             if served.as_mut().now_or_never().is_none() {
-                self.go_on(Some(served));
+                self.go_on(Some(served), count);
                 return;
             }
         }
-        self.go_on(None::<core::future::Ready<()>>);
+        self.go_on(None::<core::future::Ready<()>>, 0);
     }
 }
 
 impl PassOn<'_> {
-    /// Serves those who wait in a task, after what is under way.
-    fn go_on(&self, under_way: Option<impl Future<Output = ()> + Send + 'static>) {
+    /// Serves those who wait in a task, after the answers to `answered` calls that are under way.
+    fn go_on(&self, under_way: Option<impl Future<Output = ()> + Send + 'static>, answered: usize) {
         if under_way.is_none() && self.together.end_turn() {
             return;
         }
@@ -231,7 +254,7 @@ impl PassOn<'_> {
             if let Some(under_way) = under_way {
                 under_way.await;
             }
-            together.serve(&db).await;
+            together.serve(&db, answered).await;
         };
         // Without a runtime nobody is there to wait either: dropping the queue tells those who do.
         match tokio::runtime::Handle::try_current() {
@@ -246,47 +269,54 @@ impl PassOn<'_> {
 }
 
 async fn alone(db: &LinkDb, asked: Asked<'_>) -> Answer {
+    // A grant is large: it is put down here instead of being handed through the engine.
+    let mut answer = None;
     db.store()
         .transact(|tx| {
             let mut work = Work::new(db, tx);
-            let answer = judge(&mut work, asked)?;
-            work.finish()?;
-            Ok(answer)
+            answer = judge(&mut work, asked)?;
+            work.finish()
         })
-        .await
+        .await?;
+    Ok(answer)
 }
 
-/// Runs calls in one transaction; the answers are in their order.
-async fn together(db: &LinkDb, calls: &[Call]) -> Vec<Sent> {
-    let answers = db.store().transact(|tx| {
+/// Runs calls in one transaction and leaves their answers with them.
+async fn together(db: &LinkDb, calls: &mut [Waiting]) {
+    let done = db.store().transact(|tx| {
         let mut work = Work::new(db, tx);
-        let mut answers = Vec::with_capacity(calls.len());
         let mut missing = false;
-        for call in calls {
+        for Waiting { call, answer, .. } in &mut *calls {
             match judge(&mut work, call.asked()) {
                 // The others are asked what they need too, so that it is fetched together.
                 Err(LinkDbError::Store(StoreError::NotLoaded)) => missing = true,
                 Err(LinkDbError::Store(error)) => return Err(LinkDbError::Store(error)),
-                answer => answers.push(to_send(answer)),
+                judged => put_down(judged, answer),
             }
         }
         if missing {
             return Err(StoreError::NotLoaded.into());
         }
-        work.finish()?;
-        Ok(answers)
+        work.finish()
     });
-    match answers.await {
-        Ok(answers) => answers,
+    match done.await {
+        Ok(()) => {}
         // It may be one call's own trouble, a record that cannot be read, say.
         Err(error) if calls.len() > 1 && nothing_was_written(&error) => {
-            let mut answers = Vec::with_capacity(calls.len());
-            for call in calls {
-                answers.push(to_send(alone(db, call.asked()).await));
+            for Waiting { call, answer, .. } in calls {
+                put_down(alone(db, call.asked()).await, answer);
             }
-            answers
         }
-        Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
+        Err(error) => calls.iter_mut().for_each(|waiting| waiting.answer = Err(error.clone())),
+    }
+}
+
+/// Puts an answer into the box that is there, of an earlier run or empty.
+fn put_down(judged: Answer, place: &mut Result<Boxed, LinkDbError>) {
+    match (judged, &mut *place) {
+        (Ok(grant), Ok(boxed)) => **boxed = grant,
+        (Ok(grant), Err(_)) => *place = Ok(Box::new(grant)),
+        (Err(error), _) => *place = Err(error),
     }
 }
 

@@ -52,7 +52,7 @@ struct OpenUsage {
 
 impl<'t> Work<'t> {
     pub(super) fn new(db: &'t LinkDb, tx: &'t mut Tx) -> Self {
-        let (links, index) = (Vec::with_capacity(FEW), HashMap::default());
+        let (links, index) = (Vec::with_capacity(FEW / 2), HashMap::default());
         Self { db, tx, table: None, links, index, vops: Vec::new(), usage: Vec::new() }
     }
 
@@ -279,29 +279,37 @@ impl<'t> Work<'t> {
 
     /// Takes back all that a connection holds, or nothing where something of it has another owner.
     pub(super) fn give_back(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
-        let owner = grant.owner();
+        self.give_back_under(&Grant::key(&grant.request.connection_id), grant)
+    }
+
+    /// As [`Work::give_back`], with the key of the grant at hand.
+    pub(super) fn give_back_under(&mut self, key: &Key<Grant>, grant: &Grant) -> Result<(), LinkDbError> {
         for port in grant.ports() {
+            let owner = grant.owner();
             if self.tx.get_shared(&PortClaim::key(port))?.is_none_or(|claim| claim.owner != owner) {
                 return Err(foreign(grant, &format!("port {port}")));
             }
         }
         self.give_spectrum_back(grant)?;
-        self.forget(grant)
+        self.forget_under(key, grant)
     }
 
     /// Takes back all that a connection holds but the spectrum, which it has given back.
     pub(super) fn forget(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
+        self.forget_under(&Grant::key(&grant.request.connection_id), grant)
+    }
+
+    fn forget_under(&mut self, key: &Key<Grant>, grant: &Grant) -> Result<(), LinkDbError> {
         let connection = &grant.request.connection_id;
         self.count(grant, -1)?;
         for port in grant.ports() {
             self.tx.delete(&PortClaim::key(port));
         }
         self.tx.delete(&VopConnection::key(&grant.request.vop, connection));
-        let key = Grant::key(connection);
         if grant.held {
-            self.tx.end_lease(&key)?;
+            self.tx.end_lease(key)?;
         }
-        self.tx.delete(&key);
+        self.tx.delete(key);
         Ok(())
     }
 

@@ -346,7 +346,8 @@ mod tests {
 
     fn occupied(first: u16, number: u8) -> Occupied {
         let connection_id = ConnectionId::new(&format!("connection-{number}-{}", "x".repeat(number.into())));
-        let owner = Owner { connection_id: connection_id.unwrap(), incarnation: Incarnation(Version::new(7)) };
+        let owner =
+            Owner { connection_id: connection_id.unwrap(), incarnation: Incarnation(Version::new(7)) };
         Occupied { first, count: 2, guard: 0, fibres: Fibres::AToB, by: Occupant::Connection(owner) }
     }
 

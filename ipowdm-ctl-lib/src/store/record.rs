@@ -96,9 +96,11 @@ pub fn decode<T: Record>(key: &RawKey, bytes: &[u8]) -> Result<T, StoreError> {
         return Err(corrupt("the record is empty".to_owned()));
     };
     if version == T::VERSION {
-        return match postcard::take_from_bytes(body) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => Err(corrupt(format!("{} bytes follow the record", rest.len()))),
+        let mut reader = postcard::Deserializer::from_bytes(body);
+        let value = T::deserialize(&mut reader).map_err(|error| corrupt(error.to_string()))?;
+        return match reader.finalize() {
+            Ok([]) => Ok(value),
+            Ok(rest) => Err(corrupt(format!("{} bytes follow the record", rest.len()))),
             Err(error) => Err(corrupt(error.to_string())),
         };
     }

@@ -71,7 +71,10 @@ impl Tx {
     /// [`StoreError`]; to be passed on.
     pub fn get<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, StoreError> {
         let raw = key.raw();
-        self.value(raw)?.map(|bytes| record::decode(raw, &bytes)).transpose()
+        match self.value(raw)? {
+            Some(bytes) => record::decode(raw, &bytes).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// As [`Tx::get`], but shares the record: every reader of an unchanged key gets the same instance, and reading it again

@@ -36,7 +36,10 @@ impl Value {
     /// Bytes together with the record that they are the stored form of.
     pub(super) fn with_record<T: Record>(bytes: Vec<u8>, record: Arc<T>) -> Self {
         let record: Arc<dyn Held> = record;
-        Self(Arc::new(Inner { bytes: OnceLock::from(bytes.into_boxed_slice()), record: OnceLock::from(record) }))
+        Self(Arc::new(Inner {
+            bytes: OnceLock::from(bytes.into_boxed_slice()),
+            record: OnceLock::from(record),
+        }))
     }
 
     /// A record that always has a stored form: it is encoded when somebody asks for the bytes.
