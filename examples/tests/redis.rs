@@ -12,6 +12,8 @@
 
 #[path = "redis/admission.rs"]
 mod admission;
+#[path = "redis/fill.rs"]
+mod fill;
 #[path = "redis/history.rs"]
 mod history;
 #[path = "redis/outage.rs"]

@@ -85,7 +85,9 @@ impl LinkDb {
         match named.next() {
             Some(same) if same == asked => return Ok(()),
             Some(_) => {
-                return Err(LinkDbError::AlreadyExists { what: format!("reservation {id} on link {link}") });
+                return Err(LinkDbError::AlreadyExists {
+                    what: format!("another reservation {id} on link {link}"),
+                });
             }
             None => {}
         }

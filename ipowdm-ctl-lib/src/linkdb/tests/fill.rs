@@ -72,13 +72,13 @@ async fn fill_all(store: &Store) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_fill_a_link_exactly_in_memory() {
+async fn s0_15_clients_fill_a_link_exactly_in_memory() {
     fill_all(&Store::memory()).await;
 }
 
 #[cfg(feature = "redb")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_fill_a_link_exactly_in_a_file() {
+async fn s0_15_clients_fill_a_link_exactly_in_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let location = Location::Redb(directory.path().join("store.redb"));
     let store = Store::open(&location, StoreOptions::default()).await.unwrap();

@@ -1,6 +1,8 @@
 //! Moves of signals that are on: both places, and all that is slid through, are the connection's until the move ends.
 
 use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const RING: [(&str, &str, &str, u32); 3] = [("ab", "a", "b", 10), ("bc", "b", "c", 10), ("ac", "a", "c", 30)];
 
@@ -170,4 +172,149 @@ async fn windows_are_not_taken_from_under_a_move() {
     assert_eq!(db.set_vop_grant(narrow.clone()).await.unwrap_err().code(), Code::LiveConnections);
     abandon(&db, "1").await;
     db.set_vop_grant(narrow).await.unwrap();
+}
+
+/// One step of a random history.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Allocate { id: u8, over: usize, m: u16, guard: u16 },
+    Release(u8),
+    Begin { id: u8, first: u16, kind: MoveKind, over_c: bool },
+    Finish(u8),
+    Abandon(u8),
+    Restore(usize),
+    Defragment,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let kind = prop_oneof![Just(MoveKind::PushPull), Just(MoveKind::MakeBeforeBreak)];
+    let id = || 0_u8..8;
+    prop_oneof![
+        4 => (id(), 0_usize..3, 1_u16..4, 0_u16..3)
+            .prop_map(|(id, over, m, guard)| Step::Allocate { id, over, m, guard }),
+        1 => id().prop_map(Step::Release),
+        6 => (id(), 0_u16..48, kind, any::<bool>())
+            .prop_map(|(id, first, kind, over_c)| Step::Begin { id, first, kind, over_c }),
+        2 => id().prop_map(Step::Finish),
+        1 => id().prop_map(Step::Abandon),
+        1 => (0_usize..3).prop_map(Step::Restore),
+        1 => Just(Step::Defragment),
+    ]
+}
+
+/// Whose each step of each link is, by the grants: places, places to come, and what is slid through.
+async fn by_grants(db: &LinkDb) -> BTreeMap<String, Vec<Option<String>>> {
+    let mut owners: BTreeMap<_, _> =
+        RING.iter().map(|(id, ..)| ((*id).to_owned(), vec![None; usize::from(db.raster().bits())])).collect();
+    let mut own = |path: &Path, first: u16, end: u16, id: &str| {
+        for hop in &path.hops {
+            let link: &mut Vec<Option<String>> = owners.get_mut(hop.link.as_str()).unwrap();
+            for of_step in &mut link[usize::from(first)..usize::from(end)] {
+                assert!(of_step.as_ref().is_none_or(|owner| owner == id), "{id} and {of_step:?}");
+                *of_step = Some(id.to_owned());
+            }
+        }
+    };
+    for grant in db.topology().await.unwrap().grants {
+        let id = grant.request.connection_id.as_str();
+        let (old, count) = db.raster().bits_of(grant.slot).unwrap();
+        own(&grant.path, old, old + count, id);
+        let Some(Moving { kind, to }) = &grant.moving else { continue };
+        let (new, _) = db.raster().bits_of(to.slot).unwrap();
+        match kind {
+            MoveKind::MakeBeforeBreak => own(&to.path, new, new + count, id),
+            MoveKind::PushPull => own(&to.path, new.min(old), new.max(old) + count, id),
+        }
+    }
+    owners
+}
+
+async fn by_links(db: &LinkDb) -> BTreeMap<String, Vec<Option<String>>> {
+    let mut owners = BTreeMap::new();
+    for (id, ..) in RING {
+        let spectrum = db.spectrum(&link(id)).await.unwrap().spectrum;
+        let mut steps = vec![None; usize::from(db.raster().bits())];
+        for entry in spectrum.occupants() {
+            let Occupant::Connection(owner) = &entry.by else { panic!("{entry:?}") };
+            for step in &mut steps[usize::from(entry.first)..usize::from(entry.first + entry.count)] {
+                assert_eq!(*step, None);
+                *step = Some(owner.connection_id.to_string());
+            }
+        }
+        for (bit, step) in (0..).zip(&steps) {
+            assert_eq!(spectrum.a_to_b.is_free(bit), step.is_none());
+            assert_eq!(spectrum.b_to_a.is_free(bit), step.is_none());
+        }
+        owners.insert(id.to_owned(), steps);
+    }
+    owners
+}
+
+/// Takes one step; whether it began a move.
+async fn play(db: &LinkDb, step: Step) -> bool {
+    let name = |id: u8| connection(&id.to_string());
+    match step {
+        Step::Allocate { id, over, m, guard } => {
+            let (_, a, b, _) = RING[over];
+            // Taken, or no room: both are answers.
+            let _ = db.allocate(AllocationRequest { guard, ..request(&id.to_string(), a, b, m) }).await;
+        }
+        Step::Release(id) => drop(db.release(&name(id)).await.unwrap()),
+        Step::Begin { id, first, kind, over_c } => {
+            let Some(grant) = db.grant(&name(id)).await.unwrap() else { return false };
+            let Ok(slot) = db.raster().slot_at(first, 2 * grant.slot.m) else { return false };
+            let Ok(frequency) = slot.centre() else { return false };
+            let (a, b) = (&grant.request.source.pop, &grant.request.destination.pop);
+            let paths = db.candidate_paths(a, b, 2).await.unwrap();
+            let path = if over_c { paths[1].clone() } else { grant.path.clone() };
+            let to = Place { path, slot, frequency };
+            let (from, incarnation) = (Place::of(&grant), grant.incarnation);
+            let step = Move { connection_id: name(id), incarnation, kind, from: from.clone(), to, gain: 1 };
+            if let MoveOutcome::Begun(begun) = begin(db, &step).await {
+                assert_eq!(Place::of(&begun), from);
+                return true;
+            }
+        }
+        Step::Finish(id) => drop(finish(db, &id.to_string()).await),
+        Step::Abandon(id) => drop(abandon(db, &id.to_string()).await),
+        Step::Restore(over) => {
+            drop(db.restore(&link(RING[over].0), RestorationRules::default()).await.unwrap());
+        }
+        Step::Defragment => {
+            let rules = DefragmentationRules { push_pull: true, ..DefragmentationRules::default() };
+            let plan = db.propose_defragmentation(&rules).await.unwrap();
+            let progress = db.apply_defragmentation(&plan).await.unwrap();
+            assert_eq!((progress.moved, progress.stopped), (plan.moves.len(), None));
+        }
+    }
+    false
+}
+
+#[test]
+fn whatever_is_moved_links_and_grants_agree_and_nothing_has_two_owners() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let config = ProptestConfig { cases: 100, ..ProptestConfig::default() };
+    let begun = std::cell::Cell::new(0_u32);
+    proptest!(config, |(steps in proptest::collection::vec(step(), 20..60))| {
+        runtime.block_on(async {
+            let raster = Raster::new(whole_band().low, 48).unwrap();
+            let db = LinkDb::with_raster(Store::memory(), raster);
+            let pops = ["a", "b", "c"].map(|name| Pop::new(pop(name))).to_vec();
+            let line = |&(id, a, b, km): &(&str, &str, &str, u32)| {
+                FibreLink::new(link(id), pop(a), pop(b), Length::from_metres(km * 1000))
+            };
+            db.import(pops, RING.iter().map(line).collect()).await.unwrap();
+            db.set_vop_grant(VopGrant::pool(vop("vOp1"), vec![raster.window()])).await.unwrap();
+            let empty = dump(&db).await;
+            for step in steps {
+                begun.set(begun.get() + u32::from(play(&db, step).await));
+                assert_eq!(by_links(&db).await, by_grants(&db).await, "{step:?}");
+            }
+            for id in 0..8 {
+                db.release(&connection(&id.to_string())).await.unwrap();
+            }
+            assert_eq!(dump(&db).await, empty);
+        });
+    });
+    assert!(begun.get() > 100, "{} moves were begun: the histories are too tame", begun.get());
 }
