@@ -50,6 +50,22 @@ pub enum IdError {
     },
 }
 
+/// Which bytes an id may have: letters, digits and those of `extra`, which are ASCII.
+const fn legal_bytes(extra: &str) -> [bool; 256] {
+    let mut legal = [false; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        legal[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < extra.len() {
+        legal[extra.as_bytes()[at] as usize] = true;
+        at += 1;
+    }
+    legal
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $extra:literal) => {
         $(#[$doc])*
@@ -68,8 +84,13 @@ macro_rules! id {
                 if text.is_empty() {
                     return Err(IdError::Empty { kind: $kind });
                 }
-                for (at, character) in text.char_indices() {
-                    if !character.is_ascii_alphanumeric() && !$extra.contains(character) {
+                const LEGAL: [bool; 256] = legal_bytes($extra);
+                // Ids are read from every record: what is legal is seen by one look at each byte.
+                if !text.bytes().all(|byte| LEGAL[usize::from(byte)]) {
+                    let illegal = |character: char| {
+                        !character.is_ascii_alphanumeric() && !$extra.contains(character)
+                    };
+                    if let Some((at, character)) = text.char_indices().find(|(_, c)| illegal(*c)) {
                         return Err(IdError::BadCharacter { kind: $kind, character, at, extra: $extra });
                     }
                 }

@@ -16,8 +16,11 @@ const CONNECTION: u8 = 0;
 const RESERVED: u8 = 1;
 const ALIEN: u8 = 2;
 
-/// Bytes of a chunk above which it is split: with its header an allocator serves it from what it keeps for small ones.
-const CHUNK: usize = 960;
+/// Bytes of a chunk above which it is split.
+const CHUNK: usize = 880;
+
+/// Room of a chunk: one more entry fits before it is split, and an allocator serves it from what it keeps for small ones.
+const ROOM: usize = 1024;
 
 /// Entries in order of their first bits; two that overlap are on different fibres. In chunks of which none is empty.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +133,9 @@ impl Chunk {
     /// A chunk of at least one entry.
     fn of(entries: &[u8]) -> Self {
         let first = entries.first_chunk().map_or(0, |first| u16::from_le_bytes(*first));
-        Self { first, entries: Arc::new(entries.to_vec()) }
+        let mut own = Vec::with_capacity(ROOM);
+        own.extend_from_slice(entries);
+        Self { first, entries: Arc::new(own) }
     }
 
     fn iter(&self) -> Entries<'_> {
@@ -143,7 +148,7 @@ impl Chunk {
             Some(entries) => drop(entries.splice(at..end, with.iter().copied())),
             None => {
                 let old = &self.entries;
-                let mut entries = Vec::with_capacity(old.len() + with.len());
+                let mut entries = Vec::with_capacity(ROOM);
                 entries.extend_from_slice(&old[..at]);
                 entries.extend_from_slice(with);
                 entries.extend_from_slice(&old[end..]);
