@@ -153,6 +153,20 @@ impl Sender {
         Ok(self.to_agent(record.agents.get(end), id, epoch, lifetime_ms, action))
     }
 
+    /// The message that takes a connection off a port which it does not hold any more.
+    pub(super) fn stray(
+        &self,
+        agent: &AgentId,
+        id: CommandId,
+        epoch: u64,
+        lifetime_ms: u64,
+        (connection, port): (&ConnectionId, &PortRef),
+    ) -> OutboxRecord {
+        let endpoint = Endpoint { port: port.clone(), frequency: None, tx_power: None, media_code: None };
+        let action = Action::Teardown { connection_id: connection.clone(), endpoints: vec![endpoint] };
+        self.to_agent(agent, id, epoch, Some(lifetime_ms), action)
+    }
+
     /// The message that switches a port's transmitter.
     pub(super) fn interface_control(
         &self,

@@ -2,7 +2,7 @@
 
 use crate::connection::{Cause, Ends, Failure, OperationKind, State, Timing};
 use crate::registry::{Conflict, Presence};
-use ipowdm_core::ids::{AgentId, ConnectionId};
+use ipowdm_core::ids::{AgentId, ConnectionId, PortRef};
 use ipowdm_core::qot::{End, Level};
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::Power;
@@ -80,6 +80,13 @@ pub enum ControllerEvent {
         connection_id: ConnectionId,
         /// Which end.
         end: End,
+    },
+    /// A port serves a connection that does not hold it any more, and is told to go dark.
+    Stray {
+        /// Where.
+        port: PortRef,
+        /// The connection that its agent names.
+        connection_id: ConnectionId,
     },
     /// A connection is not remembered any more.
     Forgotten {

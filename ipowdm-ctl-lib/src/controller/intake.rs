@@ -384,6 +384,9 @@ impl Intake {
             }
         };
         inner.agents_changed(changes).await;
+        if let AgentMessage::Health(said) = message {
+            inner.darken_strays(said).await;
+        }
     }
 
     async fn heard(&self, agent: &ipowdm_core::ids::AgentId, router: RouterRef) {

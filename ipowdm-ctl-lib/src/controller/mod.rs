@@ -65,6 +65,7 @@ mod mirror;
 mod record;
 mod request;
 mod start;
+mod strays;
 mod timers;
 mod views;
 
