@@ -17,6 +17,7 @@ mod forgeries;
 mod lives;
 mod quality;
 mod refusals;
+mod strays;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
