@@ -81,10 +81,11 @@ pub fn status_of(code: Code) -> StatusCode {
         .map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| *status)
 }
 
-/// An error answer: `{"error": …, "detail": …, "code": …, "method": …, "path": …}`.
+/// An error answer: problem details (RFC 9457) with the members `error`, `code`, `method` and `path` besides.
 ///
 /// `error` is one sentence for people, `detail` the same with what to do about it where that is known (clients of the
-/// reference read one or the other), `code` the stable code that acks and metrics use for the same cause.
+/// reference read one or the other), `code` the stable code that acks and metrics use for the same cause. `type` is the URN
+/// of the code, `title` what the code means, `instance` the path of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     code: Code,
@@ -148,9 +149,20 @@ impl fmt::Display for ApiError {
     }
 }
 
+/// What an error answer is (RFC 9457, section 3).
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What the type of a problem begins with; its code follows.
+const TYPE: &str = "urn:ipowdm:error:";
+
 /// The JSON of an error answer.
 #[derive(Debug, Serialize)]
 struct ErrorBody<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
     error: &'a str,
     detail: String,
     code: Code,
@@ -168,6 +180,10 @@ impl ApiError {
         let detail =
             self.hint.as_ref().map_or_else(|| self.message.clone(), |h| format!("{}; {h}", self.message));
         let body = ErrorBody {
+            r#type: format!("{TYPE}{}", self.code),
+            title: self.code.meaning(),
+            status: self.status.as_u16(),
+            instance: at.map(|(_, path)| path),
             error: &self.message,
             detail,
             code: self.code,
@@ -176,6 +192,7 @@ impl ApiError {
             about: self.about.as_ref().map(|(name, what)| BTreeMap::from([(*name, what)])),
         };
         let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -225,16 +242,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_answer_has_error_detail_code_method_and_path() {
+    async fn an_error_answer_is_problem_details_with_error_code_method_and_path() {
         let error =
             ApiError::new(Code::UnknownPop, "PoP \"pop9\" is not known").hint("GET /api/pops lists them");
         let response = locate(error.into_response(), "POST", "/api/links");
         assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let bytes = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(
             json,
             serde_json::json!({
+                "type": "urn:ipowdm:error:unknown_pop",
+                "title": "The PoP is not known.",
+                "status": 404,
+                "instance": "/api/links",
                 "error": "PoP \"pop9\" is not known",
                 "detail": "PoP \"pop9\" is not known; GET /api/pops lists them",
                 "code": "unknown_pop",

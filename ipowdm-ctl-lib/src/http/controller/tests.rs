@@ -260,8 +260,8 @@ async fn a_refused_connection_says_why_and_takes_nothing() {
         (b"{\"source_pop\":\"pop1\",\"destination_pop\":\"pop2\",\"bandwidth_gbps\":NaN}", 400, "malformed"),
         (
             b"{\"source_pop\":\"pop1\",\"destination_pop\":\"pop2\",\"bandwidth_gbps\":1e400}",
-            400,
-            "malformed",
+            422,
+            "invalid_field",
         ),
         (b"{\"source_pop\":\"pop\xff\",\"destination_pop\":\"pop2\"}", 400, "malformed"),
         (b"[]", 422, "invalid_field"),

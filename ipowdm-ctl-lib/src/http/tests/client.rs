@@ -53,7 +53,12 @@ impl Answer {
         assert!(!error.is_empty());
         assert!(json["detail"].as_str().expect("detail is text").starts_with(error), "{json}");
         assert!(json["method"].is_string() && json["path"].is_string(), "{json}");
-        assert_eq!(self.headers["content-type"], "application/json");
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(
+            (json["status"].as_u64(), &json["instance"]),
+            (Some(status.into()), &json["path"]),
+            "{json}"
+        );
         error.to_owned()
     }
 }
