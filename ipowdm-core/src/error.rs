@@ -86,6 +86,8 @@ codes! {
     Forbidden = "forbidden",
     /// The caller did not say who it is.
     Unauthenticated = "unauthenticated",
+    /// The virtual operator holds as much as it may.
+    QuotaExceeded = "quota_exceeded",
     /// The state does not allow this operation.
     IllegalState = "illegal_state",
     /// The virtual operator still has live connections.

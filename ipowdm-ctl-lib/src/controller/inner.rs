@@ -179,7 +179,7 @@ impl Inner {
                 // What was read before a newer one was written may come after it.
                 let newer = |known: &PortOperation| {
                     let ended = known.command_id == operation.command_id && known.ended.is_some();
-                    known.started_at <= operation.started_at && !(ended && operation.ended.is_none())
+                    known.since <= operation.since && !(ended && operation.ended.is_none())
                 };
                 if newer(&known.borrow()) {
                     known.send_replace(operation);

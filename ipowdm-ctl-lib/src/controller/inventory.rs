@@ -167,8 +167,9 @@ impl ControllerHandle {
                 tx.publish(&message)?;
                 let deadline = now.at.plus(times.control_ms).plus(times.change_module_ms);
                 let port = port.clone();
+                let (since, started_at) = (tx.version(), now.wall);
                 let operation =
-                    PortOperation { port, command_id, up, started_at: now.wall, deadline, ended: None };
+                    PortOperation { port, command_id, up, since, started_at, deadline, ended: None };
                 tx.put(&key, &operation)?;
                 Ok(operation)
             })

@@ -6,7 +6,7 @@ use crate::connection::{Ends, Failure, Lifecycle, OperationKind, Timing};
 use crate::linkdb::Path;
 use crate::qot_loop::LoopState;
 use crate::spectrum;
-use crate::store::{Key, Prefix, Record, StoreError, Tx};
+use crate::store::{Key, Prefix, Record, StoreError, Tx, Version};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::error::Code;
 use ipowdm_core::grid::FlexSlot;
@@ -123,6 +123,8 @@ pub(super) struct PortOperation {
     pub(super) command_id: CommandId,
     /// Whether the transmitter is to be on.
     pub(super) up: bool,
+    /// The version that the transaction which began it has read: of two operations on a port the later one's is greater.
+    pub(super) since: Version,
     pub(super) started_at: Timestamp,
     pub(super) deadline: Millis,
     /// `None` while it is under way.

@@ -37,6 +37,7 @@ const STATUS: &[(Code, StatusCode)] = &[
     (Code::NoFreePort, StatusCode::CONFLICT),
     (Code::Forbidden, StatusCode::FORBIDDEN),
     (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+    (Code::QuotaExceeded, StatusCode::CONFLICT),
     (Code::IllegalState, StatusCode::CONFLICT),
     (Code::LiveConnections, StatusCode::CONFLICT),
     (Code::FrequencyOutOfRange, StatusCode::UNPROCESSABLE_ENTITY),

@@ -239,7 +239,7 @@ impl LinkDbError {
                 Code::NoSpectrum
             }
             Self::NotHeld { .. } => Code::UnknownConnection,
-            Self::QuotaExceeded { .. } => Code::LimitReached,
+            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
             Self::NoCommonChannel { .. } => Code::NoCommonChannel,
             Self::NotGranted { .. } => Code::FrequencyNotGranted,
             Self::OutOfRange { .. } => Code::FrequencyOutOfRange,

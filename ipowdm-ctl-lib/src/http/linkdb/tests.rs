@@ -463,7 +463,7 @@ async fn a_partition_and_a_quota_are_set_and_held_to() {
     let mut second = first.clone();
     second["connection_id"] = json!("C-2");
     service.post("/api/connections/allocate", &first).await.expect(200);
-    service.post("/api/connections/allocate", &second).await.expect_error(429, "limit_reached");
+    service.post("/api/connections/allocate", &second).await.expect_error(409, "quota_exceeded");
     // 75 GHz over two links.
     let used = json!({"connections": 1, "slot_links": 24});
     assert_eq!(service.get(path).await.expect(200)["used"], used);

@@ -68,14 +68,14 @@ async fn a_quota_of_connections_and_one_of_width_times_links_hold_exactly() {
     db.allocate(request("1", "a", "c", 6)).await.unwrap(); // 12 steps on 2 links
     db.allocate(request("2", "a", "b", 12)).await.unwrap(); // 24 steps on 1 link
     assert_eq!(usage(&db, "vOp1").await.0, Some(VopUsage { connections: 2, slot_links: 48 }));
-    let error = refused(&db, request("3", "a", "b", 7), Code::LimitReached).await;
+    let error = refused(&db, request("3", "a", "b", 7), Code::QuotaExceeded).await;
     assert!(error.to_string().contains("quota of 60"), "{error}");
     db.allocate(request("3", "a", "b", 6)).await.unwrap(); // to the last step
     let (stored, counted) = usage(&db, "vOp1").await;
     assert_eq!((stored, counted.slot_links), (Some(counted), 60));
     db.release(&connection("2")).await.unwrap();
     db.allocate(request("4", "b", "c", 1)).await.unwrap();
-    let error = refused(&db, request("5", "b", "c", 1), Code::LimitReached).await;
+    let error = refused(&db, request("5", "b", "c", 1), Code::QuotaExceeded).await;
     assert!(error.to_string().contains("3 connections"), "{error}");
     // The same request again is no more than it was.
     db.allocate(request("4", "b", "c", 1)).await.unwrap();
@@ -97,9 +97,9 @@ async fn a_quota_set_later_counts_what_is_held_and_takes_nothing_away() {
     assert_eq!(usage(&db, "vOp1").await.0, None);
     db.set_vop_grant(pool().with_quota(Quota { connections: Some(1), slot_links: None })).await.unwrap();
     assert_eq!(usage(&db, "vOp1").await.0, Some(VopUsage { connections: 2, slot_links: 24 }));
-    refused(&db, request("3", "a", "b", 6), Code::LimitReached).await;
+    refused(&db, request("3", "a", "b", 6), Code::QuotaExceeded).await;
     db.release(&connection("1")).await.unwrap();
-    refused(&db, request("3", "a", "b", 6), Code::LimitReached).await;
+    refused(&db, request("3", "a", "b", 6), Code::QuotaExceeded).await;
     db.release(&connection("2")).await.unwrap();
     db.allocate(request("3", "a", "b", 6)).await.unwrap();
     db.set_vop_grant(pool()).await.unwrap();
@@ -121,7 +121,7 @@ async fn sixteen_allocators_do_not_exceed_a_quota() {
                 for round in 0..5 {
                     match db.allocate(request(&format!("{task}-{round}"), "a", "b", 2)).await {
                         Ok(_) => granted += 1,
-                        Err(error) => assert_eq!(error.code(), Code::LimitReached, "{error}"),
+                        Err(error) => assert_eq!(error.code(), Code::QuotaExceeded, "{error}"),
                     }
                 }
                 granted
