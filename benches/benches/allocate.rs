@@ -441,6 +441,12 @@ async fn subjects(wanted: &str, folder: &Path) -> (Vec<Subject>, Vec<Server>) {
     for tasks in [1, 2, 16].into_iter().filter(|_| is_wanted("memory")) {
         subjects.push(Subject::new("memory", tasks, OWED_IN_MEMORY, vec![Store::memory()]).await);
     }
+    // Handles of their own, as two parts of a program may have: their calls are not joined, so they run side by side and conflict.
+    if is_wanted("memory-2-handles") {
+        let store = Store::memory();
+        let handles = vec![store.clone(), store];
+        subjects.push(Subject::new("memory-2-handles", 2, OWED_IN_MEMORY, handles).await);
+    }
     let options = StoreOptions::default();
     if is_wanted("redb-file") {
         let backend = RedbBackend::open(&folder.join("store"), RedbOptions::default()).await;
