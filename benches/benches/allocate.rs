@@ -20,59 +20,30 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has no result")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
-use ipowdm_core::ids::{ConnectionId, LinkId, PopId, VopId};
-use ipowdm_core::units::Length;
+use benches::processor_seconds;
+use benches::redis::{Counts, Server};
+use benches::storage::{Paused, sync_latency};
+use ipowdm_core::ids::{ConnectionId, PopId, VopId};
 use ipowdm_ctl_lib::linkdb::{AllocationRequest, Endpoint, LinkDb};
 use ipowdm_ctl_lib::spectrum::VopGrant;
-use ipowdm_ctl_lib::store::redis::{RedisBackend, RedisOptions};
-use ipowdm_ctl_lib::store::{
-    Backend, BackendError, Batch, BoxFuture, CommitError, RedbBackend, RedbOptions, Store, StoreOptions,
-    Version, View, WatchSource,
-};
-use ipowdm_ctl_lib::topology::{FibreLink, Pop};
-use redb::StorageBackend;
-use redb::backends::{FileBackend, InMemoryBackend};
-use std::io;
-use std::path::{Path, PathBuf};
+use ipowdm_ctl_lib::store::{RedbBackend, RedbOptions, Store, StoreOptions};
+use ipowdm_ctl_lib::topology::TopologyDocument;
+use redb::backends::FileBackend;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 
-/// NSFNET as (end, end, km).
-const NSFNET: [(u32, u32, u32); 22] = [
-    (0, 1, 1050),
-    (0, 2, 1500),
-    (0, 7, 2400),
-    (1, 2, 600),
-    (1, 3, 750),
-    (2, 5, 1800),
-    (3, 4, 600),
-    (3, 10, 1950),
-    (4, 5, 1200),
-    (4, 6, 600),
-    (5, 9, 1050),
-    (5, 13, 1800),
-    (6, 7, 750),
-    (6, 9, 1350),
-    (7, 8, 750),
-    (8, 9, 750),
-    (8, 11, 300),
-    (8, 12, 300),
-    (10, 11, 600),
-    (10, 12, 750),
-    (11, 13, 300),
-    (12, 13, 150),
-];
 const POPS: u64 = 14;
 /// Connections held by all tasks together at the end of a fill.
 const HELD: usize = 960;
 /// Rounds of each store, and how long one goes on.
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_millis(800);
-/// What the paused storage sleeps for a sync: 0.1 ms less what a sleep takes longer than it should.
-const PAUSE: Duration = Duration::from_micros(45);
+/// Syncs that are timed in each round.
+const SYNCS: u64 = 64;
 
 const OWED_IN_MEMORY: &str = ">= 300000 allocations/s on 2 cores";
 const OWED_IN_A_FILE: &str = ">= 50000 allocations/s where one fdatasync takes 0.1 ms";
@@ -87,11 +58,11 @@ fn pop(n: u64) -> PopId {
 }
 
 async fn nsfnet(db: &LinkDb) {
-    let links = NSFNET.iter().map(|&(a, b, km)| {
-        let id = LinkId::new(&format!("{a}-{b}")).expect("a legal id");
-        FibreLink::new(id, pop(a.into()), pop(b.into()), Length::from_metres(km * 1000))
-    });
-    db.import((0..POPS).map(|n| Pop::new(pop(n))).collect(), links.collect()).await.expect("a new store");
+    let file = benches::network("nsfnet-14-22").expect("the project has it");
+    let text = std::fs::read_to_string(file).expect("a file that can be read");
+    let document = TopologyDocument::from_json(&text).expect("a network");
+    let (pops, links) = document.into_records().expect("a network");
+    db.import(pops, links).await.expect("a new store");
     db.set_vop_grant(VopGrant::pool(vop(), vec![db.raster().window()])).await.expect("a new store");
 }
 
@@ -207,116 +178,10 @@ async fn work(db: LinkDb, requests: Arc<[AllocationRequest]>, phases: Arc<Phases
 
 // --- stores ---------------------------------------------------------------------------------------------------------------
 
-/// A storage in memory that takes its time to sync.
-#[derive(Debug, Default)]
-struct Paused(InMemoryBackend);
-
-impl StorageBackend for Paused {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        std::thread::sleep(PAUSE);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
-/// The median time of a sync after a write of `size` bytes, in µs.
-fn sync_latency(storage: &impl StorageBackend, size: usize) -> f64 {
-    let (content, length) = (vec![7; size], size as u64);
-    storage.set_len(16 * length).expect("a storage that works");
-    let times = (0..64).map(|i| {
-        storage.write((i % 16) * length, &content).expect("a storage that works");
-        let begun = Instant::now();
-        storage.sync_data().expect("a storage that works");
-        begun.elapsed().as_secs_f64() * 1e6
-    });
-    median(times.collect())
-}
-
-/// The same for files in a folder.
+/// The median time of a sync of a file in a folder.
 fn sync_latency_in(folder: &Path, size: usize) -> f64 {
     let probe = tempfile::tempfile_in(folder).expect("a folder for files");
-    sync_latency(&FileBackend::new(probe).expect("a file"), size)
-}
-
-/// Counts commits and conflicts.
-#[derive(Debug)]
-struct Counting {
-    inner: RedisBackend,
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    commits: AtomicU64,
-    conflicts: AtomicU64,
-}
-
-impl Backend for Counting {
-    fn view(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
-        self.inner.view()
-    }
-
-    fn draft(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
-        self.inner.draft()
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Version, CommitError>> {
-        Box::pin(async move {
-            let outcome = self.inner.commit(batch).await;
-            let counter = if outcome.is_ok() { &self.counts.commits } else { &self.counts.conflicts };
-            counter.fetch_add(1, Ordering::Relaxed);
-            outcome
-        })
-    }
-
-    fn changes(&self) -> &WatchSource {
-        self.inner.changes()
-    }
-}
-
-/// A Redis server, stopped when dropped.
-struct Server(String);
-
-fn script(name: &str) -> PathBuf {
-    let benches = Path::new(env!("CARGO_MANIFEST_DIR"));
-    benches.parent().expect("the benches are in the project").join("scripts").join(name)
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let started = Command::new(script("redis-up.sh")).arg(folder).stderr(Stdio::null()).output();
-        let started = started.expect("scripts/redis-up.sh can be run");
-        assert!(started.status.success(), "scripts/redis-up.sh did not start a server");
-        let address = String::from_utf8(started.stdout).expect("an address");
-        Self(address.trim().to_owned())
-    }
-
-    async fn store(&self, counts: &Arc<Counts>) -> Store {
-        let port = self.0.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address");
-        let inner = RedisBackend::connect(RedisOptions::new("127.0.0.1", port)).await.expect("a connection");
-        Store::new(Arc::new(Counting { inner, counts: Arc::clone(counts) }), StoreOptions::default())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new(script("redis-down.sh")).arg(&self.0).stderr(Stdio::null()).status();
-    }
+    sync_latency(&FileBackend::new(probe).expect("a file"), size, SYNCS)
 }
 
 // --- what is measured -----------------------------------------------------------------------------------------------------
@@ -391,13 +256,8 @@ impl Subject {
             print!(" fdatasync_us={sync_us:.0}");
         }
         if let Some(counts) = &self.counts {
-            let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
-            let (commits, conflicts) = (count(&counts.commits), count(&counts.conflicts));
-            print!(
-                " processes={} conflicts={:.1}%",
-                self.dbs.len(),
-                conflicts / (commits + conflicts) * 100.0
-            );
+            let (processes, conflicts) = (self.dbs.len(), counts.conflicts_percent());
+            print!(" processes={processes} conflicts={conflicts:.1}%");
         }
         println!(" owed=\"{}\"", self.owed);
     }
@@ -414,21 +274,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// Processor time that this process has used, in seconds; 0 where the system does not say.
-fn processor_seconds() -> f64 {
-    // Fields 14 and 15 of proc(5), in hundredths of a second; the name in field 2 ends with the last parenthesis.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+fn load() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split_whitespace().next().unwrap_or("unknown");
-    format!("{} with {cores} cores, load before {load}", name.trim_start_matches([' ', '\t', ':']))
+    load.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// The stores whose names contain `wanted`, and what they need as long as they are used.
@@ -460,7 +308,7 @@ async fn subjects(wanted: &str, folder: &Path) -> (Vec<Subject>, Vec<Server>) {
         let backend = RedbBackend::open_on(Paused::default(), RedbOptions::default()).await;
         let store = Store::new(Arc::new(backend.expect("a new storage")), options);
         let mut subject = Subject::new("redb-0.1ms", 64, OWED_IN_A_FILE, vec![store]).await;
-        subject.sync = Some(Box::new(|| sync_latency(&Paused::default(), GROUP)));
+        subject.sync = Some(Box::new(|| sync_latency(&Paused::default(), GROUP, SYNCS)));
         subjects.push(subject);
     }
     let memory = Path::new("/dev/shm");
@@ -494,7 +342,7 @@ async fn subjects(wanted: &str, folder: &Path) -> (Vec<Subject>, Vec<Server>) {
 async fn main() {
     // Cargo passes `--bench`.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    println!("machine {}", machine());
+    println!("machine {}, load before {}", benches::machine(), load());
     let folder = match std::env::var_os("IPOWDM_BENCH_DIR") {
         Some(folder) => tempfile::tempdir_in(folder),
         None => tempfile::tempdir(),

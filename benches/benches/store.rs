@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to say")]
 
+use benches::processor_seconds;
 use ipowdm_ctl_lib::store::{Change, Key, Prefix, Record, Store, StoreError, Version};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -100,15 +101,6 @@ async fn transaction(store: &Store, task: u64, random: &mut Random) -> u32 {
         .await;
     result.expect("a transaction commits");
     runs - 1
-}
-
-/// Processor time of this process so far, in seconds; 0 where the system does not tell. Beside the elapsed time it says what
-/// a machine that has other work would do with all its processors.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name in parentheses: field 14 is user time, 15 system time, in hundredths of a second.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// What was measured of some transactions.

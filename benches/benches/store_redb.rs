@@ -5,6 +5,8 @@
 //! temporary directory where that is not set), and one whose fdatasync is a pause of 0.1 ms, as a data-centre SSD's is.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
+use benches::processor_seconds;
+use benches::storage::{Paused, sync_latency};
 use ipowdm_core::grid::{Raster, SpectrumWindow};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, VopId};
 use ipowdm_core::units::Length;
@@ -12,62 +14,17 @@ use ipowdm_ctl_lib::linkdb::{AllocationRequest, Endpoint, LinkDb};
 use ipowdm_ctl_lib::spectrum::VopGrant;
 use ipowdm_ctl_lib::store::{Key, Record, RedbBackend, RedbOptions, Store, StoreError, StoreOptions};
 use ipowdm_ctl_lib::topology::{FibreLink, Pop};
-use redb::StorageBackend;
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::FileBackend;
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long each figure is measured.
 const MEASURED: Duration = Duration::from_secs(2);
 const CLIENTS: [u32; 3] = [1, 16, 64];
-/// What the second storage pauses for a sync, less what the pause itself takes.
-const PAUSE: Duration = Duration::from_micros(45);
-
-/// A storage in memory that takes its time to sync.
-#[derive(Debug, Default)]
-struct Paused(InMemoryBackend);
-
-impl StorageBackend for Paused {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        std::thread::sleep(PAUSE);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
-/// The median time of a sync after a write of 64 KiB, in µs.
-fn sync_latency(storage: &impl StorageBackend) -> f64 {
-    const BLOCK: u64 = 64 << 10;
-    let content = vec![7; 64 << 10];
-    storage.set_len(64 * BLOCK).unwrap();
-    let mut times: Vec<Duration> = (0..256)
-        .map(|i| {
-            storage.write((i % 64) * BLOCK, &content).unwrap();
-            let begun = Instant::now();
-            storage.sync_data().unwrap();
-            begun.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64() * 1e6
-}
+/// Syncs that are timed, and the bytes written before each.
+const SYNCS: u64 = 256;
+const BLOCK: usize = 64 << 10;
 
 /// A record of the size of most.
 #[derive(Serialize, Deserialize)]
@@ -76,14 +33,6 @@ struct Block(Vec<u8>);
 impl Record for Block {
     const KIND: &'static str = "block";
     const VERSION: u8 = 1;
-}
-
-/// Processor time that this process has used, in seconds; 0 where the system does not say.
-fn processor_seconds() -> f64 {
-    // Fields 14 and 15 of proc(5), in hundredths of a second; the name in field 2 ends with the last parenthesis.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// What some clients got done.
@@ -224,7 +173,7 @@ async fn run(name: &str, sync_us: f64, store: &Store) {
 async fn main() {
     let options = StoreOptions { check_repeatable: false, ..StoreOptions::default() };
     let backend = RedbBackend::open_on(Paused::default(), RedbOptions::default()).await.unwrap();
-    let sync_us = sync_latency(&Paused::default());
+    let sync_us = sync_latency(&Paused::default(), BLOCK, SYNCS);
     run("paused", sync_us, &Store::new(Arc::new(backend), options.clone())).await;
 
     let directory = match std::env::var_os("IPOWDM_BENCH_DIR") {
@@ -232,7 +181,7 @@ async fn main() {
         None => tempfile::tempdir().unwrap(),
     };
     let probe = std::fs::File::create_new(directory.path().join("probe")).unwrap();
-    let sync_us = sync_latency(&FileBackend::new(probe).unwrap());
+    let sync_us = sync_latency(&FileBackend::new(probe).unwrap(), BLOCK, SYNCS);
     let backend = RedbBackend::open(&directory.path().join("store"), RedbOptions::default()).await.unwrap();
     run("file", sync_us, &Store::new(Arc::new(backend), options)).await;
 }

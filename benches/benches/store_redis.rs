@@ -7,20 +7,16 @@
 //! same file system just before.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
+use benches::redis::{Counts, Server};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, VopId};
 use ipowdm_core::units::Length;
 use ipowdm_ctl_lib::linkdb::{AllocationRequest, Endpoint, LinkDb};
 use ipowdm_ctl_lib::spectrum::VopGrant;
-use ipowdm_ctl_lib::store::redis::{RedisBackend, RedisOptions};
-use ipowdm_ctl_lib::store::{
-    Backend, BackendError, Batch, BoxFuture, CommitError, Store, StoreOptions, Version, View, WatchSource,
-};
+use ipowdm_ctl_lib::store::Store;
 use ipowdm_ctl_lib::topology::{FibreLink, Pop};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 16;
@@ -29,59 +25,6 @@ const EACH: usize = 40;
 const TIME: Duration = Duration::from_secs(6);
 /// What is owed with few conflicts, allocations per second.
 const TARGET: f64 = 10_000.0;
-
-/// Counts commits and conflicts.
-#[derive(Debug)]
-struct Counting {
-    inner: RedisBackend,
-    commits: AtomicU64,
-    conflicts: AtomicU64,
-}
-
-impl Backend for Counting {
-    fn view(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
-        self.inner.view()
-    }
-
-    fn draft(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
-        self.inner.draft()
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Version, CommitError>> {
-        Box::pin(async move {
-            let outcome = self.inner.commit(batch).await;
-            let counter = if outcome.is_ok() { &self.commits } else { &self.conflicts };
-            counter.fetch_add(1, Ordering::Relaxed);
-            outcome
-        })
-    }
-
-    fn changes(&self) -> &WatchSource {
-        self.inner.changes()
-    }
-}
-
-/// A server, stopped when dropped.
-struct Server(String);
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts").join(name)
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let output =
-            Command::new(script("redis-up.sh")).arg(folder).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "scripts/redis-up.sh did not start a server");
-        Self(String::from_utf8(output.stdout).unwrap().trim().to_owned())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new(script("redis-down.sh")).arg(&self.0).status();
-    }
-}
 
 /// The median time of an fdatasync after a write of a commit's size.
 fn fdatasync(folder: &Path) -> Duration {
@@ -164,12 +107,9 @@ fn percentile(times: &mut [Duration], percent: usize) -> f64 {
 async fn measure(name: &str, folder: &Path, chains: usize) {
     let sync = fdatasync(folder);
     let server = Server::start(folder);
-    let port = server.0.rsplit(':').next().unwrap().parse().unwrap();
-    let inner = RedisBackend::connect(RedisOptions::new("127.0.0.1", port)).await.unwrap();
-    let backend = Arc::new(Counting { inner, commits: AtomicU64::new(0), conflicts: AtomicU64::new(0) });
-    let store = Store::new(Arc::clone(&backend) as Arc<dyn Backend>, StoreOptions::default());
-    let db = network(store, chains).await;
-    backend.commits.store(0, Ordering::Relaxed);
+    let counts = Arc::new(Counts::default());
+    let db = network(server.store(&counts).await, chains).await;
+    counts.reset();
     let begun = Instant::now();
     let tasks: Vec<_> =
         (0..CLIENTS).map(|number| tokio::spawn(client(db.clone(), number, chains, begun + TIME))).collect();
@@ -180,14 +120,12 @@ async fn measure(name: &str, folder: &Path, chains: usize) {
         times.release.append(&mut of_client.release);
     }
     let elapsed = begun.elapsed().as_secs_f64();
-    let (commits, conflicts) =
-        (backend.commits.load(Ordering::Relaxed), backend.conflicts.load(Ordering::Relaxed));
     let rate = (times.allocate.len() + times.release.len()) as f64 / elapsed;
     println!(
         "store_redis {name}: {rate:.0} allocations and releases/s (target {TARGET:.0} allocations/s), {CLIENTS} clients, \
          {chains} chains, conflicts {:.1} % of commits, allocate p50 {:.2} ms p99 {:.2} ms, release p99 {:.2} ms, \
          appendfsync always, fdatasync {:.3} ms",
-        100.0 * conflicts as f64 / (commits + conflicts) as f64,
+        counts.conflicts_percent(),
         percentile(&mut times.allocate, 50),
         percentile(&mut times.allocate, 99),
         percentile(&mut times.release, 99),
@@ -195,19 +133,9 @@ async fn measure(name: &str, folder: &Path, chains: usize) {
     );
 }
 
-fn machine() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    format!(
-        "{}, {} cores",
-        model.trim_matches([' ', '\t', ':']),
-        std::thread::available_parallelism().unwrap()
-    )
-}
-
 #[tokio::main]
 async fn main() {
-    println!("machine: {}", machine());
+    println!("machine: {}", benches::machine());
     let disk = std::env::temp_dir();
     let memory = Path::new("/dev/shm");
     for chains in [512, 32] {

@@ -123,16 +123,9 @@ fn cpu_seconds() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{} with {cores} cores", name.trim_start_matches([' ', '\t', ':']))
-}
-
 #[tokio::main]
 async fn main() {
-    println!("machine {}", machine());
+    println!("machine {}", benches::machine());
     setups().await;
     degradations().await;
     scale().await;

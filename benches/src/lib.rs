@@ -1,5 +1,8 @@
 //! What the benchmarks share.
 
+pub mod redis;
+pub mod storage;
+
 use std::path::{Path, PathBuf};
 
 fn workspace() -> PathBuf {
@@ -27,6 +30,15 @@ pub fn machine() -> String {
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{} with {cores} cores", model.map_or("unknown", |(_, model)| model))
+}
+
+/// Processor time that this process has used, in seconds; 0 where the system does not say.
+#[must_use]
+pub fn processor_seconds() -> f64 {
+    // Fields 14 and 15 of proc(5), in hundredths of a second; the name in field 2 ends with the last parenthesis.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Whether a figure was asked for: the command line names a part of its name, or no name at all.
