@@ -92,15 +92,16 @@ pub struct Access(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Open,
+    /// Whom everybody is taken for.
+    Open(Principal),
     Tokens(Arc<TokenTable>),
 }
 
 impl Access {
     /// Whoever reaches the service is the operator: for a laboratory, on the loopback address.
     #[must_use]
-    pub const fn open() -> Self {
-        Self(Kind::Open)
+    pub fn open() -> Self {
+        Self(Kind::Open(Principal { name: Arc::from("anybody"), role: Role::Operator }))
     }
 
     /// Only callers with a bearer token of the table.
@@ -112,13 +113,13 @@ impl Access {
     /// Whether everybody is let in.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.0, Kind::Open)
+        matches!(self.0, Kind::Open(_))
     }
 
     /// Who presents this token; in an open service everybody is the operator, whatever is presented.
     fn identify(&self, token: Option<&[u8]>) -> Option<Principal> {
         match &self.0 {
-            Kind::Open => Some(Principal { name: Arc::from("anybody"), role: Role::Operator }),
+            Kind::Open(anybody) => Some(anybody.clone()),
             Kind::Tokens(table) => table.holder(token?),
         }
     }
