@@ -13,6 +13,7 @@ set -euo pipefail
 # shellcheck source=scripts/redis/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/redis/common.sh"
 
+OPTIONS=()
 # Seconds until a started server must answer; a busy machine takes its time.
 READY_DEADLINE=${REDIS_READY_DEADLINE:-60}
 
@@ -20,31 +21,6 @@ usage() {
     say "usage: scripts/redis-up.sh [PARENT-FOLDER]"
     say "starts one Redis server on 127.0.0.1 and prints its address as the last line; its files go into a folder of their own"
     say "under PARENT-FOLDER (default: ${TMPDIR:-/tmp})"
-}
-
-parse_arguments() {
-    PARENT=${TMPDIR:-/tmp}
-    case $# in
-    0) ;;
-    1)
-        case $1 in
-        -h | --help)
-            usage
-            exit 0
-            ;;
-        -*)
-            usage
-            die "unknown argument: $1"
-            ;;
-        esac
-        [[ -d "$1" ]] || die "no such folder: $1"
-        PARENT=$(cd "$1" && pwd)
-        ;;
-    *)
-        usage
-        die "one argument at most"
-        ;;
-    esac
 }
 
 # Installs the server without letting the package start one of its own, which would listen where everybody looks.
@@ -75,20 +51,6 @@ require_server() {
     version=$(redis-server --version | sed -n 's/.* v=\([0-9]*\)\..*/\1/p')
     [[ -n "$version" ]] || die "cannot read the version that 'redis-server --version' prints"
     ((version >= 7)) || die "Redis $version is too old: version 7.0 or later is needed"
-}
-
-# Prints a TCP port of 127.0.0.1 on which nobody listens. Ports are drawn below the usual range of outgoing
-# connections, so only another listener could take it before the server does; the caller then draws again.
-free_port() {
-    local port
-    for _ in {1..100}; do
-        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            printf '%s\n' "$port"
-            return
-        fi
-    done
-    die "no free port found in 100 draws"
 }
 
 # write_config PORT
@@ -128,15 +90,7 @@ start_server() {
     local port pid
     ADDRESS=
     port=$(free_port)
-    STATE="$RUN_ROOT/$port"
-    mkdir -p "$RUN_ROOT"
-    # The folder doubles as the claim on the port among scripts that start at the same time.
-    mkdir "$STATE" 2>/dev/null || return 0
-    trap 'stop_server "$STATE"' EXIT
-    trap 'exit 130' INT TERM
-    DATA=$(mktemp -d "$PARENT/ipowdm-redis.XXXXXX")
-    printf '%s\n' "$DATA" >"$STATE/data"
-    printf '127.0.0.1:%s\n' "$port" >"$STATE/address"
+    claim_port "$port" || return 0
     write_config "$port"
     # A session of its own: a Ctrl-C meant for the caller does not reach the server.
     setsid redis-server "$DATA/redis.conf" </dev/null >>"$STATE/server.log" 2>&1 &
@@ -150,22 +104,9 @@ start_server() {
         tail -n 20 "$STATE/server.log" >&2 || true
         die "Redis was not ready within $READY_DEADLINE s (its last lines are above)"
     fi
-    trap - EXIT INT TERM
+    keep_server
 }
 
-main() {
-    parse_arguments "$@"
-    require_server
-    for _ in {1..5}; do
-        start_server
-        if [[ -n "$ADDRESS" ]]; then
-            say "Redis is ready; stop it with scripts/redis-down.sh $ADDRESS"
-            printf '%s\n' "$ADDRESS"
-            return
-        fi
-        say "the port was taken meanwhile; trying another"
-    done
-    die "no start in 5 attempts: every port drawn was taken"
-}
-
-main "$@"
+read_up_arguments "$@"
+require_server
+start_on_free_port
