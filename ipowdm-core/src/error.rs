@@ -136,6 +136,8 @@ codes! {
     StorageFull = "storage_full",
     /// The service has been stopped, and another may have taken its place.
     Stopped = "stopped",
+    /// This instance does not command now: it stands by, or could not renew its lease.
+    NotCommanding = "not_commanding",
     /// Not available in this build yet.
     NotImplemented = "not_implemented",
     /// A defect of ours.

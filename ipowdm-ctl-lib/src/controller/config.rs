@@ -6,10 +6,14 @@ use crate::qot_loop::QotConfig;
 use crate::registry::Patience;
 use core::time::Duration;
 use ipowdm_core::capability::PowerRange;
+use ipowdm_core::ids::VopId;
 use ipowdm_core::units::Power;
 
 /// Media interface code of 400ZR (SFF-8024).
 const ZR: u8 = 0x3E;
+
+/// Lengths of a lease: what a store needs at least for some renewals, and what an operator may wait for at most.
+const LEASES: core::ops::RangeInclusive<Duration> = Duration::from_millis(300)..=Duration::from_secs(600);
 
 /// How a controller works. [`Default`] is what the guide's examples expect.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +36,15 @@ pub struct ControllerConfig {
     pub paths: u16,
     /// How often the clock and the positions are stored.
     pub checkpoint: Duration,
+    /// How long the lease of the instance that commands lasts unless it is renewed. It is renewed three times in this time; an
+    /// instance that cannot stops commanding a sixth of it before the lease ends, and one that stands by takes over at its end.
+    pub lease: Duration,
     /// Records waiting to be published that are not in the outbox (discovery, health checks).
     pub queue: usize,
 }
 
 impl Default for ControllerConfig {
-    /// Operator range −22…+3 dBm, launch −2 dBm (400ZR −10 dBm), 8 paths, checkpoint every 5 s.
+    /// Operator range −22…+3 dBm, launch −2 dBm (400ZR −10 dBm), 8 paths, checkpoint every 5 s, lease 6 s.
     fn default() -> Self {
         Self {
             controller_id: String::new(),
@@ -49,6 +56,7 @@ impl Default for ControllerConfig {
             patience: Patience::default(),
             paths: 8,
             checkpoint: Duration::from_secs(5),
+            lease: Duration::from_secs(6),
             queue: 1024,
         }
     }
@@ -61,6 +69,12 @@ impl ControllerConfig {
         listed.into_iter().chain([self.fallback_launch_power])
     }
 
+    /// The name of an instance that serves a virtual operator.
+    pub(super) fn name(&self, vop: &VopId) -> String {
+        let name = &self.controller_id;
+        if name.is_empty() { format!("controller-{vop}") } else { name.clone() }
+    }
+
     /// Why it makes no sense, where it does not.
     pub(super) fn problem(&self) -> Option<String> {
         if self.paths == 0 || self.paths > MAX_PATHS {
@@ -68,6 +82,10 @@ impl ControllerConfig {
         }
         if self.tx_power.min > self.tx_power.max {
             return Some(format!("tx_power: {} is above {}", self.tx_power.min, self.tx_power.max));
+        }
+        if !LEASES.contains(&self.lease) {
+            let (least, most) = (LEASES.start(), LEASES.end());
+            return Some(format!("lease: {:?} is not in {least:?}..={most:?}", self.lease));
         }
         if self.qot.samples == 0 {
             return Some("qot.samples: at least one sample must enter a level".to_owned());
@@ -93,5 +111,7 @@ mod tests {
         assert_eq!(ControllerConfig::default().problem(), None);
         let none = ControllerConfig { paths: 0, ..ControllerConfig::default() };
         assert!(none.problem().is_some_and(|text| text.starts_with("paths")));
+        let brief = ControllerConfig { lease: Duration::from_millis(299), ..ControllerConfig::default() };
+        assert!(brief.problem().is_some_and(|text| text.starts_with("lease")));
     }
 }

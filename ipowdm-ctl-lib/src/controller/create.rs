@@ -1,6 +1,6 @@
 //! Creation: which ports and which mode, then path and spectrum, in one transaction with the record.
 
-use super::engine::{Driven, Outcome, epoch_in, grant_id, in_tenant_terms};
+use super::engine::{Driven, Outcome, grant_id, in_tenant_terms};
 use super::error::ControllerError;
 use super::event::ControllerEvent;
 use super::inner::Inner;
@@ -71,13 +71,8 @@ impl Inner {
             return Err(LinkDbError::SamePop { pop }.into());
         }
         let now = self.now();
-        let (created, version) = self
-            .linkdb
-            .store()
-            .transact_versioned(|tx| self.create_in(tx, request, &modes, now))
-            .await
-            .inspect_err(|error| self.noticed(error))?;
-        let (record, new, epoch) = created;
+        let work = |tx: &mut Tx, epoch| Ok((self.create_in(tx, request, &modes, now)?, epoch));
+        let (((record, new), epoch), version) = self.commanding(None, work).await?;
         if new {
             let told = vec![ControllerEvent::Created { connection_id: record.id.clone() }];
             self.remember(record.clone(), told, epoch, version);
@@ -101,9 +96,8 @@ impl Inner {
         request: &ConnectionRequest,
         modes: &[&'static Mode],
         now: Now,
-    ) -> Result<(ConnectionRecord, bool, u64), ControllerError> {
+    ) -> Result<(ConnectionRecord, bool), ControllerError> {
         let vop = self.vop.id();
-        let epoch = epoch_in(tx, vop, self.generation, None)?;
         if tx.get(&Vop::key(vop))?.is_none_or(|stored| stored.phase == VopPhase::Deactivating) {
             return Err(ControllerError::UnknownVop { vop: vop.to_string() });
         }
@@ -116,7 +110,7 @@ impl Inner {
             && !known.is_over()
         {
             if known.request == *request && known.life.state() != State::Failed {
-                return Ok((known, false, epoch));
+                return Ok((known, false));
             }
             return Err(ControllerError::AlreadyExists { connection: id.to_string() });
         }
@@ -125,7 +119,7 @@ impl Inner {
         let grant = self.linkdb.allocate_in(tx, &allocation).map_err(|error| in_tenant_terms(vop, error))?;
         let record = self.record(id, request, &choice, grant, now);
         tx.put(&key, &record)?;
-        Ok((record, true, epoch))
+        Ok((record, true))
     }
 
     /// An id that no connection of the virtual operator has: two ends and the version that is read. Of two transactions

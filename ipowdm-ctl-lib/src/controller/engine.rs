@@ -363,11 +363,10 @@ impl Inner {
     ) -> Result<Outcome, ControllerError> {
         let now = self.now();
         let (mut outcome, version) = self
-            .linkdb
-            .store()
-            .transact_versioned(|tx| self.drive_in(tx, jobs, beside, now, strict))
-            .await
-            .inspect_err(|error| self.noticed(error))?;
+            .commanding(beside.reported_epoch, |tx, epoch| {
+                self.drive_in(tx, jobs, beside, (now, epoch), strict)
+            })
+            .await?;
         outcome.version = version;
         self.settle(&outcome);
         for (job, driven) in jobs.iter().zip(&outcome.driven) {
@@ -384,7 +383,7 @@ impl Inner {
     pub(super) async fn drive_surely(&self, jobs: &[Job], beside: &Beside) -> Option<Outcome> {
         let refused = match self.drive_persistently(jobs, beside).await {
             Ok(outcome) => return Some(outcome),
-            Err(ControllerError::Superseded { .. }) => return None,
+            Err(ControllerError::Superseded { .. } | ControllerError::UnknownVop { .. }) => return None,
             Err(error) => error,
         };
         tracing::error!(vop = %self.vop.id(), error = %refused, "cannot be stored together; trying one by one");
@@ -412,6 +411,8 @@ impl Inner {
                 Err(ControllerError::Store(error)) if may_pass(&error) => {
                     tracing::warn!(vop = %self.vop.id(), %error, "store; trying again");
                 }
+                // Until the lease is renewed, or another's.
+                Err(ControllerError::NotCommanding { .. }) => {}
                 settled => return settled,
             }
             tokio::time::sleep(pause).await;
@@ -424,11 +425,10 @@ impl Inner {
         tx: &mut Tx,
         jobs: &[Job],
         beside: &Beside,
-        now: Now,
+        (now, epoch): (Now, u64),
         strict: bool,
     ) -> Result<Outcome, ControllerError> {
         let vop = self.vop.id();
-        let epoch = epoch_in(tx, vop, self.generation, beside.reported_epoch)?;
         let scope = Scope { linkdb: &self.linkdb, vop, sender: &self.sender, now, epoch };
         let mut driven = Vec::with_capacity(jobs.len());
         for job in jobs {

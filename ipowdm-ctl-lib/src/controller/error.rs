@@ -101,6 +101,12 @@ pub enum ControllerError {
         /// The generation of this controller.
         generation: u64,
     },
+    /// The controller does not command its virtual operator now: another does, or its lease could not be renewed.
+    #[error("the controller of {vop} does not command now: its lease has ended, or is another's")]
+    NotCommanding {
+        /// The virtual operator.
+        vop: String,
+    },
     /// This controller has been stopped.
     #[error("the controller of {vop} has been stopped")]
     Stopped {
@@ -143,6 +149,7 @@ impl ControllerError {
             Self::PowerOutOfRange { .. } | Self::NoLaunchPower { .. } => Code::PowerOutOfRange,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Superseded { .. } => Code::StaleEpoch,
+            Self::NotCommanding { .. } => Code::NotCommanding,
             Self::Stopped { .. } => Code::Stopped,
             Self::LinkDb(error) => error.code(),
             Self::Store(error) => error.code(),

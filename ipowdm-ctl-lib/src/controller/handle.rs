@@ -63,16 +63,25 @@ impl ControllerHandle {
         self.inner.metrics.dead_letters()
     }
 
-    /// Stores clock and positions, and ends all tasks. Operations go on when a controller is started again; this one answers
+    /// Stores clock and positions, ends all tasks, and gives the lease back. Operations go on when a controller is started again; this one answers
     /// [`ControllerError::Stopped`] to what it is asked to do.
     ///
     /// # Errors
-    /// [`ControllerError::Store`] where they could not be stored; the tasks have ended all the same.
+    /// [`ControllerError::Store`] where they could not be stored: the tasks have ended all the same, and the lease ends by
+    /// itself.
     pub async fn shutdown(&self) -> Result<(), ControllerError> {
         self.inner.stop();
         let stored = self.tasks.checkpoint(&self.inner).await;
         self.tasks.end();
-        stored
+        let stored = match stored {
+            Ok(()) => self.inner.give_back().await,
+            Err(error) => Err(error),
+        };
+        match stored {
+            // What there is to be stored is stored by whoever commands now, and the lease is another's.
+            Err(ControllerError::Superseded { .. } | ControllerError::UnknownVop { .. }) => Ok(()),
+            stored => stored,
+        }
     }
 
     /// Whether [`ControllerHandle::shutdown`] was called, on this handle or another of the same controller.

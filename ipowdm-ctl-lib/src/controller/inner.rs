@@ -5,9 +5,10 @@ use super::command::{LifeTag, Sender, StartTag};
 use super::config::ControllerConfig;
 use super::error::ControllerError;
 use super::event::ControllerEvent;
+use super::lease::Tenure;
 use super::live::Live;
 use super::metrics::Metrics;
-use super::record::{ConnectionRecord, PortOperation, Position};
+use super::record::{Command, ConnectionRecord, PortOperation, Position};
 use crate::connection::{Now, OperationKind};
 use crate::linkdb::LinkDb;
 use crate::registry::Registry;
@@ -38,6 +39,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) wall: WallClock,
     pub(super) generation: u64,
+    pub(super) tenure: Tenure,
     pub(super) sender: Sender,
     pub(super) metrics: Metrics,
     /// Wakes the timer task when what is due may have changed.
@@ -70,8 +72,8 @@ pub(super) struct Parts {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) clock: Clock,
     pub(super) wall: WallClock,
-    pub(super) generation: u64,
-    pub(super) epoch: u64,
+    pub(super) command: Command,
+    pub(super) tenure: Tenure,
     pub(super) start: StartTag,
 }
 
@@ -86,7 +88,7 @@ impl core::fmt::Debug for Inner {
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { vop, config, linkdb, bus, clock, wall, generation, epoch, start } = parts;
+        let Parts { vop, config, linkdb, bus, clock, wall, command, tenure, start } = parts;
         let sender = Sender {
             vop: vop.id().clone(),
             life: LifeTag::of(&vop.incarnation),
@@ -102,12 +104,13 @@ impl Inner {
             bus,
             clock,
             wall,
-            generation,
+            generation: command.generation,
+            tenure,
             sender,
             metrics: Metrics::default(),
             timers: Notify::new(),
             outage: Mutex::new(None),
-            epoch: AtomicU64::new(epoch),
+            epoch: AtomicU64::new(command.epoch),
             superseded: watch::Sender::new(false),
             stopped: AtomicBool::new(false),
             live: Mutex::default(),
@@ -116,6 +119,11 @@ impl Inner {
             discoveries: AtomicU64::new(0),
             positions: Mutex::default(),
         }
+    }
+
+    /// The name of this instance, for people.
+    pub(super) fn name(&self) -> String {
+        self.config.name(self.vop.id())
     }
 
     pub(super) fn now(&self) -> Now {
@@ -204,6 +212,14 @@ impl Inner {
         let superseded = matches!(error, ControllerError::Superseded { .. });
         if superseded && !self.superseded.send_replace(true) {
             tracing::error!(vop = %self.vop.id(), %error, "this controller stops commanding");
+        }
+    }
+
+    /// Its virtual operator is no more, or lives anew.
+    pub(super) fn retire(&self) {
+        self.stop();
+        if !self.superseded.send_replace(true) {
+            tracing::info!(vop = %self.vop.id(), "the virtual operator is deactivated: its controller ends");
         }
     }
 

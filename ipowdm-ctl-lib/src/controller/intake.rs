@@ -6,6 +6,7 @@
 
 use super::command::{LifeTag, carries, parse};
 use super::engine::{Beside, Input, Job, PortEnd, jobs_for};
+use super::error::ControllerError;
 use super::event::ControllerEvent;
 use super::inner::Inner;
 use super::inventory::question;
@@ -13,7 +14,6 @@ use super::live::end_at;
 use super::metrics::DeadLetter;
 use super::record::{PortOperation, Position};
 use crate::connection::{Event, Light, State, Verdict};
-use crate::linkdb::LinkDbError;
 use crate::qot_loop::{Context, Finding};
 use crate::registry::{Change, Conflict, Presence};
 use core::time::Duration;
@@ -464,7 +464,9 @@ impl Inner {
     ///
     /// [`Registry::to_ask`]: crate::registry::Registry::to_ask
     pub(super) fn ask_for_discovery(&self, target: Target) {
-        if let Ok(record) = question(self, target, Action::Discover)
+        if self.tenure.holds(Instant::now())
+            && !self.is_superseded()
+            && let Ok(record) = question(self, target, Action::Discover)
             && let Err(full) = self.publisher.send(&self.vop.topic(Role::Config), record, Class::Droppable)
         {
             tracing::warn!(vop = %self.vop.id(), error = %full, "discovery is not asked for");
@@ -531,10 +533,14 @@ impl Inner {
             };
             interface.filter(present).and_then(|interface| interface.module().cloned())
         };
-        match self.linkdb.set_capability(port, module).await {
-            Ok(()) => {}
-            Err(error @ LinkDbError::Store(_)) => tracing::warn!(%port, %error, "capability is not stored"),
-            Err(error) => tracing::debug!(%port, %error, "capability is not stored"),
+        let learnt =
+            self.commanding(None, |tx, _| Ok(self.linkdb.set_capability_in(tx, port, module.as_ref())?));
+        match learnt.await {
+            Ok(_) => {}
+            Err(error @ ControllerError::LinkDb(_)) => {
+                tracing::debug!(%port, %error, "capability is not stored");
+            }
+            Err(error) => tracing::warn!(%port, %error, "capability is not stored"),
         }
     }
 }

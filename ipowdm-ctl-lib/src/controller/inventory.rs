@@ -1,7 +1,6 @@
 //! The handle's part about agents, interfaces, network and the controller itself.
 
 use super::command::{port_command_id, question_id};
-use super::engine::epoch_in;
 use super::error::ControllerError;
 use super::handle::ControllerHandle;
 use super::record::PortOperation;
@@ -77,6 +76,9 @@ impl ControllerHandle {
         let unavailable =
             |reason: String| BusError::Unavailable { doing: "asking all agents".to_owned(), reason };
         self.inner.running()?;
+        if self.inner.is_superseded() {
+            return Err(ControllerError::Superseded { generation: self.inner.generation });
+        }
         let record = self.question(action)?;
         let topic = self.inner.vop.topic(Role::Config);
         let confirmation = self
@@ -141,12 +143,9 @@ impl ControllerHandle {
         let agent = self.inner.registry().at(&port.router()).map(|agent| agent.agent_id.clone());
         let agent = agent.unwrap_or_else(|| port.router().default_agent());
         let times = self.inner.config.times;
-        let operation = self
+        let (operation, _) = self
             .inner
-            .linkdb
-            .store()
-            .transact(|tx| {
-                let epoch = epoch_in(tx, self.vop(), self.inner.generation, None)?;
+            .commanding(None, |tx, epoch| {
                 self.own_port_in(tx, port)?;
                 let key = PortOperation::key(self.vop(), port);
                 if tx.get(&key)?.is_some_and(|before| before.ended.is_none()) {
@@ -173,8 +172,7 @@ impl ControllerHandle {
                 tx.put(&key, &operation)?;
                 Ok(operation)
             })
-            .await
-            .inspect_err(|error| self.inner.noticed(error))?;
+            .await?;
         self.inner.metrics.command("interfaceControl");
         self.inner.port_operation_is(operation.clone());
         self.inner.timers.notify_one();
@@ -258,17 +256,12 @@ impl ControllerHandle {
         let active_connections =
             self.inner.live().records().filter(|record| record.life.state().is_up()).count();
         HealthView {
-            controller_id: self.controller_id(),
+            controller_id: self.inner.name(),
             store,
             bus: bus.or_else(|| self.inner.outage()),
             superseded: self.inner.is_superseded(),
             active_connections,
         }
-    }
-
-    fn controller_id(&self) -> String {
-        let name = &self.inner.config.controller_id;
-        if name.is_empty() { format!("controller-{}", self.vop()) } else { name.clone() }
     }
 
     /// Everything at a glance.

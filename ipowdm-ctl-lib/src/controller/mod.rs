@@ -40,6 +40,36 @@
 //! can no longer write, and agents refuse its commands. It takes up what was under way: deadlines mean remaining time,
 //! on a clock of their own that goes on where it was last stored.
 //!
+//! # Several instances
+//!
+//! [`ControllerBuilder::stand_by`] makes an instance that commands only while no other does: of two or more of them, in as many
+//! programs over one store, one commands and renews a lease. Where it ends, another takes over once the lease has ended; where it
+//! is shut down, at once.
+//!
+//! ```
+//! # use ipowdm_core::bus::{Bus, memory::MemoryBus};
+//! # use ipowdm_ctl_lib::controller::Controller;
+//! # use ipowdm_ctl_lib::linkdb::LinkDb;
+//! # use ipowdm_ctl_lib::slice::{ActivationRequest, InProcess, SliceManager};
+//! # use ipowdm_ctl_lib::store::Store;
+//! # use std::sync::Arc;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (linkdb, bus) = (LinkDb::new(Store::memory()), Arc::new(MemoryBus::new()) as Arc<dyn Bus>);
+//! # let launcher = InProcess::new(linkdb.clone(), bus.clone(), Default::default());
+//! # let slices = SliceManager::builder(linkdb.clone(), bus.clone()).launcher(Arc::new(launcher.clone())).start().await?;
+//! # slices.activate(ActivationRequest::new("vOp2".parse()?, "Tenant 2", vec![])).await?;
+//! # launcher.controller(&"vOp2".parse()?).ok_or("not running")?.shutdown().await?;
+//! let instance = || Controller::builder("vOp2".parse().unwrap(), linkdb.clone(), bus.clone()).stand_by();
+//! let (one, two) = (instance()?, instance()?);
+//! let mut role = two.role();
+//! one.commanding().await?;
+//! assert!(role.borrow_and_update().is_none());
+//! one.shutdown().await?;
+//! role.changed().await?;
+//! assert!(two.controller().is_some());
+//! # Ok(()) }
+//! ```
+//!
 //! # Operations
 //!
 //! [`ControllerHandle::setup`], [`reconfigure`](ControllerHandle::reconfigure), [`delete`](ControllerHandle::delete) and
@@ -58,12 +88,14 @@ mod handle;
 mod inner;
 mod intake;
 mod inventory;
+mod lease;
 mod links;
 mod live;
 mod metrics;
 mod mirror;
 mod record;
 mod request;
+mod stand_by;
 mod start;
 mod strays;
 mod timers;
@@ -77,6 +109,7 @@ pub use handle::ControllerHandle;
 pub use metrics::{DeadLetter, Distribution, MetricsView};
 pub(crate) use record::forget_in;
 pub use request::{ConnectionRequest, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
+pub use stand_by::StandBy;
 pub use start::{Controller, ControllerBuilder};
 #[cfg(test)]
 mod tests;

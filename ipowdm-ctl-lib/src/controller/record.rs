@@ -1,6 +1,7 @@
 //! What a controller stores.
 
 use super::command::StartTag;
+use super::lease::Lease;
 use super::request::ConnectionRequest;
 use crate::connection::{Ends, Failure, Lifecycle, OperationKind, Timing};
 use crate::linkdb::Path;
@@ -153,5 +154,6 @@ pub(crate) fn forget_in(tx: &mut Tx, vop: &VopId) -> Result<(), StoreError> {
     tx.scan(&ConnectionRecord::of(vop))?.iter().for_each(|(key, _)| tx.delete(key));
     tx.scan(&Position::of(vop))?.iter().for_each(|(key, _)| tx.delete(key));
     tx.scan(&PortOperation::of(vop))?.iter().for_each(|(key, _)| tx.delete(key));
+    tx.delete(&Lease::key(vop));
     Ok(())
 }

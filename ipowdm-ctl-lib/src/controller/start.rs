@@ -6,8 +6,10 @@ use super::config::ControllerConfig;
 use super::error::ControllerError;
 use super::handle::ControllerHandle;
 use super::inner::{Inner, Parts};
-use super::record::{Command, ConnectionRecord, PortOperation, Position};
-use super::{intake, links, mirror, timers};
+use super::lease::{Claim, take_command};
+use super::record::{ConnectionRecord, PortOperation, Position};
+use super::stand_by::StandBy;
+use super::{intake, lease, links, mirror, timers};
 use crate::connection::Ends;
 use crate::linkdb::LinkDb;
 use crate::slice::Vop;
@@ -29,19 +31,21 @@ impl Controller {
     #[must_use]
     pub fn builder(vop: VopId, linkdb: LinkDb, bus: Arc<dyn Bus>) -> ControllerBuilder {
         let (config, wall) = (ControllerConfig::default(), system_wall_clock());
-        ControllerBuilder { vop, linkdb, bus, config, wall, relay: true, start: StartTag::random() }
+        ControllerBuilder { vop, linkdb, bus, config, wall, relay: true, start: None }
     }
 }
 
 /// A controller to be.
+#[derive(Clone)]
 pub struct ControllerBuilder {
-    vop: VopId,
-    linkdb: LinkDb,
+    pub(super) vop: VopId,
+    pub(super) linkdb: LinkDb,
     bus: Arc<dyn Bus>,
     config: ControllerConfig,
     wall: WallClock,
     relay: bool,
-    start: StartTag,
+    /// Drawn at random where `None`.
+    start: Option<StartTag>,
 }
 
 impl core::fmt::Debug for ControllerBuilder {
@@ -76,11 +80,12 @@ impl ControllerBuilder {
     /// the same ids each time: in production no two starts may have the same.
     #[must_use]
     pub const fn start_tag(mut self, tag: u64) -> Self {
-        self.start = StartTag(tag);
+        self.start = Some(StartTag(tag));
         self
     }
 
-    /// Takes command of the virtual operator and takes up what was under way. An earlier controller of it stops commanding.
+    /// Takes command of the virtual operator at once and takes up what was under way. Another controller of it, were it well,
+    /// stops commanding: to wait for the end of its lease instead, [`ControllerBuilder::stand_by`].
     /// The bus need not be reachable.
     ///
     /// Must be called inside a tokio runtime.
@@ -89,26 +94,57 @@ impl ControllerBuilder {
     /// [`ControllerError::UnknownVop`], [`ControllerError::Invalid`] for a configuration that makes no sense,
     /// [`ControllerError::Store`].
     pub async fn start(self) -> Result<ControllerHandle, ControllerError> {
-        if let Some(reason) = self.config.problem() {
-            return Err(ControllerError::Invalid { field: "config", reason });
+        self.check()?;
+        self.take(Claim::AtOnce).await
+    }
+
+    /// An instance that commands only while no other does: it takes command once nobody holds the lease, and stands by (again)
+    /// while somebody else does. Of as many instances as there are, in as many programs, one commands. Another takes over
+    /// within [`ControllerConfig::lease`] and a moment of the last sign of life of the one that did. The virtual operator need
+    /// not be activated yet.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ControllerError::Invalid`] for a configuration that makes no sense.
+    pub fn stand_by(self) -> Result<StandBy, ControllerError> {
+        self.check()?;
+        Ok(StandBy::start(self))
+    }
+
+    fn check(&self) -> Result<(), ControllerError> {
+        match self.config.problem() {
+            Some(reason) => Err(ControllerError::Invalid { field: "config", reason }),
+            None => Ok(()),
         }
+    }
+
+    /// The builder of an instance's next term: no two have the same start.
+    pub(super) fn for_term(&self, term: u64) -> Self {
+        let start = self.start.map(|StartTag(tag)| StartTag(tag.wrapping_add(term << 32)));
+        Self { start, ..self.clone() }
+    }
+
+    pub(super) async fn take(self, claim: Claim<'_>) -> Result<ControllerHandle, ControllerError> {
         let Self { vop, linkdb, bus, config, wall, relay, start } = self;
-        let (vop, command) = take_command(&linkdb, &vop).await?;
+        let name = config.name(&vop);
+        let (vop, command, tenure) = take_command(&linkdb, &vop, (&name, config.lease), claim).await?;
         let stored = Stored::read(&linkdb, &vop).await?;
         let parts = Parts {
             config,
             bus,
             clock: Clock::from(stored.clock),
             wall,
-            generation: command.generation,
-            epoch: command.epoch,
-            start,
+            command,
+            tenure,
+            start: start.unwrap_or_else(StartTag::random),
             linkdb,
             vop,
         };
         let inner = Arc::new(Inner::new(parts));
         stored.hand_over(&inner);
         let mut tasks = vec![
+            tokio::spawn(lease::run(Arc::clone(&inner))).abort_handle(),
             tokio::spawn(intake::run(Arc::clone(&inner), stored.positions)).abort_handle(),
             tokio::spawn(timers::run(Arc::clone(&inner))).abort_handle(),
             tokio::spawn(links::run(Arc::clone(&inner))).abort_handle(),
@@ -141,24 +177,6 @@ impl Drop for Tasks {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Makes this process the one that commands: a new generation and a new epoch.
-async fn take_command(linkdb: &LinkDb, id: &VopId) -> Result<(Vop, Command), ControllerError> {
-    linkdb
-        .store()
-        .transact(|tx| {
-            let vop = tx.get(&Vop::key(id))?;
-            let vop = vop.ok_or_else(|| ControllerError::UnknownVop { vop: id.to_string() })?;
-            let before = tx.get(&Command::key(id))?.unwrap_or_default();
-            let command = Command {
-                epoch: before.epoch.saturating_add(1),
-                generation: before.generation.saturating_add(1),
-            };
-            tx.put(&Command::key(id), &command)?;
-            Ok((vop, command))
-        })
-        .await
 }
 
 /// What an earlier controller has left.

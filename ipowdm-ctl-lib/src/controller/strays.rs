@@ -5,7 +5,6 @@
 //! heartbeat, and is told again until it does not.
 
 use super::command::question_id;
-use super::engine::epoch_in;
 use super::error::ControllerError;
 use super::event::ControllerEvent;
 use super::inner::Inner;
@@ -66,10 +65,8 @@ impl Inner {
         let vop = self.vop.id();
         let id = question_id("stray", self.sender.life, self.sender.start, self.next_discovery())
             .map_err(|error| ControllerError::Invalid { field: "command_id", reason: error.to_string() })?;
-        self.linkdb
-            .store()
-            .transact(|tx| {
-                let epoch = epoch_in(tx, vop, self.generation, None)?;
+        let darkened = self
+            .commanding(None, |tx, epoch| {
                 let record = tx.get(&ConnectionRecord::key(vop, &stray.connection))?;
                 if record.is_some_and(|record| owns(&record, &stray.port)) {
                     return Ok(false);
@@ -79,7 +76,7 @@ impl Inner {
                 tx.publish(&self.sender.stray(agent, id.clone(), epoch, lifetime_ms, about))?;
                 Ok(true)
             })
-            .await
-            .inspect_err(|error| self.noticed(error))
+            .await;
+        darkened.map(|(stray, _)| stray)
     }
 }

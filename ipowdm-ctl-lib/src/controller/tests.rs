@@ -14,6 +14,7 @@ use ipowdm_core::units::{Db, Frequency};
 mod crashes;
 mod faults;
 mod forgeries;
+mod leases;
 mod lives;
 mod quality;
 mod refusals;

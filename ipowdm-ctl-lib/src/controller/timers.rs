@@ -1,7 +1,7 @@
 //! What happens because time passes: deadlines, silent agents, checkpoints.
 
 use super::clock::StoredClock;
-use super::engine::{Beside, Job, PortEnd, epoch_in};
+use super::engine::{Beside, Job, PortEnd};
 use super::error::ControllerError;
 use super::event::ControllerEvent;
 use super::inner::Inner;
@@ -121,20 +121,16 @@ impl Inner {
             return Ok(());
         }
         let vop = self.vop.id();
-        self.linkdb
-            .store()
-            .transact(|tx| {
-                epoch_in(tx, vop, self.generation, None)?;
-                if let Some(clock) = &clock {
-                    tx.put(&StoredClock::key(vop), clock)?;
-                }
-                for (key, position, _) in &moved {
-                    tx.put(key, position)?;
-                }
-                Ok::<_, ControllerError>(())
-            })
-            .await
-            .inspect_err(|error| self.noticed(error))?;
+        self.commanding(None, |tx, _| {
+            if let Some(clock) = &clock {
+                tx.put(&StoredClock::key(vop), clock)?;
+            }
+            for (key, position, _) in &moved {
+                tx.put(key, position)?;
+            }
+            Ok(())
+        })
+        .await?;
         for (_, position, partition) in moved {
             self.stored_up_to(partition, position.0);
         }

@@ -64,6 +64,7 @@ const STATUS: &[(Code, StatusCode)] = &[
     (Code::LimitReached, StatusCode::TOO_MANY_REQUESTS),
     (Code::StorageFull, StatusCode::INSUFFICIENT_STORAGE),
     (Code::Stopped, StatusCode::SERVICE_UNAVAILABLE),
+    (Code::NotCommanding, StatusCode::SERVICE_UNAVAILABLE),
     (Code::NotImplemented, StatusCode::NOT_IMPLEMENTED),
     (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
 ];

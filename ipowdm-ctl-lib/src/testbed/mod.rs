@@ -200,6 +200,11 @@ impl Testbed {
         self.running = Some((slices, launcher));
     }
 
+    /// What the store keeps its data in, where it was made here.
+    pub(crate) fn backend(&self) -> Arc<MemoryBackend> {
+        Arc::clone(self.backend.as_ref().unwrap())
+    }
+
     /// Everything of the control plane ends at once, as in a crash.
     pub(crate) fn crash(&mut self) {
         self.running = None;

@@ -42,7 +42,10 @@ impl Lab {
     /// No virtual operator yet.
     pub(in crate::http) async fn start() -> Self {
         let (store, backend) = Breakable::store();
-        let bed = Testbed::over(store, ControllerConfig::default()).await;
+        // Tests compare versions of the store: nothing is written because time passes.
+        let (lease, checkpoint) = (Duration::from_secs(600), Duration::from_secs(600));
+        let config = ControllerConfig { lease, checkpoint, ..ControllerConfig::default() };
+        let bed = Testbed::over(store, config).await;
         bed.linkdb.add_pop(Pop::new(pop("island"))).await.unwrap();
         let at = router("island", "router1");
         bed.linkdb.add_router(Router::new(at)).await.unwrap();
