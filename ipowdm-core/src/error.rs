@@ -9,6 +9,7 @@ macro_rules! codes {
     ($(#[doc = $doc:literal] $name:ident = $text:literal,)*) => {
         /// A stable error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[non_exhaustive]
         pub enum Code {
             $(#[doc = $doc] #[serde(rename = $text)] $name,)*

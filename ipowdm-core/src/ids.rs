@@ -162,6 +162,24 @@ macro_rules! id {
                 deserializer.deserialize_str(Visitor)
             }
         }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> alloc::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": concat!("A ", $kind, "; neither `.` nor `..`."),
+                    // A set of characters in which `-` stands last means itself.
+                    "pattern": concat!("^(?!\\.{1,2}$)[A-Za-z0-9", $extra, "]+$"),
+                    "minLength": 1,
+                    "maxLength": $max,
+                })
+            }
+        }
     };
 }
 

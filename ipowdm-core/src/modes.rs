@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A modulation format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Modulation {
     /// Dual-polarisation QPSK.
     #[serde(rename = "DP-QPSK")]

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// It is the version that the allocating transaction read. A later life of the same id reads after the release of the
 /// earlier one, so its incarnation is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Incarnation(pub Version);
 

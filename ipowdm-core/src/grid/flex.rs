@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// It covers the 6.25 GHz raster steps n−m … n+m−1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlexSlot {
     /// Nominal central frequency number.
     pub n: i32,

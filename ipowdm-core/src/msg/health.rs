@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of an agent as it reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// All that it manages works.

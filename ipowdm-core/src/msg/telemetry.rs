@@ -9,28 +9,36 @@ use serde::{Deserialize, Serialize};
 
 /// The measurements of a sample. What is unknown, unreadable or unsupported is absent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TelemetryFields {
     /// Received power in dBm: signal power where the module reports it, else total.
     #[serde(with = "number::power", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub rx_power: Option<Power>,
     /// OSNR in dB, 0.1 nm.
     #[serde(with = "number::db", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub osnr: Option<Db>,
     /// Pre-FEC bit error ratio.
     #[serde(with = "number::ber", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub ber: Option<Ber>,
     /// Measured transmit power in dBm.
     #[serde(with = "number::power", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub tx_power: Option<Power>,
     /// Programmed transmit power in dBm.
     #[serde(with = "number::power", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub tx_power_configured: Option<Power>,
     /// Received total power in dBm, where it differs from `rx_power`.
     #[serde(with = "number::power", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub rx_total_power: Option<Power>,
     /// Electrical SNR in dB.
     #[serde(with = "number::db", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub esnr: Option<Db>,
     /// Chromatic dispersion in ps/nm.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,9 +48,11 @@ pub struct TelemetryFields {
     pub frequency_mhz: Option<Frequency>,
     /// Module temperature in °C.
     #[serde(with = "number::temperature", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub temperature: Option<Temperature>,
     /// Supply voltage in V.
     #[serde(with = "number::voltage", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub voltage: Option<Voltage>,
     /// Module state, in CMIS' words.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which of the starts at which a slot fits is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// The lowest.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// 193.1 THz is `Frequency::from_mhz(193_100_000)`. CMIS reports frequencies in the same unit (12h:168).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Frequency(u32);
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A length of fibre in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Length(u32);
 

@@ -19,29 +19,34 @@
 //! port does not know the connection), 202 where it goes on. `DELETE …?force=true` gives everything back at once, whatever the ends do.
 
 use super::access::{self, Access, protected};
+use super::answer::{Begun, Made};
 use super::dto::controller::{
-    AgentJson, ConnectionJson, ControlBody, ControlQuery, Force, InterfaceJson, ListQuery, NewConnection,
-    OperationJson, PathQuery, QotJson, ReconfigureBody, SetupBody, WaitQuery, agents, links_by_id, network,
-    path, pops_by_id, status_json, switch, vop_status_json,
+    AgentJson, AgentsJson, ComputedPathJson, ConnectionAnswer, ConnectionJson, ControlAnswer, ControlBody,
+    ControlQuery, ControllerHealth, Discovery, Force, InterfaceJson, LinksById, ListQuery, NetworkJson,
+    NewConnection, OperationJson, PathQuery, PopsById, QotJson, QualitiesJson, ReconfigureBody,
+    RouterInterfaces, SetupBody, StatusJson, VopStatusJson, WaitQuery, links_by_id, pops_by_id, switch,
 };
 use super::dto::now;
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::guarded;
 use super::health::Health;
+use super::openapi::{About, documented, does};
 use crate::connection::Ends;
 use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
+use aide::openapi::ReferenceOr;
+use aide::transform::TransformOperation;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{ConnectionId, PopId, PortId, PortRef, RouterId, RouterRef};
 use ipowdm_core::qot::Level;
-use serde_json::{Value, json};
 
 type Result<T> = core::result::Result<T, ApiError>;
 type Handle = State<ControllerHandle>;
@@ -50,29 +55,148 @@ type Handle = State<ControllerHandle>;
 /// (`unknown_vop`); where the controller was only stopped, 503 (`stopped`).
 pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
     let vop = handle.vop().clone();
-    let v1 = Router::new()
-        .route("/health", get(health))
-        .route("/status", get(status))
-        .route("/vop/status", get(vop_status))
-        .route("/topology", get(topology))
-        .route("/topology/pops", get(pops))
-        .route("/topology/links", get(links))
-        .route("/topology/path/{a}/{b}", get(compute_path))
-        .route("/connections", get(connections).post(create))
-        .route("/connections/{id}", get(connection).delete(delete))
-        .route("/connections/{id}/setup", post(setup))
-        .route("/connections/{id}/reconfigure", post(reconfigure))
-        .route("/connections/{id}/qot", get(qot))
-        .route("/monitoring/qot", get(qot_all))
-        .route("/operations/{*id}", get(operation))
-        .route("/agents", get(list_agents))
-        .route("/agents/discover", post(discover))
-        .route("/agents/{pop}/{router}", get(agent))
-        .route("/interfaces/{pop}/{router}", get(interfaces))
-        .route("/interfaces/{pop}/{router}/{interface}/control", post(control))
-        .layer(from_fn_with_state(handle.clone(), serving))
-        .with_state(handle);
-    guarded(protected(Router::new().nest("/api/v1", v1), access, access::CONTROLLER, Some(vop)))
+    let about = About {
+        title: "ipowdm controller",
+        description: "The connections, agents and interfaces of one virtual operator of an IP-over-WDM network.",
+        rules: access::CONTROLLER,
+        refusals: &[Code::UnknownVop, Code::Stopped],
+        open: access.is_open(),
+    };
+    let router = documented(about, || {
+        let v1 = routes().layer(from_fn_with_state(handle.clone(), serving)).with_state(handle);
+        ApiRouter::new().nest("/api/v1", v1)
+    });
+    guarded(protected(router, access, access::CONTROLLER, Some(vop)))
+}
+
+/// What a command to modules, or the operation that waited for its answer, may be refused with.
+const COMMANDS: &[Code] = &[
+    Code::UnknownConnection,
+    Code::UnknownPort,
+    Code::UnknownAgent,
+    Code::IllegalState,
+    Code::PortOccupied,
+    Code::PowerOutOfRange,
+    Code::FrequencyOutOfRange,
+    Code::FrequencyOffGrid,
+    Code::FrequencyNotGranted,
+    Code::Unsupported,
+    Code::ModuleAbsent,
+    Code::ModuleUnreachable,
+    Code::ModuleRejected,
+    Code::ModuleFault,
+    Code::ReadBackMismatch,
+    Code::StaleEpoch,
+    Code::Unfenced,
+    Code::Expired,
+    Code::TimedOut,
+    Code::BusUnavailable,
+];
+
+/// What a request for a path may be refused with.
+const PATHS: &[Code] = &[
+    Code::SamePop,
+    Code::UnknownPop,
+    Code::UnknownRouter,
+    Code::UnknownPort,
+    Code::NoPath,
+    Code::NoSpectrum,
+    Code::NoCommonChannel,
+    Code::QuotaExceeded,
+    Code::PortOccupied,
+    Code::NoFreePort,
+    Code::FrequencyOutOfRange,
+    Code::FrequencyNotGranted,
+    Code::FrequencyOffGrid,
+    Code::PowerOutOfRange,
+    Code::Unsupported,
+    Code::ModuleAbsent,
+    Code::AlreadyExists,
+    Code::IllegalState,
+    Code::StaleEpoch,
+];
+
+fn routes() -> ApiRouter<ControllerHandle> {
+    let router = ApiRouter::new()
+        .api_route(
+            "/health",
+            get_with(health, does("Whether store and bus can be used", &[Code::UnknownVop, Code::Stopped])),
+        )
+        .api_route("/status", get_with(status, does("Everything at a glance", &[])))
+        .api_route("/vop/status", get_with(vop_status, does("The virtual operator", &[])))
+        .api_route("/topology", get_with(topology, does("The network, and how much spectrum is in use", &[])))
+        .api_route("/topology/pops", get_with(pops, does("The PoPs by id", &[])))
+        .api_route("/topology/links", get_with(links, does("The links by id", &[])))
+        .api_route(
+            "/topology/path/{a}/{b}",
+            get_with(compute_path, does("The path and slots that a connection would get now", PATHS)),
+        )
+        .api_route("/monitoring/qot", get_with(qot_all, does("The quality of all connections", &[])))
+        .api_route(
+            "/operations/{*id}",
+            get_with(operation, does("How an operation stands", &[Code::UnknownOperation])),
+        );
+    equipment_routes(connection_routes(router))
+}
+
+fn connection_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<ControllerHandle> {
+    router
+        .api_route(
+            "/connections",
+            get_with(connections, does("The connections", &[]))
+                .post_with(create, does("A new connection: it holds spectrum and ports, and is dark", PATHS)),
+        )
+        .api_route(
+            "/connections/{id}",
+            get_with(connection, does("A connection", &[Code::UnknownConnection]))
+                .delete_with(delete, does("Takes a connection down", COMMANDS)),
+        )
+        .api_route(
+            "/connections/{id}/setup",
+            post_with(setup, may_lack_body(does("Sets a connection up", COMMANDS))),
+        )
+        .api_route(
+            "/connections/{id}/reconfigure",
+            post_with(reconfigure, does("Changes the launch power of a connection", COMMANDS)),
+        )
+        .api_route(
+            "/connections/{id}/qot",
+            get_with(qot, does("The quality of a connection", &[Code::UnknownConnection])),
+        )
+}
+
+fn equipment_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<ControllerHandle> {
+    router
+        .api_route("/agents", get_with(list_agents, does("The agents by PoP", &[])))
+        .api_route(
+            "/agents/discover",
+            post_with(discover, does("Asks all agents to read their modules again", &[Code::BusUnavailable])),
+        )
+        .api_route(
+            "/agents/{pop}/{router}",
+            get_with(agent, does("An agent", &[Code::UnknownAgent, Code::UnknownRouter])),
+        )
+        .api_route(
+            "/interfaces/{pop}/{router}",
+            get_with(interfaces, does("The ports of a router", &[Code::UnknownRouter, Code::UnknownAgent])),
+        )
+        .api_route(
+            "/interfaces/{pop}/{router}/{interface}/control",
+            post_with(control, may_lack_body(does("Takes a port up or down", COMMANDS))),
+        )
+}
+
+/// An operation whose body may be absent.
+fn may_lack_body(
+    operation: impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_>,
+) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |described| {
+        let mut described = operation(described);
+        if let Some(ReferenceOr::Item(body)) = &mut described.inner_mut().request_body {
+            body.required = false;
+        }
+        described
+    }
 }
 
 async fn serving(State(handle): Handle, request: Request, next: Next) -> Response {
@@ -90,7 +214,7 @@ impl From<ControllerError> for ApiError {
 
 // --- the controller itself --------------------------------------------------------------------------------------------
 
-async fn health(State(handle): Handle) -> Health {
+async fn health(State(handle): Handle) -> Health<ControllerHealth> {
     let view = handle.health().await;
     let part = |code, outage: &Option<String>| match outage {
         None => Ok(()),
@@ -103,48 +227,48 @@ async fn health(State(handle): Handle) -> Health {
     };
     let parts =
         [part(Code::StoreUnavailable, &view.store), part(Code::BusUnavailable, &view.bus), superseded];
-    let fields = json!({
-        "controller_id": view.controller_id,
-        "virtual_operator": handle.vop(),
-        "kafka_connected": view.bus.is_none(),
-        "linkdb_connected": view.store.is_none(),
-        "active_connections": view.active_connections,
-    });
+    let fields = ControllerHealth {
+        controller_id: view.controller_id,
+        virtual_operator: handle.vop().clone(),
+        kafka_connected: view.bus.is_none(),
+        linkdb_connected: view.store.is_none(),
+        active_connections: view.active_connections,
+    };
     Health::new(fields, parts)
 }
 
-async fn status(State(handle): Handle) -> Result<Json<Value>> {
+async fn status(State(handle): Handle) -> Result<Json<StatusJson>> {
     let view = handle.status().await;
-    let network = network(handle.network().await?);
-    Ok(Json(status_json(handle.vop(), view, &network)))
+    let network = handle.network().await?.into();
+    Ok(Json(StatusJson::new(handle.vop().clone(), view, &network)))
 }
 
-async fn vop_status(State(handle): Handle) -> Result<Json<Value>> {
-    Ok(Json(vop_status_json(handle.vop_status().await?)))
+async fn vop_status(State(handle): Handle) -> Result<Json<VopStatusJson>> {
+    Ok(Json(handle.vop_status().await?.into()))
 }
 
 // --- topology ---------------------------------------------------------------------------------------------------------
 
-async fn topology(State(handle): Handle) -> Result<Json<Value>> {
-    Ok(Json(network(handle.network().await?)))
+async fn topology(State(handle): Handle) -> Result<Json<NetworkJson>> {
+    Ok(Json(handle.network().await?.into()))
 }
 
-async fn pops(State(handle): Handle) -> Result<Json<Value>> {
-    Ok(Json(pops_by_id(handle.network().await?.pops).into()))
+async fn pops(State(handle): Handle) -> Result<Json<PopsById>> {
+    Ok(Json(pops_by_id(handle.network().await?.pops)))
 }
 
-async fn links(State(handle): Handle) -> Result<Json<Value>> {
-    Ok(Json(links_by_id(handle.network().await?.links).into()))
+async fn links(State(handle): Handle) -> Result<Json<LinksById>> {
+    Ok(Json(links_by_id(handle.network().await?.links)))
 }
 
 async fn compute_path(
     State(handle): Handle,
     Segments((a, b)): Segments<(PopId, PopId)>,
     Params(query): Params<PathQuery>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ComputedPathJson>> {
     let request = query.request(a, b);
     let view = handle.compute_path(request.clone()).await?;
-    Ok(Json(path(&request, view, handle.raster())))
+    Ok(Json(ComputedPathJson::new(request, view, handle.raster())))
 }
 
 // --- connections ------------------------------------------------------------------------------------------------------
@@ -165,7 +289,10 @@ async fn connection(
     Ok(Json(ConnectionJson::new(handle.vop().clone(), handle.connection(&id)?)))
 }
 
-async fn create(State(handle): Handle, Payload(body): Payload<NewConnection>) -> Result<Response> {
+async fn create(
+    State(handle): Handle,
+    Payload(body): Payload<NewConnection>,
+) -> Result<Made<ConnectionJson>> {
     let vop = handle.vop().clone();
     if let Some(named) = body.virtual_operator.as_ref().filter(|named| **named != vop) {
         let reason = format!("this is the controller of {vop}, not of {named}");
@@ -179,9 +306,8 @@ async fn create(State(handle): Handle, Payload(body): Payload<NewConnection>) ->
     }
     let request = body.into_request(&known);
     let (view, new) = handle.create_connection(request).await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = location(&format!("/api/v1/connections/{}", view.connection_id));
-    Ok((status, [(header::LOCATION, location)], Json(ConnectionJson::new(vop, view))).into_response())
+    let location = format!("/api/v1/connections/{}", view.connection_id);
+    Ok(Made { new, location, body: ConnectionJson::new(vop, view) })
 }
 
 async fn setup(
@@ -189,7 +315,7 @@ async fn setup(
     Segments(id): Segments<ConnectionId>,
     Params(query): Params<WaitQuery>,
     _body: Option<Payload<SetupBody>>,
-) -> Result<Response> {
+) -> Result<Begun<ConnectionAnswer>> {
     let begun = handle.setup(&id).await?;
     let operation = followed(&handle, begun, query.limit()).await?;
     connection_answer(
@@ -209,7 +335,7 @@ async fn reconfigure(
     Segments(id): Segments<ConnectionId>,
     Params(query): Params<WaitQuery>,
     Payload(body): Payload<ReconfigureBody>,
-) -> Result<Response> {
+) -> Result<Begun<ConnectionAnswer>> {
     let request = body.into_request(&id)?;
     let begun = handle.reconfigure(&id, &request).await?;
     let operation = followed(&handle, begun, query.limit()).await?;
@@ -230,7 +356,7 @@ async fn delete(
     Segments(id): Segments<ConnectionId>,
     Params(query): Params<WaitQuery>,
     Params(Force { force }): Params<Force>,
-) -> Result<Response> {
+) -> Result<Begun<ConnectionAnswer>> {
     let begun = if force { handle.abandon(&id).await? } else { handle.delete(&id).await? };
     let operation = followed(&handle, begun, query.limit()).await?;
     connection_answer(
@@ -249,15 +375,15 @@ async fn qot(State(handle): Handle, Segments(id): Segments<ConnectionId>) -> Res
     Ok(Json(handle.qot(&id)?.into()))
 }
 
-async fn qot_all(State(handle): Handle) -> Json<Value> {
-    let all: Vec<QotJson> = handle.qot_all().into_iter().map(QotJson::from).collect();
-    let degraded = all.iter().filter(|one| one.level >= Level::Degraded).count();
-    Json(json!({
-        "total_connections": all.len(),
-        "degraded_connections": degraded,
-        "connections": all,
-        "timestamp": now(),
-    }))
+async fn qot_all(State(handle): Handle) -> Json<QualitiesJson> {
+    let connections: Vec<QotJson> = handle.qot_all().into_iter().map(QotJson::from).collect();
+    let degraded_connections = connections.iter().filter(|one| one.level >= Level::Degraded).count();
+    Json(QualitiesJson {
+        total_connections: connections.len(),
+        degraded_connections,
+        connections,
+        timestamp: now(),
+    })
 }
 
 // --- operations -------------------------------------------------------------------------------------------------------
@@ -312,30 +438,25 @@ fn connection_answer(
     id: &ConnectionId,
     operation: OperationView,
     words: &Words,
-) -> Result<Response> {
+) -> Result<Begun<ConnectionAnswer>> {
     let (code, status, message) = words.of(&operation)?;
-    let path = format!("/api/v1/operations/{}", operation.id);
+    let location = format!("/api/v1/operations/{}", operation.id);
     let connection = handle.connection(id).ok().map(|view| ConnectionJson::new(handle.vop().clone(), view));
-    let body = json!({
-        "connection_id": id,
-        "status": status,
-        "message": message,
-        "next_step": format!("GET {path}"),
-        "operation": OperationJson::from(operation),
-        "connection": connection,
-    });
-    Ok((code, [(header::LOCATION, location(&path))], Json(body)).into_response())
-}
-
-fn location(path: &str) -> HeaderValue {
-    // Ids are ASCII without control characters.
-    HeaderValue::from_str(path).unwrap_or_else(|_| HeaderValue::from_static("/api/v1"))
+    let body = ConnectionAnswer {
+        connection_id: id.clone(),
+        status,
+        message,
+        next_step: format!("GET {location}"),
+        operation: operation.into(),
+        connection,
+    };
+    Ok(Begun { status: code, location, body })
 }
 
 // --- agents and interfaces --------------------------------------------------------------------------------------------
 
-async fn list_agents(State(handle): Handle) -> Json<Value> {
-    Json(agents(handle.vop(), handle.agents()))
+async fn list_agents(State(handle): Handle) -> Json<AgentsJson> {
+    Json(AgentsJson::new(handle.vop(), handle.agents()))
 }
 
 async fn agent(
@@ -346,24 +467,21 @@ async fn agent(
     Ok(Json(AgentJson::new(handle.vop().clone(), view)))
 }
 
-async fn discover(State(handle): Handle) -> Result<Json<Value>> {
+async fn discover(State(handle): Handle) -> Result<Json<Discovery>> {
     handle.discover().await?;
     let message = "all agents were asked to read their modules; what they find appears in /api/v1/agents";
-    Ok(Json(json!({"status": "success", "message": message, "timestamp": now()})))
+    Ok(Json(Discovery { status: "success", message, timestamp: now() }))
 }
 
 async fn interfaces(
     State(handle): Handle,
     Segments((pop_id, router_id)): Segments<(PopId, RouterId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<RouterInterfaces>> {
     let at = RouterRef { pop_id, router_id };
-    let ports: Vec<InterfaceJson> = handle.interfaces(&at)?.into_iter().map(InterfaceJson::from).collect();
-    Ok(Json(json!({
-        "pop_id": at.pop_id,
-        "router_id": at.router_id,
-        "count": ports.len(),
-        "interfaces": ports,
-    })))
+    let interfaces: Vec<InterfaceJson> =
+        handle.interfaces(&at)?.into_iter().map(InterfaceJson::from).collect();
+    let RouterRef { pop_id, router_id } = at;
+    Ok(Json(RouterInterfaces { pop_id, router_id, count: interfaces.len(), interfaces }))
 }
 
 async fn control(
@@ -372,7 +490,7 @@ async fn control(
     Params(query): Params<ControlQuery>,
     Params(wait): Params<WaitQuery>,
     body: Option<Payload<ControlBody>>,
-) -> Result<Response> {
+) -> Result<Begun<ControlAnswer>> {
     let wanted = switch(&query, body.as_ref().map(|Payload(body)| body))?;
     let port = PortRef { pop_id, router_id, port_id };
     let begun = handle.control_interface(&port, wanted.state()).await?;
@@ -383,18 +501,19 @@ async fn control(
         message: "the agent was told; follow the operation",
     };
     let (code, status, message) = words.of(&operation)?;
-    let path = format!("/api/v1/operations/{}", operation.id);
-    let body = json!({
-        "pop_id": port.pop_id,
-        "router_id": port.router_id,
-        "interface": port.port_id,
-        "action": wanted.as_str(),
-        "status": status,
-        "message": message,
-        "operation": OperationJson::from(operation),
-        "timestamp": now(),
-    });
-    Ok((code, [(header::LOCATION, location(&path))], Json(body)).into_response())
+    let location = format!("/api/v1/operations/{}", operation.id);
+    let PortRef { pop_id, router_id, port_id } = port;
+    let body = ControlAnswer {
+        pop_id,
+        router_id,
+        interface: port_id,
+        action: wanted.as_str(),
+        status,
+        message,
+        operation: operation.into(),
+        timestamp: now(),
+    };
+    Ok(Begun { status: code, location, body })
 }
 
 #[cfg(test)]

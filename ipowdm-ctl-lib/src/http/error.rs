@@ -1,10 +1,12 @@
 //! The one shape of every error answer, and which HTTP status each stable code has.
 
+use aide::OperationOutput;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use core::fmt;
 use ipowdm_core::error::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -157,22 +159,30 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// What the type of a problem begins with; its code follows.
 const TYPE: &str = "urn:ipowdm:error:";
 
-/// The JSON of an error answer.
-#[derive(Debug, Serialize)]
-struct ErrorBody<'a> {
+/// Problem details (RFC 9457). Members beside these say what the problem is about.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ErrorBody<'a> {
+    /// The URN of the code.
     r#type: String,
+    /// What the code means.
     title: &'static str,
     status: u16,
+    /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
+    /// One sentence for people.
     error: &'a str,
+    /// The same, and what can be done about it where that is known.
     detail: String,
+    /// The stable code.
     code: Code,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
     #[serde(flatten)]
+    #[schemars(skip)]
     about: Option<BTreeMap<&'static str, &'a Value>>,
 }
 
@@ -208,6 +218,11 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Refusals are documented where they are made known, see [`super::openapi`].
+impl OperationOutput for ApiError {
+    type Inner = Self;
 }
 
 /// Adds method and path to an error answer; every other answer passes unchanged.

@@ -2,7 +2,12 @@
 //!
 //! For routes of your own beside ours, so that they refuse bad input in the same words.
 
-use super::error::ApiError;
+use super::error::{ApiError, status_of};
+use super::openapi::{json_response, refuses, takes_segments};
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Parameter, ParameterSchemaOrContent, RequestBody};
+use aide::operation::{ParamLocation, add_parameters, parameters_from_schema, set_body};
 use axum::body::Body;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -13,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::StreamExt as _;
 use ipowdm_core::error::Code;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
@@ -54,6 +60,20 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Payload<T> 
         let (parts, body) = request.into_parts();
         let bytes = read(&parts.headers, body).await?;
         if bytes.is_empty() { Ok(None) } else { json(&parts.headers, &bytes).map(Some) }
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Payload<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let described = json_response::<T>(ctx);
+        let (description, content) = (Some(described.description), described.content);
+        let body = RequestBody { description, content, required: true, ..RequestBody::default() };
+        set_body(ctx, operation, body);
+        let codes = [Code::Malformed, Code::TooLarge, Code::UnsupportedMediaType, Code::InvalidField];
+        for code in codes {
+            refuses(operation, status_of(code), code);
+        }
+        refuses(operation, StatusCode::REQUEST_TIMEOUT, Code::TimedOut);
     }
 }
 
@@ -166,6 +186,16 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
     }
 }
 
+impl<T: JsonSchema> OperationInput for Segments<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let schema = ctx.schema.subschema_for::<T>();
+        takes_segments(operation, &schema);
+        for code in [Code::Malformed, Code::InvalidField] {
+            refuses(operation, status_of(code), code);
+        }
+    }
+}
+
 /// The query string: 422 `invalid_field` where a parameter is missing or of the wrong type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Params<T>(pub T);
@@ -181,6 +211,39 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             }
             Err(rejection) => Err(ApiError::new(Code::Malformed, rejection.body_text())),
         }
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Params<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let schema = ctx.schema.subschema_for::<T>();
+        let mut parameters = parameters_from_schema(ctx, schema, ParamLocation::Query);
+        for parameter in &mut parameters {
+            let Parameter::Query { parameter_data, .. } = parameter else { continue };
+            if let ParameterSchemaOrContent::Schema(schema) = &mut parameter_data.format {
+                without_null(&mut schema.json_schema);
+            }
+        }
+        add_parameters(ctx, operation, parameters);
+        for code in [Code::Malformed, Code::InvalidField] {
+            refuses(operation, status_of(code), code);
+        }
+    }
+}
+
+/// What may be absent from a query string cannot be null in it.
+fn without_null(schema: &mut Schema) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if let Some(types) = schema.get_mut("type")
+        && let Some(kept) = types.as_array_mut()
+    {
+        kept.retain(|name| name != "null");
+        if let [only] = kept.as_slice() {
+            *types = only.clone();
+        }
+    }
+    if let Some(choices) = schema.get_mut("anyOf").and_then(serde_json::Value::as_array_mut) {
+        choices.retain(|choice| choice["type"] != "null");
     }
 }
 

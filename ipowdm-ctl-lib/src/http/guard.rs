@@ -67,8 +67,8 @@ async fn method_not_allowed(request: Request) -> ApiError {
 }
 
 async fn guard(State(places): State<Arc<Places>>, request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    // Handles on what came in, not copies of it.
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let wait = wait_of(request.uri());
     let kind = if wait.is_some() { &places.waiting } else { &places.ordinary };
     let response = match Arc::clone(kind).try_acquire_owned() {
@@ -83,7 +83,7 @@ async fn guard(State(places): State<Arc<Places>>, request: Request, next: Next) 
         }
         Err(_) => ApiError::new(Code::LimitReached, "too many requests are in flight").into_response(),
     };
-    locate(response, method.as_str(), &path)
+    locate(response, method.as_str(), uri.path())
 }
 
 /// Answers in time; work that is not ready by then is dropped.

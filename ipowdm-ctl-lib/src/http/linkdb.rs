@@ -30,56 +30,32 @@
 mod connections;
 mod planning;
 mod reservations;
+mod routes;
 mod vops;
 mod watch;
 
 use super::access::{self, Access, protected};
+use super::answer::Created;
 use super::dto::linkdb::{
-    AllocationJson, InterfaceJson, LinkChange, LinkJson, NewInterface, NewLink, NewPop, NewRouter, PopJson,
-    RouterJson,
+    AllocationJson, InterfaceAdded, InterfaceJson, Interfaces, LinkAdded, LinkChange, LinkJson, Links,
+    NewInterface, NewLink, NewPop, NewRouter, PopAdded, PopJson, Pops, Removed, RouterAdded, RouterJson,
+    Routers, ServiceJson, StoreHealth, TopologyJson, TopologySummary,
 };
 use super::dto::now;
 use super::error::ApiError;
 use super::extract::{Payload, Segments};
 use super::guard::guarded;
 use super::health::{self, Health};
+use super::openapi::{About, documented};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::store::StoreClock;
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use ipowdm_core::ids::{LinkId, PopId, PortId, PortRef, RouterId, RouterRef};
-use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-
-/// What the root lists.
-const ENDPOINTS: &[&str] = &[
-    "/health",
-    "/api/pops",
-    "/api/links",
-    "/api/links/{id}",
-    "/api/links/{id}/spectrum",
-    "/api/links/{id}/utilisation",
-    "/api/links/{id}/reservations",
-    "/api/links/{id}/reservations/{name}",
-    "/api/utilisation",
-    "/api/defragmentation",
-    "/api/paths/{a}/{b}",
-    "/api/routers",
-    "/api/interfaces",
-    "/api/interfaces/{pop}/{router}/{interface}",
-    "/api/connections",
-    "/api/connections/{id}",
-    "/api/connections/{id}/confirm",
-    "/api/connections/allocate",
-    "/api/vops",
-    "/api/vops/{id}/spectrum",
-    "/api/topology",
-    "/api/watch",
-];
 
 /// Candidate paths of an allocation.
 const PATHS: u16 = 8;
@@ -124,44 +100,15 @@ pub fn linkdb_router_with_holds(db: LinkDb, clock: StoreClock, access: Access) -
 
 fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
     let shared = Shared { db, holds, watches: Arc::new(Semaphore::new(watch::WATCHES)) };
-    guarded(protected(routes().with_state(shared), access, access::LINKDB, None))
-}
-
-fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/", get(root))
-        .route("/health", get(health))
-        .route("/api/pops", get(pops).post(add_pop))
-        .route("/api/pops/{id}", delete(remove_pop))
-        .route("/api/links", get(links).post(add_link))
-        .route("/api/links/{id}", get(link).patch(change_link).delete(remove_link))
-        .route("/api/links/{id}/spectrum", get(planning::spectrum))
-        .route("/api/links/{id}/utilisation", get(planning::utilisation))
-        .route("/api/links/{id}/reservations", get(reservations::reservations))
-        .route(
-            "/api/links/{id}/reservations/{name}",
-            put(reservations::reserve).delete(reservations::unreserve),
-        )
-        .route("/api/utilisation", get(planning::utilisations))
-        .route("/api/defragmentation", get(planning::defragmentation))
-        .route("/api/paths/{a}/{b}", get(planning::paths))
-        .route("/api/routers", get(routers).post(add_router))
-        .route("/api/routers/{pop}/{router}", delete(remove_router))
-        .route("/api/interfaces", get(interfaces).post(add_interface))
-        .route("/api/interfaces/{pop}/{router}/{interface}", get(interface).delete(remove_interface))
-        .route("/api/connections", get(connections::connections))
-        .route(
-            "/api/connections/allocate",
-            post(connections::allocate)
-                .get(connections::connection_called_allocate)
-                .delete(connections::release_called_allocate),
-        )
-        .route("/api/connections/{id}", get(connections::connection).delete(connections::release))
-        .route("/api/connections/{id}/confirm", post(connections::confirm))
-        .route("/api/vops", get(vops::vops))
-        .route("/api/vops/{id}/spectrum", get(vops::spectrum).put(vops::set_spectrum).delete(vops::withdraw))
-        .route("/api/topology", get(topology))
-        .route("/api/watch", get(watch::watch))
+    let about = About {
+        title: "ipowdm LinkDB",
+        description: "PoPs, fibre links, routers, interfaces and the spectrum of an IP-over-WDM network.",
+        rules: access::LINKDB,
+        refusals: &[],
+        open: access.is_open(),
+    };
+    let router = documented(about, || routes::routes().with_state(shared));
+    guarded(protected(router, access, access::LINKDB, None))
 }
 
 impl From<LinkDbError> for ApiError {
@@ -177,43 +124,39 @@ fn taken_is_bad_request(error: LinkDbError) -> ApiError {
     status.map_or(error.clone(), |status| error.with_status(status))
 }
 
-async fn root(State(db): State<LinkDb>) -> Json<Value> {
+async fn root(State(db): State<LinkDb>) -> Json<ServiceJson> {
     let status = if health::store(db.store()).await.is_ok() { "running" } else { "degraded" };
-    Json(json!({
-        "service": "ipowdm LinkDB",
-        "version": env!("CARGO_PKG_VERSION"),
-        "status": status,
-        "endpoints": ENDPOINTS,
-    }))
+    let paths = access::LINKDB.iter().map(|rule| rule.path).filter(|path| *path != "/");
+    let mut endpoints: Vec<String> = paths.map(str::to_owned).collect();
+    // The methods of a path follow each other.
+    endpoints.dedup();
+    Json(ServiceJson { service: "ipowdm LinkDB", version: env!("CARGO_PKG_VERSION"), status, endpoints })
 }
 
-async fn health(State(db): State<LinkDb>) -> Health {
+async fn health(State(db): State<LinkDb>) -> Health<StoreHealth> {
     let store = health::store(db.store()).await;
     let connected = if store.is_ok() { "connected" } else { "disconnected" };
-    // `redis` is what clients of the reference read; whatever keeps the records answers for it.
-    Health::new(json!({"redis": connected, "store": connected}), [store])
+    Health::new(StoreHealth { redis: connected, store: connected }, [store])
 }
 
-async fn pops(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let pops: Vec<PopJson> = db.pops().await?.into_iter().map(PopJson::from).collect();
-    Ok(Json(json!({"count": pops.len(), "pops": pops})))
+async fn pops(State(db): State<LinkDb>) -> Result<Json<Pops>> {
+    Ok(Json(db.pops().await?.into_iter().collect()))
 }
 
-async fn add_pop(State(db): State<LinkDb>, Payload(body): Payload<NewPop>) -> Result<Json<Value>> {
+async fn add_pop(State(db): State<LinkDb>, Payload(body): Payload<NewPop>) -> Result<Json<PopAdded>> {
     let pop = Pop::from(body);
     db.add_pop(pop.clone()).await.map_err(taken_is_bad_request)?;
-    Ok(Json(json!({"message": format!("PoP {} added", pop.id), "pop": PopJson::from(pop)})))
+    Ok(Json(PopAdded { message: format!("PoP {} added", pop.id), pop: pop.into() }))
 }
 
-async fn links(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let links: Vec<LinkJson> = db.links().await?.into_iter().map(LinkJson::from).collect();
-    Ok(Json(json!({"count": links.len(), "links": links})))
+async fn links(State(db): State<LinkDb>) -> Result<Json<Links>> {
+    Ok(Json(db.links().await?.into_iter().collect()))
 }
 
-async fn add_link(State(db): State<LinkDb>, Payload(body): Payload<NewLink>) -> Result<Json<Value>> {
+async fn add_link(State(db): State<LinkDb>, Payload(body): Payload<NewLink>) -> Result<Json<LinkAdded>> {
     let link = FibreLink::from(body);
     db.add_link(link.clone()).await.map_err(taken_is_bad_request)?;
-    Ok(Json(json!({"message": format!("link {} added", link.id), "link": LinkJson::from(link)})))
+    Ok(Json(LinkAdded { message: format!("link {} added", link.id), link: link.into() }))
 }
 
 async fn link(State(db): State<LinkDb>, Segments(id): Segments<LinkId>) -> Result<Json<LinkJson>> {
@@ -231,54 +174,51 @@ async fn change_link(
     link(State(db), Segments(id)).await
 }
 
-async fn remove_link(State(db): State<LinkDb>, Segments(id): Segments<LinkId>) -> Result<Json<Value>> {
+async fn remove_link(State(db): State<LinkDb>, Segments(id): Segments<LinkId>) -> Result<Json<Removed>> {
     db.store().transact(|tx| db.remove_link_in(tx, &id)).await?;
-    Ok(Json(json!({"message": format!("link {id} removed")})))
+    Ok(Json(Removed { message: format!("link {id} removed") }))
 }
 
-async fn remove_pop(State(db): State<LinkDb>, Segments(id): Segments<PopId>) -> Result<Json<Value>> {
+async fn remove_pop(State(db): State<LinkDb>, Segments(id): Segments<PopId>) -> Result<Json<Removed>> {
     db.store().transact(|tx| db.remove_pop_in(tx, &id)).await?;
-    Ok(Json(json!({"message": format!("PoP {id} removed")})))
+    Ok(Json(Removed { message: format!("PoP {id} removed") }))
 }
 
 async fn remove_router(
     State(db): State<LinkDb>,
     Segments((pop_id, router_id)): Segments<(PopId, RouterId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Removed>> {
     let at = RouterRef { pop_id, router_id };
     db.store().transact(|tx| db.remove_router_in(tx, &at)).await?;
-    Ok(Json(json!({"message": format!("router {at} removed")})))
+    Ok(Json(Removed { message: format!("router {at} removed") }))
 }
 
-async fn routers(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let routers: Vec<RouterJson> = db.topology().await?.routers.into_iter().map(RouterJson::from).collect();
-    Ok(Json(json!({"count": routers.len(), "routers": routers})))
+async fn routers(State(db): State<LinkDb>) -> Result<Json<Routers>> {
+    Ok(Json(db.topology().await?.routers.into_iter().collect()))
 }
 
 async fn add_router(
     State(db): State<LinkDb>,
     Payload(body): Payload<NewRouter>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<Created<RouterAdded>> {
     let router = RouterRecord::from(body);
     db.add_router(router.clone()).await?;
     let message = format!("router {} added", router.at);
-    Ok((StatusCode::CREATED, Json(json!({"message": message, "router": RouterJson::from(router)}))))
+    Ok(Created(RouterAdded { message, router: router.into() }))
 }
 
-async fn interfaces(State(db): State<LinkDb>) -> Result<Json<Value>> {
-    let ports: Vec<InterfaceJson> = db.topology().await?.ports.into_iter().map(InterfaceJson::from).collect();
-    Ok(Json(json!({"count": ports.len(), "interfaces": ports})))
+async fn interfaces(State(db): State<LinkDb>) -> Result<Json<Interfaces>> {
+    Ok(Json(db.topology().await?.ports.into_iter().collect()))
 }
 
 async fn add_interface(
     State(db): State<LinkDb>,
     Payload(body): Payload<NewInterface>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<Created<InterfaceAdded>> {
     let at = PortRef { pop_id: body.pop_id, router_id: body.router_id, port_id: body.interface };
     db.add_port(Port::new(at.clone())).await?;
     let interface = InterfaceJson::from(db.port(&at).await?);
-    let message = format!("interface {at} added");
-    Ok((StatusCode::CREATED, Json(json!({"message": message, "interface": interface}))))
+    Ok(Created(InterfaceAdded { message: format!("interface {at} added"), interface }))
 }
 
 async fn interface(
@@ -291,30 +231,30 @@ async fn interface(
 async fn remove_interface(
     State(db): State<LinkDb>,
     Segments((pop_id, router_id, port_id)): Segments<(PopId, RouterId, PortId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Removed>> {
     let at = PortRef { pop_id, router_id, port_id };
     db.store().transact(|tx| db.remove_port_in(tx, &at)).await?;
-    Ok(Json(json!({"message": format!("interface {at} removed")})))
+    Ok(Json(Removed { message: format!("interface {at} removed") }))
 }
 
-async fn topology(State(db): State<LinkDb>) -> Result<Json<Value>> {
+async fn topology(State(db): State<LinkDb>) -> Result<Json<TopologyJson>> {
     let view = db.topology().await?;
-    let summary = json!({
-        "total_pops": view.pops.len(),
-        "total_links": view.links.len(),
-        "total_routers": view.routers.len(),
-        "total_interfaces": view.ports.len(),
-        "total_connections": view.grants.len(),
-        "timestamp": now(),
-    });
-    Ok(Json(json!({
-        "pops": view.pops.into_iter().map(PopJson::from).collect::<Vec<_>>(),
-        "links": view.links.into_iter().map(LinkJson::from).collect::<Vec<_>>(),
-        "routers": view.routers.into_iter().map(RouterJson::from).collect::<Vec<_>>(),
-        "interfaces": view.ports.into_iter().map(InterfaceJson::from).collect::<Vec<_>>(),
-        "connections": view.grants.into_iter().map(AllocationJson::from).collect::<Vec<_>>(),
-        "summary": summary,
-    })))
+    let summary = TopologySummary {
+        total_pops: view.pops.len(),
+        total_links: view.links.len(),
+        total_routers: view.routers.len(),
+        total_interfaces: view.ports.len(),
+        total_connections: view.grants.len(),
+        timestamp: now(),
+    };
+    Ok(Json(TopologyJson {
+        pops: view.pops.into_iter().map(PopJson::from).collect(),
+        links: view.links.into_iter().map(LinkJson::from).collect(),
+        routers: view.routers.into_iter().map(RouterJson::from).collect(),
+        interfaces: view.ports.into_iter().map(InterfaceJson::from).collect(),
+        connections: view.grants.into_iter().map(AllocationJson::from).collect(),
+        summary,
+    }))
 }
 
 #[cfg(test)]

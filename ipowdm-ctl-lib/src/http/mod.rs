@@ -3,6 +3,8 @@
 //! Each is an [`axum::Router`] over the library's own types, to be mounted in a program of yours or handed to [`serve()`].
 //! Every error of every service is one JSON object ([`ApiError`]) with the HTTP status that [`status_of`] has for its code.
 //!
+//! Each service describes itself: an OpenAPI 3.1 document at `/openapi.json`, and with the feature `viewer` a page at `/docs`.
+//!
 //! # Limits
 //! Bodies up to 1 MiB (413 beyond), 30 s a request (504; a body must arrive within 10 s, else 408), 256 requests in flight
 //! (429) and as many with `?wait=`, 1 024 open connections (the one idle for longest is closed for a new one). A request that changes something is carried out to its end even when its client has gone.
@@ -14,6 +16,7 @@
 //! origins cannot read these services from a browser.
 
 mod access;
+mod answer;
 mod controller;
 mod crowd;
 mod dto;
@@ -22,6 +25,7 @@ pub mod extract;
 mod guard;
 mod health;
 mod linkdb;
+mod openapi;
 mod serve;
 mod slice;
 

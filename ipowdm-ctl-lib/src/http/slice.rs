@@ -12,22 +12,23 @@
 //! A request may take longer here than elsewhere, up to 3 minutes: topics are made and deleted, connections drained.
 
 use super::access::{self, Access, Caller, protected};
+use super::answer::Made;
 use super::dto::now;
-use super::dto::slice::{Force, NewVop, VopJson, VopSummaryJson, topics_by_role};
+use super::dto::slice::{Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopJson, VopSummaryJson};
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::guarded_within;
 use super::health::Health;
+use super::openapi::{About, documented, does};
 use crate::slice::{SliceError, SliceManager};
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::response::NoContent;
 use axum::{Json, Router};
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
-use serde_json::{Value, json};
 
 /// Time for a request: a forced deactivation drains connections, then deletes topics.
 const REQUEST_TIME: Duration = Duration::from_secs(180);
@@ -37,15 +38,71 @@ type Manager = State<SliceManager>;
 
 /// The routes of the slice manager service.
 pub fn slice_router(manager: SliceManager, access: Access) -> Router {
-    let router = Router::new()
-        .route("/", get(health))
-        .route("/health", get(health))
-        .route("/api/v1/vops", get(list).post(activate))
-        .route("/api/v1/vops/{id}", get(describe).delete(deactivate))
-        .route("/api/v1/topics/{id}", post(ensure_topics))
-        .route("/api/v1/interfaces/check/{pop}/{router}/{interface}", get(check_interface))
-        .with_state(manager);
+    let about = About {
+        title: "ipowdm slice manager",
+        description: "Virtual operators of an IP-over-WDM network: they come, are described, and go.",
+        rules: access::SLICE,
+        refusals: &[],
+        open: access.is_open(),
+    };
+    let router = documented(about, || routes().with_state(manager));
     guarded_within(protected(router, access, access::SLICE, None), REQUEST_TIME)
+}
+
+/// What a change of a virtual operator, its topics and its controller may be refused with.
+const CHANGES: &[Code] = &[
+    Code::UnknownVop,
+    Code::AlreadyExists,
+    Code::IllegalState,
+    Code::PortOccupied,
+    Code::LiveConnections,
+    Code::UnknownPort,
+    Code::UnknownRouter,
+    Code::UnknownPop,
+    Code::NoSpectrum,
+    Code::FrequencyOutOfRange,
+    Code::FrequencyOffGrid,
+    Code::BusUnavailable,
+    Code::UnknownTopic,
+    Code::StaleEpoch,
+    Code::Stopped,
+];
+
+fn routes() -> ApiRouter<SliceManager> {
+    ApiRouter::new()
+        .api_route("/", get_with(health, does("Whether store and bus can be used", &[])))
+        .api_route("/health", get_with(health, does("Whether store and bus can be used", &[])))
+        .api_route(
+            "/api/v1/vops",
+            get_with(list, does("All virtual operators", &[])).post_with(
+                activate,
+                does(
+                    "Activates a virtual operator: topics, assignments and controller are there afterwards",
+                    CHANGES,
+                ),
+            ),
+        )
+        .api_route(
+            "/api/v1/vops/{id}",
+            get_with(describe, does("A virtual operator", &[Code::UnknownVop])).delete_with(
+                deactivate,
+                does(
+                    "Takes back all that a virtual operator has; 409 with live connections unless forced",
+                    CHANGES,
+                ),
+            ),
+        )
+        .api_route(
+            "/api/v1/topics/{id}",
+            post_with(
+                ensure_topics,
+                does("The operator's topics as the broker has them; missing ones are made", CHANGES),
+            ),
+        )
+        .api_route(
+            "/api/v1/interfaces/check/{pop}/{router}/{interface}",
+            get_with(check_interface, does("Whether a port can be given away", &[Code::UnknownPort])),
+        )
 }
 
 impl From<SliceError> for ApiError {
@@ -54,28 +111,25 @@ impl From<SliceError> for ApiError {
     }
 }
 
-async fn health(State(manager): Manager) -> Health {
+async fn health(State(manager): Manager) -> Health<SliceHealth> {
     let view = manager.health().await;
     let part = |code, outage: &Option<String>| match outage {
         None => Ok(()),
         Some(reason) => Err(ApiError::new(code, reason)),
     };
     let parts = [part(Code::StoreUnavailable, &view.store), part(Code::BusUnavailable, &view.bus)];
-    let fields = json!({
-        "service": "ipowdm slice manager",
-        "kafka_connected": view.bus.is_none(),
-        "linkdb_connected": view.store.is_none(),
-    });
+    let fields = SliceHealth {
+        service: "ipowdm slice manager",
+        kafka_connected: view.bus.is_none(),
+        linkdb_connected: view.store.is_none(),
+    };
     Health::new(fields, parts)
 }
 
-async fn activate(State(manager): Manager, Payload(body): Payload<NewVop>) -> Result<Response> {
+async fn activate(State(manager): Manager, Payload(body): Payload<NewVop>) -> Result<Made<VopJson>> {
     let (vop, new) = manager.activate(body.into()).await?;
-    let view = manager.describe(vop.id()).await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = HeaderValue::from_str(&format!("/api/v1/vops/{}", vop.id()))
-        .unwrap_or_else(|_| HeaderValue::from_static("/api/v1/vops"));
-    Ok((status, [(header::LOCATION, location)], Json(VopJson::from(view))).into_response())
+    let body = manager.describe(vop.id()).await?.into();
+    Ok(Made { new, location: format!("/api/v1/vops/{}", vop.id()), body })
 }
 
 async fn list(State(manager): Manager, Caller(caller): Caller) -> Result<Json<Vec<VopSummaryJson>>> {
@@ -98,32 +152,33 @@ async fn deactivate(
     State(manager): Manager,
     Segments(id): Segments<VopId>,
     Params(Force { force }): Params<Force>,
-) -> Result<StatusCode> {
+) -> Result<NoContent> {
     manager.deactivate(&id, force).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn ensure_topics(State(manager): Manager, Segments(id): Segments<VopId>) -> Result<Json<Value>> {
-    let topics = topics_by_role(manager.ensure_topics(&id).await?);
-    Ok(Json(json!({"message": format!("the topics of {id} are there"), "topics": topics})))
+async fn ensure_topics(State(manager): Manager, Segments(id): Segments<VopId>) -> Result<Json<TopicsJson>> {
+    let topics = manager.ensure_topics(&id).await?;
+    Ok(Json(TopicsJson::new(format!("the topics of {id} are there"), topics)))
 }
 
 async fn check_interface(
     State(manager): Manager,
     Segments((pop_id, router_id, port_id)): Segments<(PopId, RouterId, PortId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<InterfaceCheck>> {
     let port = PortRef { pop_id, router_id, port_id };
     let found = manager.check_interface(&port).await?;
     if !found.known {
         return Err(ApiError::new(Code::UnknownPort, format_args!("port {port} is not known")));
     }
-    Ok(Json(json!({
-        "pop_id": port.pop_id,
-        "router_id": port.router_id,
-        "interface": port.port_id,
-        "available": found.available,
-        "timestamp": now(),
-    })))
+    let PortRef { pop_id, router_id, port_id } = port;
+    Ok(Json(InterfaceCheck {
+        pop_id,
+        router_id,
+        interface: port_id,
+        available: found.available,
+        timestamp: now(),
+    }))
 }
 
 #[cfg(test)]

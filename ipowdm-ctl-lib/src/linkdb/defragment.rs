@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a connection gets from one place to another without an outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MoveKind {
     /// The signal slides along its path through free steps next to it; the laser and the receiver follow each other. The
@@ -58,6 +59,7 @@ impl Default for DefragmentationRules {
 
 /// Where a connection is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Place {
     /// Its path.
     pub path: Path,
@@ -86,6 +88,7 @@ pub struct Moving {
 
 /// One connection goes from one place to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Move {
     /// The connection.
     pub connection_id: ConnectionId,
@@ -103,6 +106,7 @@ pub struct Move {
 
 /// How broken up the links that a plan touches are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct LinkFragmentation {
     /// The link.
     pub link: LinkId,
@@ -112,6 +116,7 @@ pub struct LinkFragmentation {
 
 /// Moves in the order in which they are to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct DefragmentationPlan {
     /// The moves.
     pub moves: Vec<Move>,

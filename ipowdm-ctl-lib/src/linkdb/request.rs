@@ -147,6 +147,7 @@ impl AllocationRequest {
 
 /// Which way a link is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From its end a to its end b.
@@ -157,6 +158,7 @@ pub enum Direction {
 
 /// One link of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Hop {
     /// The link.
     pub link: LinkId,
@@ -166,6 +168,7 @@ pub struct Hop {
 
 /// A path from source to destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Path {
     /// PoPs, both ends included.
     pub pops: Vec<PopId>,

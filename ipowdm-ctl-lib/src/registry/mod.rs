@@ -51,6 +51,7 @@ const MAX_ISSUE: usize = 256;
 
 /// How an agent is to be taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Presence {
     /// It is heard.

@@ -52,6 +52,7 @@ impl Utilisation {
 
 /// How broken up the free spectrum of a link is: of what is free on both fibres and may be used at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Fragmentation {
     /// Free steps of 6.25 GHz.
     pub free: u16,

@@ -11,6 +11,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Version(u64);
 

@@ -212,6 +212,7 @@ impl Record for Port {
 
 /// What the operator wants of a thing, or what is seen of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UpDown {
     /// In service, or working.

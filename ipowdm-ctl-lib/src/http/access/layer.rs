@@ -2,6 +2,7 @@
 
 use super::{Access, Principal, Rule};
 use crate::http::error::ApiError;
+use aide::OperationInput;
 use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
@@ -10,6 +11,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::VopId;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Who asks, for handlers.
@@ -25,10 +27,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+impl OperationInput for Caller {}
+
 #[derive(Debug)]
 struct Gate {
     access: Access,
-    rules: &'static [Rule],
+    /// By path, as the router has it.
+    rules: HashMap<&'static str, Vec<Rule>>,
     /// The virtual operator whose service it is, where it is one's.
     service_of: Option<VopId>,
 }
@@ -40,7 +45,11 @@ pub(in crate::http) fn protected(
     rules: &'static [Rule],
     service_of: Option<VopId>,
 ) -> Router {
-    router.layer(from_fn_with_state(Arc::new(Gate { access, rules, service_of }), pass))
+    let mut by_path: HashMap<&'static str, Vec<Rule>> = HashMap::new();
+    for rule in rules {
+        by_path.entry(rule.path).or_default().push(*rule);
+    }
+    router.layer(from_fn_with_state(Arc::new(Gate { access, rules: by_path, service_of }), pass))
 }
 
 async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
@@ -48,13 +57,12 @@ async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -
         Ok(principal) => principal,
         Err(refused) => return refuse(refused),
     };
-    let changing =
-        (!request.method().is_safe()).then(|| (request.method().clone(), request.uri().path().to_owned()));
+    let changing = (!request.method().is_safe()).then(|| (request.method().clone(), request.uri().clone()));
     let Some(principal) = principal else { return next.run(request).await };
     request.extensions_mut().insert(Caller(principal.clone()));
     let response = next.run(request).await;
-    if let Some((method, path)) = changing {
-        record(&principal, &method, &path, &response);
+    if let Some((method, uri)) = changing {
+        record(&principal, &method, uri.path(), &response);
     }
     response
 }
@@ -81,7 +89,8 @@ impl Gate {
         // HEAD is answered by the handler of GET.
         let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-        let rule = self.rules.iter().find(|rule| rule.method == method && Some(rule.path) == path);
+        let rules = path.and_then(|path| self.rules.get(path));
+        let rule = rules.and_then(|rules| rules.iter().find(|rule| rule.method == method));
         let service_of = self.service_of.as_ref();
         match (principal, rule) {
             (Some(principal), Some(rule)) if rule.need.is_met_by(&principal.role, service_of) => {

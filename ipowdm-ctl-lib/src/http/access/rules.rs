@@ -55,6 +55,9 @@ const fn rule(method: &'static str, path: &'static str, need: Need) -> Rule {
 pub(in crate::http) const LINKDB: &[Rule] = &[
     rule("GET", "/", Need::Nobody),
     rule("GET", "/health", Need::Nobody),
+    rule("GET", "/openapi.json", Need::Nobody),
+    #[cfg(feature = "viewer")]
+    rule("GET", "/docs", Need::Nobody),
     rule("GET", "/api/pops", Need::SeeOwn),
     rule("POST", "/api/pops", Need::Operate),
     rule("DELETE", "/api/pops/{id}", Need::Operate),
@@ -97,6 +100,9 @@ pub(in crate::http) const LINKDB: &[Rule] = &[
 pub(in crate::http) const SLICE: &[Rule] = &[
     rule("GET", "/", Need::Nobody),
     rule("GET", "/health", Need::Nobody),
+    rule("GET", "/openapi.json", Need::Nobody),
+    #[cfg(feature = "viewer")]
+    rule("GET", "/docs", Need::Nobody),
     rule("GET", "/api/v1/vops", Need::SeeOwn),
     rule("POST", "/api/v1/vops", Need::Operate),
     rule("GET", "/api/v1/vops/{id}", Need::SeeOwn),
@@ -107,6 +113,9 @@ pub(in crate::http) const SLICE: &[Rule] = &[
 
 /// Port 8083: everything there is one virtual operator's.
 pub(in crate::http) const CONTROLLER: &[Rule] = &[
+    rule("GET", "/openapi.json", Need::Nobody),
+    #[cfg(feature = "viewer")]
+    rule("GET", "/docs", Need::Nobody),
     rule("GET", "/api/v1/health", Need::Nobody),
     rule("GET", "/api/v1/status", Need::SeeOwn),
     rule("GET", "/api/v1/vop/status", Need::SeeOwn),

@@ -8,8 +8,10 @@ pub(super) mod window;
 
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Length};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A text for people, bounded: at most `MAX` bytes and no control characters.
@@ -27,6 +29,24 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
             return Err(de::Error::custom("control characters are not allowed"));
         }
         Ok(Self(text))
+    }
+}
+
+impl<const MAX: usize> JsonSchema for Text<MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{MAX}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "maxLength": MAX,
+            "pattern": "^[^\\u0000-\\u001F\\u007F-\\u009F]*$",
+        })
     }
 }
 

@@ -8,17 +8,18 @@ use ipowdm_core::capability::PowerRange;
 use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
 use ipowdm_core::topics::{self, Role};
 use ipowdm_core::units::Power;
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Ports of one router.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Assignment {
     pop_id: PopId,
     router_id: RouterId,
     #[serde(deserialize_with = "at_least_one")]
+    #[schemars(length(min = 1))]
     interfaces: Vec<PortId>,
 }
 
@@ -32,9 +33,9 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortId
 }
 
 /// Transmit power in dBm, least and greatest.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "[f64; 2]")]
-struct Powers(PowerRange);
+struct Powers(#[schemars(with = "[f64; 2]")] PowerRange);
 
 impl TryFrom<[f64; 2]> for Powers {
     type Error = String;
@@ -49,7 +50,7 @@ impl TryFrom<[f64; 2]> for Powers {
 }
 
 /// Body of `POST /api/v1/vops`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewVop {
     vop_id: VopId,
     tenant_name: Text<255>,
@@ -80,14 +81,14 @@ impl From<NewVop> for ActivationRequest {
 }
 
 /// `?force=true`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct Force {
     #[serde(default)]
     pub(in crate::http) force: bool,
 }
 
 /// Ports of one router, as they were asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AssignedJson {
     pop_id: PopId,
     router_id: RouterId,
@@ -105,7 +106,7 @@ fn assigned(ports: &[PortRef]) -> Vec<AssignedJson> {
 }
 
 /// A virtual operator.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct VopJson {
     vop_id: VopId,
     tenant_name: String,
@@ -156,7 +157,7 @@ impl From<VopView> for VopJson {
 }
 
 /// A virtual operator in the list of all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct VopSummaryJson {
     vop_id: VopId,
     tenant_name: String,
@@ -180,22 +181,57 @@ impl From<VopView> for VopSummaryJson {
     }
 }
 
-/// The topics of a virtual operator as the broker has them, by role.
-pub(in crate::http) fn topics_by_role(topics: Vec<TopicDescription>) -> Map<String, Value> {
-    let entry = |topic: TopicDescription| {
-        let (role, _, _) = topics::parse(&topic.name)?;
-        let name = match role {
-            Role::Config => "config_topic",
-            Role::Monitoring => "monitoring_topic",
-            Role::Health => "health_topic",
+/// A topic as the broker has it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Topic")]
+struct TopicJson {
+    name: String,
+    partitions: u32,
+    replication_factor: u16,
+    configs: BTreeMap<String, String>,
+}
+
+/// The topics of a virtual operator as the broker has them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Topics")]
+pub(in crate::http) struct TopicsJson {
+    message: String,
+    topics: BTreeMap<&'static str, TopicJson>,
+}
+
+impl TopicsJson {
+    /// By role.
+    pub(in crate::http) fn new(message: String, topics: Vec<TopicDescription>) -> Self {
+        let entry = |topic: TopicDescription| {
+            let (role, _, _) = topics::parse(&topic.name)?;
+            let role = match role {
+                Role::Config => "config_topic",
+                Role::Monitoring => "monitoring_topic",
+                Role::Health => "health_topic",
+            };
+            let TopicDescription { name, partitions, replication, configs, .. } = topic;
+            Some((role, TopicJson { name, partitions, replication_factor: replication, configs }))
         };
-        let described = json!({
-            "name": topic.name,
-            "partitions": topic.partitions,
-            "replication_factor": topic.replication,
-            "configs": topic.configs,
-        });
-        Some((name.to_owned(), described))
-    };
-    topics.into_iter().filter_map(entry).collect()
+        Self { message, topics: topics.into_iter().filter_map(entry).collect() }
+    }
+}
+
+/// Fields of the health answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct SliceHealth {
+    pub(in crate::http) service: &'static str,
+    /// Whether the bus can be used.
+    pub(in crate::http) kafka_connected: bool,
+    /// Whether the store can be read.
+    pub(in crate::http) linkdb_connected: bool,
+}
+
+/// Whether a port can be given away.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct InterfaceCheck {
+    pub(in crate::http) pop_id: PopId,
+    pub(in crate::http) router_id: RouterId,
+    pub(in crate::http) interface: PortId,
+    pub(in crate::http) available: bool,
+    pub(in crate::http) timestamp: String,
 }

@@ -6,10 +6,11 @@ use crate::spectrum::{Fibres, Fragmentation, Occupant, Occupied, Utilisation};
 use ipowdm_core::grid::{FlexSlot, RASTER_MHZ, Raster};
 use ipowdm_core::ids::{ConnectionId, LinkId, ReservationId};
 use ipowdm_core::slots::Slots;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A slot of G.694.1. `frequency` is its centre in GHz.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct SlotJson {
     n: i32,
     m: u16,
@@ -30,7 +31,7 @@ impl From<FlexSlot> for SlotJson {
 }
 
 /// How full a link is, and how broken up what is left.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct LinkUtilisationJson {
     link_id: LinkId,
     #[serde(flatten)]
@@ -54,7 +55,7 @@ impl LinkUtilisationJson {
 }
 
 /// The figures of a link. Shares are from 0 to 1.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct UtilisationJson {
     total_slots: u16,
     /// Occupied slots of the fibre from pop_a to pop_b, and of the one back.
@@ -92,14 +93,14 @@ fn share(per_mille: u16) -> f64 {
 }
 
 /// A run of spectrum, in GHz.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RangeJson {
     low: f64,
     high: f64,
 }
 
 /// Who owns a slot of a link.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OwnerJson {
     connection_id: ConnectionId,
     #[serde(flatten)]
@@ -107,7 +108,7 @@ struct OwnerJson {
 }
 
 /// Spectrum that is set aside on a link, or lit by somebody else.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct ReservationJson {
     reservation_id: ReservationId,
     #[serde(flatten)]
@@ -136,7 +137,7 @@ impl ReservationJson {
 }
 
 /// The spectrum of a link.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct SpectrumJson {
     link_id: LinkId,
     /// Edges of the band in GHz.

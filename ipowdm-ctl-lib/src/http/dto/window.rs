@@ -3,6 +3,7 @@
 use super::{frequency, ghz};
 use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::units::Frequency;
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +12,17 @@ fn required_frequency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Freq
 }
 
 /// A window of spectrum, in THz, GHz or MHz.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "WindowNumbers")]
-pub(in crate::http) struct Window(pub(in crate::http) SpectrumWindow);
+pub(in crate::http) struct Window(#[schemars(with = "WindowNumbers")] pub(in crate::http) SpectrumWindow);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct WindowNumbers {
     #[serde(deserialize_with = "required_frequency")]
+    #[schemars(with = "f64", range(min = 0))]
     low: Frequency,
     #[serde(deserialize_with = "required_frequency")]
+    #[schemars(with = "f64", range(min = 0))]
     high: Frequency,
 }
 
@@ -34,7 +37,7 @@ impl TryFrom<WindowNumbers> for Window {
 }
 
 /// A window of spectrum, in GHz.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct WindowJson {
     low: f64,
     high: f64,

@@ -4,7 +4,9 @@ use super::planning::free_on;
 use super::{Holds, PATHS, Result};
 use crate::http::access::{Caller, Principal};
 use crate::http::dto::ghz;
-use crate::http::dto::linkdb::{AllocateBody, AllocationJson};
+use crate::http::dto::linkdb::{
+    AllocateBody, Allocated, AllocatedConnection, AllocationJson, Connections, Released,
+};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
@@ -17,18 +19,19 @@ use ipowdm_core::grid::{FlexSlot, Grid};
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::modes::CATALOGUE;
 use ipowdm_core::slots::{Policy, Search, Slots};
-use serde_json::{Value, json};
 
 /// Most centres in `available_slots`.
 const MAX_LISTED: usize = 16;
 
-pub(super) async fn connections(State(db): State<LinkDb>, Caller(caller): Caller) -> Result<Json<Value>> {
+pub(super) async fn connections(
+    State(db): State<LinkDb>,
+    Caller(caller): Caller,
+) -> Result<Json<Connections>> {
     let grants = match caller.role.confined_to() {
         None => db.topology().await?.grants,
         Some(vop) => db.store().transact(|tx| db.connections_of_in(tx, vop)).await?,
     };
-    let grants: Vec<AllocationJson> = grants.into_iter().map(AllocationJson::from).collect();
-    Ok(Json(json!({"count": grants.len(), "connections": grants})))
+    Ok(Json(grants.into_iter().collect()))
 }
 
 pub(super) async fn connection(
@@ -56,7 +59,7 @@ pub(super) async fn connection_called_allocate(
     connection(db, caller, called_allocate()?).await
 }
 
-pub(super) async fn release_called_allocate(db: State<LinkDb>, caller: Caller) -> Result<Json<Value>> {
+pub(super) async fn release_called_allocate(db: State<LinkDb>, caller: Caller) -> Result<Json<Released>> {
     release(db, caller, called_allocate()?).await
 }
 
@@ -65,7 +68,7 @@ pub(super) async fn allocate(
     State(Holds(clock)): State<Holds>,
     Caller(caller): Caller,
     Payload(body): Payload<AllocateBody>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Allocated>> {
     caller.act_for(&body.virtual_operator)?;
     let width_m = width_for(body.bandwidth)?;
     let grid = grid_for(width_m);
@@ -88,14 +91,8 @@ pub(super) async fn allocate(
     let what = if grant.held { "held" } else { "allocated" };
     let message = format!("{} {what} at {}", grant.request.connection_id, grant.frequency);
     let frequency = ghz(grant.frequency);
-    let mut connection = json!(AllocationJson::from(grant));
-    connection["bandwidth"] = body.bandwidth.into();
-    Ok(Json(json!({
-        "message": message,
-        "connection": connection,
-        "frequency": frequency,
-        "available_slots": available,
-    })))
+    let connection = AllocatedConnection { grant: grant.into(), bandwidth: body.bandwidth };
+    Ok(Json(Allocated { message, connection, frequency, available_slots: available }))
 }
 
 /// Makes what is held the connection's own.
@@ -126,13 +123,13 @@ pub(super) async fn release(
     State(db): State<LinkDb>,
     Caller(caller): Caller,
     Segments(id): Segments<ConnectionId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Released>> {
     let released = db.store().transact(|tx| release_in(&db, tx, &caller, &id)).await?;
     let message = match &released {
         Some(grant) => format!("{id} released, {} is free again", grant.frequency),
         None => format!("{id} owns nothing"),
     };
-    Ok(Json(json!({"connection_id": id, "released": released.is_some(), "message": message})))
+    Ok(Json(Released { connection_id: id, released: released.is_some(), message }))
 }
 
 /// Releases what was allocated here. A grant with ports is a controller's: its lasers may be on, and light whose spectrum

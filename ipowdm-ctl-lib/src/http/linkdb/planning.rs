@@ -1,7 +1,7 @@
 //! What fits where: candidate paths, how full and how broken up links are, and what could be moved.
 
 use super::Result;
-use crate::http::dto::linkdb::PathJson;
+use crate::http::dto::linkdb::{PathJson, Paths, Utilisations};
 use crate::http::dto::spectrum::{LinkUtilisationJson, SpectrumJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, Segments};
@@ -13,13 +13,15 @@ use axum::Json;
 use axum::extract::State;
 use ipowdm_core::ids::{LinkId, PopId};
 use ipowdm_core::slots::Slots;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// `?k=8`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct PathQuery {
+    /// Paths at most.
+    #[schemars(range(min = 1, max = 64))]
     k: Option<u16>,
 }
 
@@ -28,7 +30,7 @@ pub(super) async fn paths(
     State(db): State<LinkDb>,
     Segments((a, b)): Segments<(PopId, PopId)>,
     Params(query): Params<PathQuery>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Paths>> {
     let k = query.k.unwrap_or(super::PATHS);
     if !(1..=MAX_PATHS).contains(&k) {
         return Err(ApiError::invalid("k", format_args!("{k} is not in 1..={MAX_PATHS}")));
@@ -40,7 +42,7 @@ pub(super) async fn paths(
         let free = free_on(&db, &mut snapshot, &path).await?;
         paths.push(PathJson::new(path, db.raster(), &free));
     }
-    Ok(Json(json!({"pop_a": a, "pop_b": b, "count": paths.len(), "paths": paths})))
+    Ok(Json(Paths { pop_a: a, pop_b: b, count: paths.len(), paths }))
 }
 
 /// What another signal could use on both fibres of every link of a path: what the links carry, guard bands left out.
@@ -59,14 +61,14 @@ pub(super) async fn free_on(db: &LinkDb, snapshot: &mut Snapshot, path: &Path) -
 }
 
 /// How full and how broken up every link is.
-pub(super) async fn utilisations(State(db): State<LinkDb>) -> Result<Json<Value>> {
+pub(super) async fn utilisations(State(db): State<LinkDb>) -> Result<Json<Utilisations>> {
     let used: BTreeMap<_, _> = db.utilisations().await?.into_iter().collect();
     let figures = db.fragmentation().await?.into_iter();
     // A link that was added or removed between the two is in neither.
     let links: Vec<LinkUtilisationJson> = figures
         .filter_map(|figures| Some(LinkUtilisationJson::new(*used.get(&figures.link)?, figures)))
         .collect();
-    Ok(Json(json!({"count": links.len(), "links": links})))
+    Ok(Json(links.into()))
 }
 
 /// How full and how broken up one link is.
@@ -92,11 +94,16 @@ pub(super) async fn spectrum(
 const MOST_MOVES: usize = 1000;
 
 /// `?push_pull=true&make_before_break=false&moves=20&link=l1`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct PlanQuery {
+    /// Whether signals can slide.
     push_pull: Option<bool>,
+    /// Whether there are ports for a second signal.
     make_before_break: Option<bool>,
+    /// Moves at most.
+    #[schemars(range(min = 1, max = 1000))]
     moves: Option<usize>,
+    /// Only connections on this link are moved.
     link: Option<LinkId>,
 }
 

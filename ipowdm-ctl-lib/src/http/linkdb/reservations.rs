@@ -1,7 +1,7 @@
 //! Spectrum of a link that no connection is to get.
 
 use super::Result;
-use crate::http::dto::linkdb::NewReservation;
+use crate::http::dto::linkdb::{NewReservation, Reservations, Unreserved};
 use crate::http::dto::spectrum::ReservationJson;
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
@@ -10,19 +10,18 @@ use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{LinkId, ReservationId};
-use serde_json::{Value, json};
 
 /// All on a link.
 pub(super) async fn reservations(
     State(db): State<LinkDb>,
     Segments(link): Segments<LinkId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Reservations>> {
     let map = db.spectrum(&link).await?;
     let raster = map.spectrum.raster;
     let reserved = map.reserved.into_iter();
     let list: Vec<ReservationJson> =
         reserved.filter_map(|occupied| ReservationJson::new(raster, occupied)).collect();
-    Ok(Json(json!({"link_id": link, "count": list.len(), "reservations": list})))
+    Ok(Json(Reservations { link_id: link, count: list.len(), reservations: list }))
 }
 
 /// Sets spectrum aside; the same again does nothing.
@@ -30,7 +29,7 @@ pub(super) async fn reserve(
     State(db): State<LinkDb>,
     Segments((link, id)): Segments<(LinkId, ReservationId)>,
     Payload(body): Payload<NewReservation>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Reservations>> {
     let reservation = Reservation {
         fibres: body.fibres,
         guard: body.guard_ghz,
@@ -45,10 +44,10 @@ pub(super) async fn reserve(
 pub(super) async fn unreserve(
     State(db): State<LinkDb>,
     Segments((link, id)): Segments<(LinkId, ReservationId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Unreserved>> {
     if db.links().await?.iter().all(|known| known.id != link) {
         return Err(ApiError::new(Code::UnknownLink, format_args!("link {link} is not known")));
     }
     let released = db.unreserve(&link, &id).await?;
-    Ok(Json(json!({"link_id": link, "reservation_id": id, "released": released})))
+    Ok(Json(Unreserved { link_id: link, reservation_id: id, released }))
 }

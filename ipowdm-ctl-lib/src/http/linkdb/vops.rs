@@ -2,6 +2,7 @@
 
 use super::Result;
 use crate::http::access::Caller;
+use crate::http::dto::linkdb::{QuotaJson, VopSpectrumJson, Vops, Withdrawn};
 use crate::http::dto::window::{Window, WindowJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
@@ -13,11 +14,11 @@ use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::VopId;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// Body of `PUT /api/vops/{id}/spectrum`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Windows {
     /// The whole band where this is absent.
     windows: Option<Vec<Window>>,
@@ -28,30 +29,22 @@ pub(super) struct Windows {
     quota: Option<QuotaJson>,
 }
 
-/// A quota, and what counts against it.
-#[derive(Debug, Deserialize, Serialize)]
-struct QuotaJson {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connections: Option<u64>,
-    /// Steps of 6.25 GHz times links.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slot_links: Option<u64>,
-}
-
-fn shown(grant: &VopGrant) -> Value {
-    let windows: Vec<WindowJson> = grant.windows.iter().map(WindowJson::from).collect();
-    let mut shown = json!({"virtual_operator": grant.vop, "windows": windows, "exclusive": grant.exclusive});
-    if let Some(Quota { connections, slot_links }) = grant.quota {
-        shown["quota"] = json!(QuotaJson { connections, slot_links });
+fn shown(grant: &VopGrant) -> VopSpectrumJson {
+    let quota = grant.quota.map(|Quota { connections, slot_links }| QuotaJson { connections, slot_links });
+    VopSpectrumJson {
+        virtual_operator: grant.vop.clone(),
+        windows: grant.windows.iter().map(WindowJson::from).collect(),
+        exclusive: grant.exclusive,
+        quota,
+        used: None,
     }
-    shown
 }
 
 /// Every virtual operator that may use spectrum.
-pub(super) async fn vops(State(db): State<LinkDb>) -> Result<Json<Value>> {
+pub(super) async fn vops(State(db): State<LinkDb>) -> Result<Json<Vops>> {
     let grants = db.store().scan(&Prefix::<VopGrant>::all()).await?;
-    let vops: Vec<Value> = grants.iter().map(|(_, grant)| shown(grant)).collect();
-    Ok(Json(json!({"count": vops.len(), "vops": vops})))
+    let vops: Vec<VopSpectrumJson> = grants.iter().map(|(_, grant)| shown(grant)).collect();
+    Ok(Json(vops.into()))
 }
 
 /// The windows of one, and what it holds.
@@ -59,7 +52,7 @@ pub(super) async fn spectrum(
     State(db): State<LinkDb>,
     Caller(caller): Caller,
     Segments(vop): Segments<VopId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<VopSpectrumJson>> {
     let found = |tx: &mut Tx| {
         let Some(grant) = tx.get(&VopGrant::key(&vop))?.filter(|_| caller.role.may_see(&vop)) else {
             return Ok(None);
@@ -71,7 +64,7 @@ pub(super) async fn spectrum(
         return Err(ApiError::new(Code::UnknownVop, reason));
     };
     let mut shown = shown(&grant);
-    shown["used"] = json!({"connections": used.connections, "slot_links": used.slot_links});
+    shown.used = Some(QuotaJson { connections: Some(used.connections), slot_links: Some(used.slot_links) });
     Ok(Json(shown))
 }
 
@@ -80,7 +73,7 @@ pub(super) async fn set_spectrum(
     State(db): State<LinkDb>,
     Segments(vop): Segments<VopId>,
     Payload(body): Payload<Windows>,
-) -> Result<Json<Value>> {
+) -> Result<Json<VopSpectrumJson>> {
     let windows = body.windows.map_or_else(
         || vec![db.raster().window()],
         |of| of.into_iter().map(|Window(window)| window).collect(),
@@ -100,14 +93,14 @@ pub(super) async fn set_spectrum(
 pub(super) async fn withdraw(
     State(db): State<LinkDb>,
     Segments(vop): Segments<VopId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Withdrawn>> {
     db.store()
         .transact(|tx| {
             ours(tx, &vop)?;
             Ok::<_, ApiError>(db.remove_vop_grant_in(tx, &vop)?)
         })
         .await?;
-    Ok(Json(json!({"virtual_operator": vop, "windows": []})))
+    Ok(Json(Withdrawn { virtual_operator: vop, windows: Vec::new() }))
 }
 
 /// The agents of a virtual operator that a slice manager has activated were told its windows: they change there or not at

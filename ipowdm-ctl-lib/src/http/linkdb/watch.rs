@@ -10,6 +10,7 @@
 //! been committed meanwhile: no history is kept for it.
 
 use super::{Result, Shared};
+use crate::http::answer::Events;
 use crate::http::error::ApiError;
 use crate::http::extract::Params;
 use crate::linkdb::Grant;
@@ -24,6 +25,7 @@ use core::convert::Infallible;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use ipowdm_core::error::Code;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeSet, VecDeque};
@@ -44,9 +46,9 @@ const KINDS: &[(&str, &[&str])] = &[
 ];
 
 /// `?kinds=link,connection`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct WatchQuery {
-    /// All of [`KINDS`] where this is absent.
+    /// Some of pop, router, interface, link, spectrum, connection and vop, with commas between them; all where this is absent.
     kinds: Option<String>,
 }
 
@@ -164,7 +166,7 @@ pub(super) async fn watch(
     State(shared): State<Shared>,
     headers: HeaderMap,
     Params(query): Params<WatchQuery>,
-) -> Result<Sse<impl Stream<Item = core::result::Result<Event, Infallible>>>> {
+) -> Result<Events<impl Stream<Item = core::result::Result<Event, Infallible>>>> {
     let prefixes = prefixes(query.kinds.as_deref())?;
     let version = |id: &HeaderValue| id.to_str().ok()?.parse().ok().map(Version::new);
     let seen = headers.get("last-event-id").map(version);
@@ -172,7 +174,7 @@ pub(super) async fn watch(
         ApiError::new(Code::LimitReached, format_args!("{WATCHES} watches are open, there is no more"))
     })?;
     let watching = begin(shared.db.store(), prefixes, seen, place).await?;
-    Ok(Sse::new(unfold(watching, Watching::next)).keep_alive(KeepAlive::default()))
+    Ok(Events(Sse::new(unfold(watching, Watching::next)).keep_alive(KeepAlive::default())))
 }
 
 #[cfg(test)]

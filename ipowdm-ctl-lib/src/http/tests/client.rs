@@ -21,6 +21,8 @@ pub(in crate::http) struct Service {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct Client {
     addr: SocketAddr,
+    /// The service's own, where it has one: every answer is held against it.
+    document: Option<&'static Value>,
 }
 
 /// An answer that has been read whole.
@@ -66,7 +68,12 @@ impl Answer {
 impl Service {
     pub(in crate::http) async fn start(router: Router) -> Self {
         let served = serve(router, "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let client = Client { addr: served.addr() };
+        let mut client = Client { addr: served.addr(), document: None };
+        let document = client.get("/openapi.json").await;
+        if document.status == StatusCode::OK {
+            // Clients are copied about; there are as many documents as services in the tests.
+            client.document = Some(Box::leak(Box::new(document.json())));
+        }
         Self { served, client }
     }
 
@@ -85,7 +92,7 @@ impl Deref for Service {
 
 impl Client {
     pub(in crate::http) const fn at(addr: SocketAddr) -> Self {
-        Self { addr }
+        Self { addr, document: None }
     }
 
     pub(in crate::http) const fn addr(&self) -> SocketAddr {
@@ -98,10 +105,15 @@ impl Client {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         let driver = tokio::spawn(connection);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         driver.abort();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        if let Some(document) = self.document {
+            documented(document, &method, &path, &answer);
+        }
+        answer
     }
 
     pub(in crate::http) async fn request(
@@ -135,5 +147,45 @@ impl Client {
 
     pub(in crate::http) async fn delete(&self, path: &str) -> Answer {
         self.request(Method::DELETE, path, Bytes::new()).await
+    }
+}
+
+/// Whether a path is one of a template. A last parameter takes the rest.
+fn is_of(path: &str, template: &str) -> bool {
+    let (mut asked, mut wanted) = (path.split('/'), template.split('/').peekable());
+    while let Some(segment) = wanted.next() {
+        let Some(found) = asked.next() else { return false };
+        let parameter = segment.starts_with('{');
+        if found.is_empty() && parameter || found != segment && !parameter {
+            return false;
+        }
+        if parameter && wanted.peek().is_none() && template.contains("/operations/") {
+            return true;
+        }
+    }
+    asked.next().is_none()
+}
+
+/// Asserts that status and content type of an answer are among those that the document has for the operation, if it has it.
+fn documented(document: &Value, method: &Method, path: &str, answer: &Answer) {
+    let paths = document["paths"].as_object().expect("a document has paths");
+    // A path that is spelt out goes before one with parameters.
+    let item = paths
+        .get(path)
+        .or_else(|| paths.iter().find(|(template, _)| is_of(path, template)).map(|(_, item)| item));
+    let Some(operation) = item.and_then(|item| item.get(method.as_str().to_ascii_lowercase())) else {
+        return;
+    };
+    let response = &operation["responses"][answer.status.as_str()];
+    assert!(!response.is_null(), "{method} {path} answers {}, which is not documented", answer.status);
+    let said = answer.headers.get("content-type").and_then(|said| said.to_str().ok());
+    let said = said.and_then(|said| said.split(';').next());
+    match response["content"].as_object() {
+        Some(content) => assert!(
+            content.keys().any(|known| Some(known.as_str()) == said),
+            "{method} {path} answers {} with {said:?}, which is not documented",
+            answer.status
+        ),
+        None => assert!(answer.body.is_empty(), "{method} {path}: a body that is not documented"),
     }
 }

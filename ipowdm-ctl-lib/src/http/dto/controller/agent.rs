@@ -7,12 +7,12 @@ use crate::registry::{Interface, Presence};
 use ipowdm_core::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
 use ipowdm_core::msg::HealthStatus;
 use ipowdm_core::units::Frequency;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A port as its agent last described it. Absent: not reported.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct InterfaceJson {
     port_id: PortId,
     interface: PortId,
@@ -45,9 +45,11 @@ pub(in crate::http) struct InterfaceJson {
     connection_id: Option<ConnectionId>,
     /// Whether another agent speaks for this port: what is said here changes nothing.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[schemars(default)]
     conflicting: bool,
     /// Agents that describe this port too, and are not believed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     claimants: Vec<AgentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<OperationJson>,
@@ -95,7 +97,7 @@ impl From<InterfaceView> for InterfaceJson {
 }
 
 /// An agent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct AgentJson {
     agent_id: AgentId,
     pop_id: PopId,
@@ -142,17 +144,60 @@ impl AgentJson {
 }
 
 /// All agents, by PoP.
-pub(in crate::http) fn agents(vop: &VopId, views: Vec<AgentView>) -> Value {
-    let agents: Vec<AgentJson> = views.into_iter().map(|view| AgentJson::new(vop.clone(), view)).collect();
-    let (total, online) = (agents.len(), agents.iter().filter(|agent| agent.online).count());
-    let mut by_pop: BTreeMap<String, Vec<AgentJson>> = BTreeMap::new();
-    for agent in agents {
-        by_pop.entry(agent.pop_id.to_string()).or_default().push(agent);
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Agents")]
+pub(in crate::http) struct AgentsJson {
+    total_agents: usize,
+    online_agents: usize,
+    offline_agents: usize,
+    agents_by_pop: BTreeMap<String, Vec<AgentJson>>,
+}
+
+impl AgentsJson {
+    pub(in crate::http) fn new(vop: &VopId, views: Vec<AgentView>) -> Self {
+        let agents: Vec<AgentJson> =
+            views.into_iter().map(|view| AgentJson::new(vop.clone(), view)).collect();
+        let (total, online) = (agents.len(), agents.iter().filter(|agent| agent.online).count());
+        let mut by_pop: BTreeMap<String, Vec<AgentJson>> = BTreeMap::new();
+        for agent in agents {
+            by_pop.entry(agent.pop_id.to_string()).or_default().push(agent);
+        }
+        Self {
+            total_agents: total,
+            online_agents: online,
+            offline_agents: total - online,
+            agents_by_pop: by_pop,
+        }
     }
-    json!({
-        "total_agents": total,
-        "online_agents": online,
-        "offline_agents": total - online,
-        "agents_by_pop": by_pop,
-    })
+}
+
+/// The ports of a router.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct RouterInterfaces {
+    pub(in crate::http) pop_id: PopId,
+    pub(in crate::http) router_id: RouterId,
+    pub(in crate::http) count: usize,
+    pub(in crate::http) interfaces: Vec<InterfaceJson>,
+}
+
+/// What asking all agents came to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct Discovery {
+    pub(in crate::http) status: &'static str,
+    pub(in crate::http) message: &'static str,
+    pub(in crate::http) timestamp: String,
+}
+
+/// The control of a port.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct ControlAnswer {
+    pub(in crate::http) pop_id: PopId,
+    pub(in crate::http) router_id: RouterId,
+    pub(in crate::http) interface: PortId,
+    /// `up`, `down` or `admin_down`.
+    pub(in crate::http) action: &'static str,
+    pub(in crate::http) status: &'static str,
+    pub(in crate::http) message: &'static str,
+    pub(in crate::http) operation: OperationJson,
+    pub(in crate::http) timestamp: String,
 }

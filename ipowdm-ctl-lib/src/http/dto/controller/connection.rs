@@ -9,17 +9,18 @@ use ipowdm_core::ids::{AgentId, ConnectionId, LinkId, PopId, PortId, RouterId, V
 use ipowdm_core::modes::Modulation;
 use ipowdm_core::qot::Level;
 use ipowdm_core::units::Frequency;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What an end is to be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct WantedJson {
     frequency_mhz: Frequency,
     tx_power_dbm: Option<f64>,
 }
 
 /// What was read from a module's registers after the last command that was answered so, as wanted or not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ReadBackJson {
     frequency_mhz: Option<Frequency>,
     tx_power_dbm: Option<f64>,
@@ -38,7 +39,8 @@ impl From<Seen> for ReadBackJson {
 
 /// One end. `frequency_mhz` and `tx_power_dbm` are those of `read_back`, but null while the connection is not verified: not
 /// read back as wanted at both ends, or changed since.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionEnd")]
 struct EndJson {
     pop_id: PopId,
     router_id: RouterId,
@@ -86,7 +88,7 @@ impl EndJson {
 }
 
 /// A connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct ConnectionJson {
     pub(in crate::http) connection_id: ConnectionId,
     pub(in crate::http) status: State,
@@ -170,6 +172,19 @@ impl ConnectionJson {
             message,
         }
     }
+}
+
+/// What was begun with a connection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct ConnectionAnswer {
+    pub(in crate::http) connection_id: ConnectionId,
+    pub(in crate::http) status: &'static str,
+    pub(in crate::http) message: &'static str,
+    /// What to ask next.
+    pub(in crate::http) next_step: String,
+    pub(in crate::http) operation: OperationJson,
+    /// Null where it is remembered no more.
+    pub(in crate::http) connection: Option<ConnectionJson>,
 }
 
 /// One sentence on how it stands.

@@ -6,10 +6,11 @@ use crate::http::dto::iso;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::qot::End;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What went wrong.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct FailureJson {
     code: Code,
     error: String,
@@ -24,7 +25,7 @@ impl From<Failure> for FailureJson {
 }
 
 /// An operation. `total_ms` is `module_ms` (what the slower module needed) and `control_plane_ms` (the rest).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct OperationJson {
     operation_id: String,
     kind: &'static str,

@@ -6,10 +6,11 @@ use crate::http::dto::iso;
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::msg::TelemetryFields;
 use ipowdm_core::qot::{Level, Limits};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Where a level begins.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LimitsJson {
     osnr_below_db: Option<f64>,
     ber_above: Option<f64>,
@@ -25,7 +26,7 @@ impl From<Limits> for LimitsJson {
 }
 
 /// The thresholds that a connection is judged by.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ThresholdsJson {
     warning: LimitsJson,
     degraded: LimitsJson,
@@ -33,7 +34,7 @@ struct ThresholdsJson {
 }
 
 /// The last sample of an end: the telemetry's own fields, and how old they are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SampleJson {
     measured_at: String,
     age_ms: u64,
@@ -42,7 +43,8 @@ struct SampleJson {
 }
 
 /// The quality at one end.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QualityEnd")]
 struct EndJson {
     level: Level,
     /// `stale` where no sample comes although its agent is heard.
@@ -62,7 +64,7 @@ impl From<QotEndView> for EndJson {
 }
 
 /// The quality of a connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct QotJson {
     connection_id: ConnectionId,
     status: State,
@@ -101,4 +103,14 @@ impl From<QotView> for QotJson {
             destination: view.ends.destination.into(),
         }
     }
+}
+
+/// The quality of all connections.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Qualities")]
+pub(in crate::http) struct QualitiesJson {
+    pub(in crate::http) total_connections: usize,
+    pub(in crate::http) degraded_connections: usize,
+    pub(in crate::http) connections: Vec<QotJson>,
+    pub(in crate::http) timestamp: String,
 }

@@ -11,6 +11,7 @@ use ipowdm_core::modes::Modulation;
 use ipowdm_core::msg::AdminState;
 use ipowdm_core::qot::End;
 use ipowdm_core::units::{Db, Frequency, Power};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
@@ -49,9 +50,10 @@ fn db<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Db>, D::Error
 }
 
 /// `?wait=<seconds>`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct WaitQuery {
     #[serde(default, deserialize_with = "wait")]
+    #[schemars(with = "Option<u64>", range(max = 600))]
     wait: Option<Duration>,
 }
 
@@ -71,22 +73,23 @@ impl WaitQuery {
 }
 
 /// `?force=true`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct Force {
     #[serde(default)]
     pub(in crate::http) force: bool,
 }
 
 /// `?status=ACTIVE`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct ListQuery {
     pub(in crate::http) status: Option<State>,
 }
 
 /// `?bandwidth_gbps=400&modulation=DP-16QAM`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct PathQuery {
     #[serde(default = "default_gbps", deserialize_with = "gbps")]
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0, "maximum" = 400))]
     bandwidth_gbps: u16,
     #[serde(default = "default_modulation")]
     modulation: Modulation,
@@ -100,7 +103,7 @@ impl PathQuery {
 }
 
 /// Body of `POST /connections`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewConnection {
     connection_id: Option<ConnectionId>,
     pub(in crate::http) source_pop: PopId,
@@ -111,15 +114,18 @@ pub(in crate::http) struct NewConnection {
     source_interface: Option<PortId>,
     destination_interface: Option<PortId>,
     #[serde(default = "default_gbps", deserialize_with = "gbps")]
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0, "maximum" = 400))]
     bandwidth_gbps: u16,
     #[serde(default = "default_modulation")]
     modulation: Modulation,
     pub(in crate::http) virtual_operator: Option<VopId>,
     /// Centre frequency in THz, GHz or MHz.
     #[serde(default, deserialize_with = "frequency")]
+    #[schemars(with = "Option<f64>")]
     frequency: Option<Frequency>,
     /// Launch power of both ends.
     #[serde(default, deserialize_with = "power")]
+    #[schemars(with = "Option<f64>", range(min = -327.67, max = 327.67))]
     tx_power_dbm: Option<Power>,
 }
 
@@ -173,11 +179,11 @@ impl NewConnection {
 }
 
 /// Body of `POST /connections/{id}/setup`: nothing in it matters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct SetupBody {}
 
 /// Which ends a change is for.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Which {
     #[default]
@@ -187,17 +193,19 @@ enum Which {
 }
 
 /// What a reconfiguration changes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Change {
     #[serde(default, deserialize_with = "db")]
+    #[schemars(with = "Option<f64>", range(min = -327.67, max = 327.67))]
     tx_power_step_db: Option<Db>,
     #[serde(default, alias = "tx_power", alias = "tx_power_level", deserialize_with = "power")]
+    #[schemars(with = "Option<f64>", range(min = -327.67, max = 327.67))]
     tx_power_dbm: Option<Power>,
     end: Option<Which>,
 }
 
 /// Body of `POST /connections/{id}/reconfigure`. What changes may stand at the top or in `parameters`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct ReconfigureBody {
     connection_id: Option<ConnectionId>,
     reason: Option<Text<255>>,
@@ -241,7 +249,7 @@ impl ReconfigureBody {
 }
 
 /// What is wanted of a transmitter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::http) enum Switch {
     Up,
@@ -267,13 +275,13 @@ impl Switch {
 }
 
 /// `?action=up`, as the existing controller has it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct ControlQuery {
     action: Option<Switch>,
 }
 
 /// `{"admin_state": "up"}`, as the guide has it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(in crate::http) struct ControlBody {
     #[serde(alias = "action")]
     admin_state: Option<Switch>,

@@ -1,8 +1,16 @@
 //! The JSON of the LinkDB surface.
 
-use super::spectrum::{RangeJson, SlotJson, free_ranges, steps_ghz, whole_steps};
-use super::window::Window;
-use super::{Text, frequency, ghz, iso, km};
+mod answer;
+
+pub(in crate::http) use answer::{
+    Allocated, AllocatedConnection, Connections, InterfaceAdded, Interfaces, LinkAdded, Links, Paths,
+    PopAdded, Pops, QuotaJson, Released, Removed, Reservations, RouterAdded, Routers, ServiceJson,
+    StoreHealth, TopologyJson, TopologySummary, Unreserved, Utilisations, VopSpectrumJson, Vops, Withdrawn,
+};
+
+use crate::http::dto::spectrum::{RangeJson, SlotJson, free_ranges, steps_ghz, whole_steps};
+use crate::http::dto::window::Window;
+use crate::http::dto::{Text, frequency, ghz, iso, km};
 use crate::linkdb::{Direction, Grant, Hop, Path, PortStatus};
 use crate::spectrum::Fibres;
 use crate::topology::{FibreLink, Pop, Router, Span, UpDown};
@@ -11,6 +19,7 @@ use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, RouterId, RouterRef, VopId};
 use ipowdm_core::slots::{Policy, Slots};
 use ipowdm_core::units::{Frequency, Length};
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +27,7 @@ use serde::{Deserialize, Serialize};
 const MOST_HELD: u64 = 86_400;
 
 /// Body of `POST /api/pops`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewPop {
     pop_id: PopId,
     name: Text<255>,
@@ -38,12 +47,13 @@ impl From<NewPop> for Pop {
 }
 
 /// Body of `POST /api/links`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewLink {
     link_id: LinkId,
     pop_a: PopId,
     pop_b: PopId,
     #[serde(deserialize_with = "km")]
+    #[schemars(with = "f64", range(min = 0, max = 4_294_967))]
     distance_km: Length,
     fiber_type: Option<Text<63>>,
 }
@@ -59,13 +69,13 @@ impl From<NewLink> for FibreLink {
 }
 
 /// Body of `PATCH /api/links/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct LinkChange {
     pub(in crate::http) admin_state: UpDown,
 }
 
 /// Body of `POST /api/routers`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewRouter {
     pop_id: PopId,
     router_id: RouterId,
@@ -80,7 +90,7 @@ impl From<NewRouter> for Router {
 }
 
 /// Body of `POST /api/interfaces`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewInterface {
     pub(in crate::http) pop_id: PopId,
     pub(in crate::http) router_id: RouterId,
@@ -88,27 +98,32 @@ pub(in crate::http) struct NewInterface {
 }
 
 /// Body of `POST /api/connections/allocate`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct AllocateBody {
     pub(in crate::http) connection_id: ConnectionId,
     pub(in crate::http) pop_a: PopId,
     pub(in crate::http) pop_b: PopId,
     /// Gbit/s.
+    #[schemars(range(min = 1, max = 400))]
     pub(in crate::http) bandwidth: u32,
     pub(in crate::http) virtual_operator: VopId,
     /// The centre to take, instead of the first that fits.
     #[serde(default, deserialize_with = "frequency")]
+    #[schemars(with = "Option<f64>")]
     pub(in crate::http) frequency: Option<Frequency>,
     /// Which of the slots that fit is taken.
     #[serde(default)]
     pub(in crate::http) policy: Policy,
     /// Candidate paths.
+    #[schemars(range(min = 1, max = 64))]
     pub(in crate::http) k: Option<u16>,
     /// What neighbours must leave free on either side; whole steps of 6.25 GHz.
     #[serde(default, deserialize_with = "guard")]
+    #[schemars(with = "f64", range(min = 0), extend("multipleOf" = 6.25))]
     pub(in crate::http) guard_ghz: u16,
     /// Give it back after so many seconds unless it is confirmed.
     #[serde(default, deserialize_with = "hold")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = 86_400))]
     pub(in crate::http) hold_seconds: Option<Duration>,
 }
 
@@ -129,13 +144,14 @@ fn hold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
 }
 
 /// Body of `PUT /api/links/{id}/reservations/{name}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewReservation {
     #[serde(flatten)]
     pub(in crate::http) window: Window,
     #[serde(default)]
     pub(in crate::http) fibres: Fibres,
     #[serde(default, deserialize_with = "guard")]
+    #[schemars(with = "f64", range(min = 0), extend("multipleOf" = 6.25))]
     pub(in crate::http) guard_ghz: u16,
     /// Whether there is light in it that is not ours.
     #[serde(default)]
@@ -143,7 +159,7 @@ pub(in crate::http) struct NewReservation {
 }
 
 /// A PoP.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct PopJson {
     pop_id: PopId,
     name: String,
@@ -170,7 +186,7 @@ impl From<Pop> for PopJson {
 }
 
 /// A stretch of fibre.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SpanJson {
     length_km: f64,
     loss_db: f64,
@@ -183,7 +199,7 @@ impl From<Span> for SpanJson {
 }
 
 /// A fibre link.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct LinkJson {
     link_id: LinkId,
     pop_a: PopId,
@@ -193,6 +209,12 @@ pub(in crate::http) struct LinkJson {
     admin_state: UpDown,
     oper_state: UpDown,
     spans: Vec<SpanJson>,
+}
+
+impl LinkJson {
+    pub(in crate::http) const fn id(&self) -> &LinkId {
+        &self.link_id
+    }
 }
 
 impl From<FibreLink> for LinkJson {
@@ -211,7 +233,7 @@ impl From<FibreLink> for LinkJson {
 }
 
 /// A router.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct RouterJson {
     pop_id: PopId,
     router_id: RouterId,
@@ -226,7 +248,7 @@ impl From<Router> for RouterJson {
 }
 
 /// A port. Frequencies and powers are those that its module can do; absent while that is not known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct InterfaceJson {
     pop_id: PopId,
     router_id: RouterId,
@@ -258,7 +280,7 @@ impl From<PortStatus> for InterfaceJson {
 }
 
 /// A link on the path of a connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HopJson {
     link_id: LinkId,
     direction: Direction,
@@ -269,7 +291,7 @@ fn hops(hops: Vec<Hop>) -> Vec<HopJson> {
 }
 
 /// What a connection owns in LinkDB.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct AllocationJson {
     connection_id: ConnectionId,
     pop_a: PopId,
@@ -310,7 +332,7 @@ impl From<Grant> for AllocationJson {
 }
 
 /// A candidate path and what is free on both fibres of all its links.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct PathJson {
     pops: Vec<PopId>,
     path: Vec<HopJson>,
