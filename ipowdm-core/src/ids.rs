@@ -1,12 +1,37 @@
 //! Names of things: virtual operators, PoPs, routers, ports, agents, connections, commands.
 //!
-//! Every id is a bounded, validated ASCII string without a heap. The character sets are chosen so that topic names,
-//! URLs and log lines need no escaping.
+//! Every id is a bounded, validated ASCII string. The character sets are chosen so that topic names, URLs and log lines
+//! need no escaping.
+//!
+//! With the feature `alloc` an id is three words: up to 23 characters lie in it, longer ones are shared by its clones on
+//! the heap. Records hold many ids and are moved and copied often. Without that feature ids lie where they are, at their
+//! greatest length, and no heap is needed.
 
 use core::fmt;
 use core::str::FromStr;
-use heapless::String;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[cfg(feature = "alloc")]
+mod text {
+    /// The text of an id; its length has been checked.
+    pub(super) type Text<const MAX: usize> = smol_str::SmolStr;
+
+    pub(super) fn hold<const MAX: usize>(text: &str) -> Option<Text<MAX>> {
+        (text.len() <= MAX).then(|| Text::<MAX>::new(text))
+    }
+}
+
+#[cfg(not(feature = "alloc"))]
+mod text {
+    /// The text of an id.
+    pub(super) type Text<const MAX: usize> = heapless::String<MAX>;
+
+    pub(super) fn hold<const MAX: usize>(text: &str) -> Option<Text<MAX>> {
+        Text::try_from(text).ok()
+    }
+}
+
+use text::{Text, hold};
 
 /// Why a text is not a legal id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +95,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $extra:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String<$max>);
+        pub struct $name(Text<$max>);
 
         impl $name {
             /// Greatest length in bytes.
@@ -97,9 +122,9 @@ macro_rules! id {
                 if let Some(text) = [".", ".."].into_iter().find(|dots| *dots == text) {
                     return Err(IdError::DotSegment { kind: $kind, text });
                 }
-                String::try_from(text)
+                hold::<$max>(text)
                     .map(Self)
-                    .map_err(|_| IdError::TooLong { kind: $kind, len: text.len(), max: $max })
+                    .ok_or(IdError::TooLong { kind: $kind, len: text.len(), max: $max })
             }
 
             /// The id as text.
@@ -241,12 +266,12 @@ impl RouterRef {
     /// The default agent id, `<pop>-<router>`. It is ambiguous to read back; keep the pair.
     #[must_use]
     pub fn default_agent(&self) -> AgentId {
-        let mut text = String::new();
+        let mut text = heapless::String::<{ AgentId::MAX_LEN }>::new();
         // 63 + 1 + 63 = 127 characters always fit, and both sets are subsets of the agent's.
         let _ = text.push_str(self.pop_id.as_str());
         let _ = text.push('-');
         let _ = text.push_str(self.router_id.as_str());
-        AgentId(text)
+        AgentId(hold::<{ AgentId::MAX_LEN }>(&text).unwrap_or_default())
     }
 }
 

@@ -82,10 +82,6 @@ impl DecodeError {
 
 /// Any message that an agent sends.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "decoded, matched and taken apart at once; none is kept as it is"
-)]
 #[non_exhaustive]
 pub enum AgentMessage {
     /// The outcome of a command at one endpoint.
