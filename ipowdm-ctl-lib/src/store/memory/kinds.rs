@@ -2,10 +2,15 @@
 
 use super::{read, write};
 use crate::store::RawKey;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::store::key::KeyHash;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+
+/// Keys that have come or gone are put in order when there are more of them.
+const NEWS: usize = 4096;
 
 /// All kinds, by what their keys begin with up to and with the slash: in that order the keys of one kind follow those of
 /// another as they do in key order.
@@ -17,7 +22,45 @@ pub(super) struct Kinds(RwLock<BTreeMap<Box<str>, Arc<Kind>>>);
 pub(super) struct Kind {
     /// The last version that has changed a key.
     changed: AtomicU64,
-    keys: RwLock<BTreeSet<RawKey>>,
+    keys: RwLock<Keys>,
+}
+
+/// Keys that come and go before somebody looks cost no place in the order: what is new is kept beside it and put in when a
+/// scan needs the order, or there is much of it.
+#[derive(Debug, Default)]
+struct Keys {
+    ordered: BTreeSet<RawKey>,
+    /// What has happened since to keys of the kind: whether they have come or gone. Never what `ordered` says already.
+    news: HashMap<RawKey, bool, KeyHash>,
+}
+
+impl Keys {
+    fn note(&mut self, key: &RawKey, there: bool) {
+        match self.news.entry(key.clone()) {
+            // Back to what `ordered` says.
+            Entry::Occupied(entry) if *entry.get() != there => drop(entry.remove()),
+            Entry::Occupied(_) => {}
+            Entry::Vacant(entry) => {
+                entry.insert(there);
+            }
+        }
+        if self.news.len() > NEWS {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        let mut news: Vec<(RawKey, bool)> = self.news.drain().collect();
+        // Neighbours in the order are neighbours in the tree.
+        news.sort_unstable();
+        for (key, there) in news {
+            if there {
+                self.ordered.insert(key);
+            } else {
+                self.ordered.remove(&key);
+            }
+        }
+    }
 }
 
 /// What a key begins with up to and with the slash.
@@ -57,23 +100,30 @@ impl Kind {
         self.changed.load(Ordering::Relaxed) > version
     }
 
-    pub(super) fn add(&self, key: RawKey, version: u64) {
+    /// A key that was not there has come.
+    pub(super) fn add(&self, key: &RawKey, version: u64) {
         self.changed(version);
-        write(&self.keys).insert(key);
+        write(&self.keys).note(key, true);
     }
 
+    /// A key that was there has gone.
     pub(super) fn remove(&self, key: &RawKey) {
-        write(&self.keys).remove(key);
+        write(&self.keys).note(key, false);
     }
 
     /// At most `limit` keys that begin with `prefix` and come after `after`, in order.
     pub(super) fn keys(&self, prefix: &str, after: Option<&RawKey>, limit: usize) -> Vec<RawKey> {
+        if !read(&self.keys).news.is_empty() {
+            write(&self.keys).settle();
+        }
+        // What has come or gone since is no concern of a view that was there before.
         let keys = read(&self.keys);
         let from = match after {
             Some(after) if after.as_str() >= prefix => Bound::Excluded(after.clone()),
             _ => Bound::Included(RawKey::from_stored(prefix)),
         };
-        keys.range((from, Bound::Unbounded))
+        keys.ordered
+            .range((from, Bound::Unbounded))
             .take_while(|key| key.as_str().starts_with(prefix))
             .take(limit)
             .cloned()

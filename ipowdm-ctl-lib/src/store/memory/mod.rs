@@ -135,7 +135,7 @@ impl Shared {
             Entry::Vacant(entry) => {
                 let Some(value) = value else { return false };
                 let kind = self.kinds.of(entry.key());
-                kind.add(entry.key().clone(), version);
+                kind.add(entry.key(), version);
                 entry.insert(Chain::new(version, value, kind));
             }
             Entry::Occupied(mut entry) => {
