@@ -36,7 +36,7 @@ pub const MAX_BITS: u16 = 2048;
 ///
 /// In text formats a bitmap is `{"words": […], "bits": n}`, in binary ones the number of bits and the words as
 /// little-endian bytes: a record of a link is copied, not taken apart bit by bit.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Slots {
     words: heapless::Vec<u64, MAX_WORDS>,
     bits: u16,
@@ -68,6 +68,15 @@ pub enum SlotsError {
         /// The lowest such bit.
         bit: u16,
     },
+}
+
+impl Clone for Slots {
+    fn clone(&self) -> Self {
+        let mut words = heapless::Vec::new();
+        // In one go, which a clone of the list is not; as many words as here fit there.
+        let _ = words.extend_from_slice(&self.words);
+        Self { words, bits: self.bits }
+    }
 }
 
 impl Slots {

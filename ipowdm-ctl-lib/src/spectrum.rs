@@ -7,11 +7,12 @@ mod occupants;
 pub use figures::{Fragmentation, Utilisation};
 pub use link::{Fibres, LinkSpectrum, Occupant, Occupied};
 
-use crate::store::{Key, Prefix, Record, Version};
+use crate::store::{Key, Prefix, Record, Value, Version};
 use ipowdm_core::grid::{FlexSlot, SpectrumWindow};
 use ipowdm_core::ids::{ConnectionId, LinkId, PortRef, VopId};
 use ipowdm_core::units::Frequency;
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, LazyLock};
 
 /// One life of a connection id in LinkDB.
 ///
@@ -207,6 +208,12 @@ impl VopConnection {
     #[must_use]
     pub fn key(vop: &VopId, connection: &ConnectionId) -> Key<Self> {
         Key::new(&[vop.as_str(), connection.as_str()])
+    }
+
+    /// What is stored as an entry: the same for all.
+    pub(crate) fn stored() -> Value {
+        static STORED: LazyLock<Value> = LazyLock::new(|| Value::of_record(Arc::new(VopConnection)));
+        STORED.clone()
     }
 
     /// All connections of a virtual operator.

@@ -7,13 +7,14 @@ use super::{
 };
 use crate::paths::{Constraints, DensePath, Fit, PathPolicy, PathTable};
 use crate::spectrum::{Incarnation, LinkSpectrum};
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 use crate::topology::Port;
 use ipowdm_core::grid::{FlexSlot, SpectrumWindow};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId};
 use ipowdm_core::slots::{Loss, Policy, Search, Slots};
 use ipowdm_core::units::{Frequency, Length};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A place for a request: nothing is taken yet.
 pub(super) struct Found {
@@ -47,7 +48,7 @@ impl LinkDb {
         let mut work = Work::new(self, tx);
         let grant = work.allocate(request)?;
         work.finish()?;
-        Ok(grant)
+        Ok(Arc::unwrap_or_clone(grant))
     }
 
     pub(super) fn check(&self, request: &AllocationRequest) -> Result<(), LinkDbError> {
@@ -119,11 +120,11 @@ impl LinkDb {
 
 impl Work<'_> {
     /// Allocates, or refuses and changes nothing.
-    pub(super) fn allocate(&mut self, request: &AllocationRequest) -> Result<Grant, LinkDbError> {
+    pub(super) fn allocate(&mut self, request: &AllocationRequest) -> Result<Arc<Grant>, LinkDbError> {
         self.db.check(request)?;
         let key = Grant::key(&request.connection_id);
         // Asked for together, so that a back end fetches them together.
-        let stored = self.tx.get(&key);
+        let stored = self.tx.get_shared(&key);
         let vop_grant = self.vop_grant(&request.vop);
         let table = self.paths();
         if let Some(grant) = stored? {
@@ -131,13 +132,17 @@ impl Work<'_> {
                 let what = format!("another connection {}", request.connection_id);
                 return Err(LinkDbError::AlreadyExists { what });
             }
-            return if grant.held { self.make_definite(grant) } else { Ok(grant) };
+            return if grant.held {
+                self.make_definite(Arc::unwrap_or_clone(grant)).map(Arc::new)
+            } else {
+                Ok(grant)
+            };
         }
         let (vop_grant, _) = (vop_grant?, table?);
         let ends = self.ends(request)?;
         let ports = self.choose_ports(request)?;
         let found = self.find_between(request, ends, [ports[0].as_ref(), ports[1].as_ref()], None)?;
-        let grant = self.grant_of(request, found, ports);
+        let grant = Arc::new(self.grant_of(request, found, ports));
         self.within_quota(&vop_grant, grant.slot_links())?;
         self.take_under(&key, &grant)?;
         Ok(grant)
@@ -264,22 +269,27 @@ impl Work<'_> {
         path: &DensePath,
         legal: &Legal,
     ) -> Result<Option<Fit>, LinkDbError> {
-        let link = |edge: u32| {
-            let link = table.graph().link(edge);
-            link.ok_or_else(|| inconsistent("a path uses a link that its graph does not have"))
-        };
+        let graph = table.graph();
+        let strange = || inconsistent("a path uses a link that its graph does not have");
         // What has to be fetched is fetched in one go.
-        self.open_all(path.edges.iter().filter_map(|&edge| table.graph().link(edge)))?;
+        let mut missing = None;
+        for &edge in &path.edges {
+            match self.open_edge(graph, edge) {
+                Err(LinkDbError::Store(StoreError::NotLoaded)) => missing = Some(StoreError::NotLoaded),
+                opened => drop(opened?),
+            }
+        }
+        missing.map_or(Ok(()), Err)?;
         let bits = self.db.raster().bits();
         let mut free = self.db.tuner.usable().clone();
         let (mut of_links, mut fullest) = (Vec::new(), 0);
-        let mut starts = Cow::Borrowed(&legal.starts);
+        let mut starts = Cow::Borrowed(&*legal.starts);
         for &edge in &path.edges {
-            let bands = table.graph().bands(edge);
+            let bands = graph.bands(edge);
             if !bands.is_empty() {
                 self.db.carried_starts(bands, legal.width_m(), starts.to_mut());
             }
-            let spectrum = self.spectrum(link(edge)?)?;
+            let spectrum = self.spectrum(graph.link(edge).ok_or_else(strange)?)?;
             if request.policy == Policy::LeastFragmenting {
                 let mut of_link = Slots::all_free(bits);
                 spectrum.free_for(request.guard, &mut of_link);

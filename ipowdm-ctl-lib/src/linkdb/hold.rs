@@ -12,6 +12,7 @@ use crate::store::{RawKey, Record, StoreClock, Tx};
 use core::time::Duration;
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::time::Millis;
+use std::sync::Arc;
 
 impl LinkDb {
     /// Allocates and holds in a transaction of its own, see [`LinkDb::hold_in`].
@@ -46,7 +47,7 @@ impl LinkDb {
     ) -> Result<Grant, LinkDbError> {
         let mut work = Work::new(self, tx);
         let key = Grant::key(&request.connection_id);
-        if let Some(grant) = work.tx.get(&key)? {
+        if let Some(grant) = work.tx.get_shared(&key)? {
             let expired = grant.held && work.tx.get_held(&key, now)?.is_none();
             if !expired && grant.request != *request {
                 let what = format!("another connection {}", request.connection_id);
@@ -56,11 +57,11 @@ impl LinkDb {
                 if grant.held {
                     work.tx.set_lease(&key, until)?;
                 }
-                return Ok(grant);
+                return Ok(Arc::unwrap_or_clone(grant));
             }
             work.give_back(&grant)?;
         }
-        let grant = Grant { held: true, ..work.allocate(request)? };
+        let grant = Grant { held: true, ..Arc::unwrap_or_clone(work.allocate(request)?) };
         work.tx.put(&key, &grant)?;
         work.tx.set_lease(&key, until)?;
         work.finish()?;

@@ -3,6 +3,7 @@
 use super::{AllocationRequest, LinkDb, LinkDbError, Tuning};
 use crate::spectrum::VopGrant;
 use crate::topology::Port;
+use foldhash::fast::RandomState;
 use ipowdm_core::capability::GridRange;
 use ipowdm_core::grid::{Band, BandError, FlexSlot};
 use ipowdm_core::slots::Slots;
@@ -13,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Answers kept; all are dropped when there are more.
 const MAX_KEPT: usize = 256;
 
+/// Answers kept for grants, which are compared one by one.
+const MAX_GRANTED: usize = 64;
+
 /// Where modules can put a slot in the band.
 #[derive(Debug)]
 pub(super) struct Tuned {
@@ -22,17 +26,30 @@ pub(super) struct Tuned {
     pub(super) starts: Slots,
 }
 
+/// What a virtual operator may get of that, whatever the centre.
+#[derive(Debug, Clone)]
+struct Granted {
+    grant: Arc<VopGrant>,
+    tuning: Tuning,
+    /// As it was asked for.
+    width_m: u16,
+    tuned: Arc<Tuned>,
+    starts: Arc<Slots>,
+}
+
 /// The band, and what modules can do in it.
 #[derive(Debug)]
 pub(super) struct Tuner {
     band: Band,
     usable: Slots,
-    kept: Mutex<HashMap<(Tuning, u16), Arc<Tuned>>>,
+    kept: Mutex<HashMap<(Tuning, u16), Arc<Tuned>, RandomState>>,
+    /// The answers used last, for grants that have not changed since.
+    granted: Mutex<Vec<Granted>>,
 }
 
 impl Tuner {
     pub(super) fn new(band: Band) -> Self {
-        Self { usable: band.usable(), band, kept: Mutex::default() }
+        Self { usable: band.usable(), band, kept: Mutex::default(), granted: Mutex::default() }
     }
 
     pub(super) const fn band(&self) -> &Band {
@@ -58,6 +75,38 @@ impl Tuner {
         }
         kept.insert(key, Arc::clone(&tuned));
         Ok(tuned)
+    }
+
+    /// The legal starts of a width in the windows of a virtual operator. `tuning` is not [`Tuning::OfPorts`].
+    fn granted(
+        &self,
+        tuning: Tuning,
+        width_m: u16,
+        grant: &Arc<VopGrant>,
+    ) -> Result<(Arc<Tuned>, Arc<Slots>), BandError> {
+        let lock = || self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        // An unchanged grant is read as the same instance.
+        let known = |kept: &&Granted| {
+            Arc::ptr_eq(&kept.grant, grant) && kept.width_m == width_m && kept.tuning == tuning
+        };
+        if let Some(Granted { tuned, starts, .. }) = lock().iter().find(known) {
+            return Ok((Arc::clone(tuned), Arc::clone(starts)));
+        }
+        let tuned = self.tuned(tuning.clone(), width_m)?;
+        let raster = self.band.raster();
+        let mut starts = Slots::all_occupied(raster.bits());
+        for window in &grant.windows {
+            starts.unite(&raster.starts_in(*window, tuned.width_m));
+        }
+        starts.intersect(&tuned.starts);
+        let starts = Arc::new(starts);
+        let mut granted = lock();
+        if granted.len() >= MAX_GRANTED {
+            granted.clear();
+        }
+        let (grant, tuned_too, starts_too) = (Arc::clone(grant), Arc::clone(&tuned), Arc::clone(&starts));
+        granted.push(Granted { grant, tuning, width_m, tuned: tuned_too, starts: starts_too });
+        Ok((tuned, starts))
     }
 
     fn compute(&self, tuning: &Tuning, width_m: u16) -> Result<Tuned, BandError> {
@@ -89,7 +138,7 @@ pub(super) struct Legal {
     grant: Arc<VopGrant>,
     tuned: Arc<Tuned>,
     /// The legal starts.
-    pub(super) starts: Slots,
+    pub(super) starts: Arc<Slots>,
 }
 
 impl Legal {
@@ -113,17 +162,11 @@ impl LinkDb {
         grant: Arc<VopGrant>,
     ) -> Result<Legal, LinkDbError> {
         let tuning = tuning(request, ports)?;
-        let tuned = self.tuner.tuned(tuning.clone(), request.width_m);
-        let tuned =
-            tuned.map_err(|error| LinkDbError::Invalid { field: "width_m", reason: error.to_string() })?;
-        let raster = self.raster();
-        let mut starts = Slots::all_occupied(raster.bits());
-        for window in &grant.windows {
-            starts.unite(&raster.starts_in(*window, tuned.width_m));
-        }
-        starts.intersect(&tuned.starts);
+        let granted = self.tuner.granted(tuning.clone(), request.width_m, &grant);
+        let (tuned, mut starts) =
+            granted.map_err(|error| LinkDbError::Invalid { field: "width_m", reason: error.to_string() })?;
         if let Some(asked) = request.frequency {
-            starts.intersect(&raster.starts_at(asked, tuned.width_m));
+            Arc::make_mut(&mut starts).intersect(&self.raster().starts_at(asked, tuned.width_m));
         }
         Ok(Legal { tuning, frequency: request.frequency, grant, tuned, starts })
     }

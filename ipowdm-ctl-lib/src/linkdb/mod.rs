@@ -143,7 +143,7 @@ impl LinkDb {
     /// used the table fails if the topology has changed.
     fn paths_in(&self, tx: &mut Tx) -> Result<Arc<PathTable>, LinkDbError> {
         let key = TopologyEpoch::key();
-        let epoch = tx.get(&key)?.unwrap_or_default();
+        let epoch = tx.get_shared(&key)?.map_or_else(TopologyEpoch::default, |epoch| *epoch);
         // A transaction that has changed the topology itself sees a state that may never be committed.
         let own = tx.has_written(&key);
         if !own && let Some(table) = self.paths.table(epoch) {

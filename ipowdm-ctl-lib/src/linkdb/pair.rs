@@ -6,6 +6,7 @@ use crate::paths::{Constraints, DensePath, Disjointness};
 use crate::store::Tx;
 use crate::topology::FibreLink;
 use ipowdm_core::grid::FlexSlot;
+use std::sync::Arc;
 
 /// What a pair of connections owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,8 @@ impl Work<'_> {
         for request in [working, protection] {
             self.db.check(request)?;
         }
-        let stored = [working, protection].map(|request| self.tx.get(&Grant::key(&request.connection_id)));
+        let stored =
+            [working, protection].map(|request| self.tx.get_shared(&Grant::key(&request.connection_id)));
         let [first, second] = stored;
         match (first?, second?) {
             (None, None) => {}
@@ -82,11 +84,12 @@ impl Work<'_> {
                     && self.are_disjoint(&first, &second, disjointness)? =>
             {
                 let [working, protection] = [first, second]
+                    .map(Arc::unwrap_or_clone)
                     .map(|grant| if grant.held { self.make_definite(grant) } else { Ok(grant) });
                 return Ok(GrantedPair { working: working?, protection: protection? });
             }
             (first, second) => {
-                let taken = first.or(second).map(|grant| grant.request.connection_id);
+                let taken = first.or(second).map(|grant| grant.request.connection_id.clone());
                 let what = taken.map_or_else(String::new, |taken| format!("connection {taken}"));
                 return Err(LinkDbError::AlreadyExists { what });
             }
@@ -173,10 +176,10 @@ impl Work<'_> {
         let ports = self.choose_ports(request)?;
         let legal = self.db.legal(request, [ports[0].as_ref(), ports[1].as_ref()], windows.clone())?;
         let found = self.find_among(request, &table, paths, false, &legal)?;
-        let grant = self.grant_of(request, found, ports);
+        let grant = Arc::new(self.grant_of(request, found, ports));
         self.within_quota(&windows, grant.slot_links())?;
         self.take(&grant)?;
-        Ok(grant)
+        Ok(Arc::unwrap_or_clone(grant))
     }
 
     /// Whether the paths of two grants do not fail together.

@@ -5,6 +5,7 @@ use super::{Grant, LinkDb, LinkDbError};
 use crate::spectrum::Incarnation;
 use crate::store::Tx;
 use ipowdm_core::ids::ConnectionId;
+use std::sync::Arc;
 
 impl LinkDb {
     /// Releases in a transaction of its own, see [`LinkDb::release_in`]. As with [`LinkDb::allocate`], calls made at the
@@ -27,7 +28,7 @@ impl LinkDb {
         connection: &ConnectionId,
         incarnation: Incarnation,
     ) -> Result<Option<Grant>, LinkDbError> {
-        match tx.get(&Grant::key(connection))? {
+        match tx.get_shared(&Grant::key(connection))? {
             Some(grant) if grant.incarnation == incarnation => self.release_in(tx, connection),
             _ => Ok(None),
         }
@@ -42,15 +43,15 @@ impl LinkDb {
         let mut work = Work::new(self, tx);
         let released = work.release(connection)?;
         work.finish()?;
-        Ok(released)
+        Ok(released.map(Arc::unwrap_or_clone))
     }
 }
 
 impl Work<'_> {
     /// Releases, or refuses and changes nothing.
-    pub(super) fn release(&mut self, connection: &ConnectionId) -> Result<Option<Grant>, LinkDbError> {
+    pub(super) fn release(&mut self, connection: &ConnectionId) -> Result<Option<Arc<Grant>>, LinkDbError> {
         let key = Grant::key(connection);
-        let Some(grant) = self.tx.get(&key)? else { return Ok(None) };
+        let Some(grant) = self.tx.get_shared(&key)? else { return Ok(None) };
         self.open_all(grant.path.hops.iter().map(|hop| &hop.link))?;
         self.give_back_under(&key, &grant)?;
         Ok(Some(grant))

@@ -258,6 +258,7 @@ impl Record for Grant {
     const KIND: &'static str = "grant";
     const VERSION: u8 = 2;
     const LEASED: bool = true;
+    const ENCODED_LATE: bool = true;
 
     fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
         Some(postcard::from_bytes(body).map(|old: GrantV1| {

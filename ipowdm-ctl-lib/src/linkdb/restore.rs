@@ -6,6 +6,7 @@ use super::{AllocationRequest, Grant, LinkDb, LinkDbError, Path};
 use crate::store::Tx;
 use crate::topology::{FibreLink, Port};
 use ipowdm_core::ids::{LinkId, PortRef};
+use std::sync::Arc;
 
 /// What becomes of a connection that finds no other path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -124,12 +125,13 @@ impl Work<'_> {
         owners.dedup_by(|a, b| a.owner == b.owner);
         // Asked for together, so that a back end fetches them together.
         let keys: Vec<_> = owners.iter().map(|held| Grant::key(&held.owner.connection_id)).collect();
-        let grants: Vec<_> = keys.iter().map(|key| self.tx.get(key)).collect();
+        let grants: Vec<_> = keys.iter().map(|key| self.tx.get_shared(key)).collect();
         let mut found = Vec::with_capacity(owners.len());
         for (held, grant) in owners.iter().zip(grants) {
-            found.push(grant?.filter(|grant| grant.owner() == held.owner).ok_or_else(|| {
+            let grant = grant?.filter(|grant| grant.owner() == held.owner).ok_or_else(|| {
                 LinkDbError::Inconsistent { what: format!("{} holds spectrum without a grant", held.owner) }
-            })?);
+            })?;
+            found.push(Arc::unwrap_or_clone(grant));
         }
         let hops: Vec<LinkId> = found
             .iter()

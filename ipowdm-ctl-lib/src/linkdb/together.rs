@@ -66,18 +66,15 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The grant that was made, or released.
-type Answer = Result<Option<Grant>, LinkDbError>;
-
-/// A grant on its way to another task, in a box that is used again.
-type Boxed = Box<Option<Grant>>;
+/// The grant that was made, or released. It is large, so it is handed on as the transaction has it.
+type Answer = Result<Option<Arc<Grant>>, LinkDbError>;
 
 #[derive(Debug)]
 struct Waiting {
     call: Call,
     /// What is to be sent once the transaction is through.
-    answer: Result<Boxed, LinkDbError>,
-    receiver: oneshot::Sender<Result<Boxed, LinkDbError>>,
+    answer: Answer,
+    receiver: oneshot::Sender<Answer>,
 }
 
 #[derive(Debug, Default)]
@@ -87,8 +84,6 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     /// Empty, with room for a transaction's calls.
     spare: Vec<Waiting>,
-    /// Boxes for grants: they are large, and needed again at once.
-    boxes: Vec<Boxed>,
 }
 
 /// The calls of all clones of one LinkDB handle.
@@ -104,11 +99,16 @@ impl Together {
         request: &AllocationRequest,
     ) -> Result<Grant, LinkDbError> {
         let answer = self.call(db, Asked::Allocate(request)).await?;
-        answer.ok_or_else(|| super::allocate::inconsistent("an allocation was answered as a release"))
+        let grant = answer.map(Arc::unwrap_or_clone);
+        grant.ok_or_else(|| super::allocate::inconsistent("an allocation was answered as a release"))
     }
 
-    pub(super) async fn release(&self, db: &LinkDb, connection: &ConnectionId) -> Answer {
-        self.call(db, Asked::Release(connection)).await
+    pub(super) async fn release(
+        &self,
+        db: &LinkDb,
+        connection: &ConnectionId,
+    ) -> Result<Option<Grant>, LinkDbError> {
+        Ok(self.call(db, Asked::Release(connection)).await?.map(Arc::unwrap_or_clone))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -117,18 +117,16 @@ impl Together {
     }
 
     /// Takes the turn; or, where somebody has it, queues the call.
-    fn turn(&self, asked: Asked<'_>) -> Option<oneshot::Receiver<Result<Boxed, LinkDbError>>> {
+    fn turn(&self, asked: Asked<'_>) -> Option<oneshot::Receiver<Answer>> {
         let mut queue = self.queue();
         if !queue.busy {
             queue.busy = true;
             return None;
         }
-        let spare = queue.boxes.pop();
         drop(queue);
         // What is copied is copied outside the lock.
         let (sender, receiver) = oneshot::channel();
-        let answer = Ok(spare.unwrap_or_default());
-        let waiting = Waiting { call: asked.to_call(), answer, receiver: sender };
+        let waiting = Waiting { call: asked.to_call(), answer: Ok(None), receiver: sender };
         let mut queue = self.queue();
         if queue.busy {
             queue.waiting.push_back(waiting);
@@ -147,13 +145,7 @@ impl Together {
             let reason = "the task that ran the transaction has gone".to_owned();
             return Err(StoreError::Indeterminate { reason }.into());
         };
-        let mut boxed = answer?;
-        let grant = boxed.take();
-        let mut queue = self.queue();
-        if queue.boxes.len() < MOST {
-            queue.boxes.push(boxed);
-        }
-        Ok(grant)
+        answer
     }
 
     /// Ends the turn, unless somebody waits.
@@ -269,16 +261,13 @@ impl PassOn<'_> {
 }
 
 async fn alone(db: &LinkDb, asked: Asked<'_>) -> Answer {
-    // A grant is large: it is put down here instead of being handed through the engine.
-    let mut answer = None;
-    db.store()
-        .transact(|tx| {
-            let mut work = Work::new(db, tx);
-            answer = judge(&mut work, asked)?;
-            work.finish()
-        })
-        .await?;
-    Ok(answer)
+    let done = db.store().transact(|tx| {
+        let mut work = Work::new(db, tx);
+        let answer = judge(&mut work, asked)?;
+        work.finish()?;
+        Ok(answer)
+    });
+    done.await
 }
 
 /// Runs calls in one transaction and leaves their answers with them.
@@ -291,7 +280,7 @@ async fn together(db: &LinkDb, calls: &mut [Waiting]) {
                 // The others are asked what they need too, so that it is fetched together.
                 Err(LinkDbError::Store(StoreError::NotLoaded)) => missing = true,
                 Err(LinkDbError::Store(error)) => return Err(LinkDbError::Store(error)),
-                judged => put_down(judged, answer),
+                judged => *answer = judged,
             }
         }
         if missing {
@@ -304,19 +293,10 @@ async fn together(db: &LinkDb, calls: &mut [Waiting]) {
         // It may be one call's own trouble, a record that cannot be read, say.
         Err(error) if calls.len() > 1 && nothing_was_written(&error) => {
             for Waiting { call, answer, .. } in calls {
-                put_down(alone(db, call.asked()).await, answer);
+                *answer = alone(db, call.asked()).await;
             }
         }
         Err(error) => calls.iter_mut().for_each(|waiting| waiting.answer = Err(error.clone())),
-    }
-}
-
-/// Puts an answer into the box that is there, of an earlier run or empty.
-fn put_down(judged: Answer, place: &mut Result<Boxed, LinkDbError>) {
-    match (judged, &mut *place) {
-        (Ok(grant), Ok(boxed)) => **boxed = grant,
-        (Ok(grant), Err(_)) => *place = Ok(Box::new(grant)),
-        (Err(error), _) => *place = Err(error),
     }
 }
 

@@ -13,6 +13,7 @@ use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortRef, RouterRef, VopId};
 use ipowdm_core::slots::Slots;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// A port and who is on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,7 +77,7 @@ impl LinkDb {
     /// # Errors
     /// [`LinkDbError::Store`]
     pub async fn grant(&self, connection: &ConnectionId) -> Result<Option<Grant>, LinkDbError> {
-        Ok(self.store.get(&Grant::key(connection)).await?)
+        Ok(self.store.get_shared(&Grant::key(connection)).await?.map(Arc::unwrap_or_clone))
     }
 
     /// The windows of a virtual operator.
@@ -143,8 +144,9 @@ impl LinkDb {
             natural_cmp(a.at.pop_id.as_str(), b.at.pop_id.as_str())
                 .then_with(|| natural_cmp(a.at.router_id.as_str(), b.at.router_id.as_str()))
         });
-        let grants = snapshot.scan(&Prefix::<Grant>::all()).await?;
-        let mut grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
+        let grants = snapshot.scan_shared(&Prefix::<Grant>::all()).await?;
+        let mut grants: Vec<Grant> =
+            grants.into_iter().map(|(_, grant)| Arc::unwrap_or_clone(grant)).collect();
         grants
             .sort_by(|a, b| natural_cmp(a.request.connection_id.as_str(), b.request.connection_id.as_str()));
         Ok(TopologyView {

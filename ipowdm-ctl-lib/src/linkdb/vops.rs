@@ -5,6 +5,7 @@ use crate::spectrum::{PortClaim, VopConnection, VopGrant, VopUsage};
 use crate::store::{Prefix, Tx};
 use crate::topology::Port;
 use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
+use std::sync::Arc;
 
 impl LinkDb {
     /// Sets a virtual operator's windows in a transaction of its own, see [`LinkDb::set_vop_grant_in`].
@@ -88,12 +89,13 @@ impl LinkDb {
         for (entry, _) in tx.scan(&VopConnection::of(vop))? {
             let connection = entry.parts().last().and_then(|id| ConnectionId::new(id).ok());
             let grant = match &connection {
-                Some(connection) => tx.get(&Grant::key(connection))?,
+                Some(connection) => tx.get_shared(&Grant::key(connection))?,
                 None => None,
             };
-            grants.push(grant.ok_or_else(|| LinkDbError::Inconsistent {
+            let grant = grant.ok_or_else(|| LinkDbError::Inconsistent {
                 what: format!("index entry {entry} names no grant"),
-            })?);
+            })?;
+            grants.push(Arc::unwrap_or_clone(grant));
         }
         Ok(grants)
     }

@@ -1,7 +1,7 @@
 //! The working set of a transaction: each link is read once and written once, however many connections it is for.
 
 use super::{Grant, LinkDb, LinkDbError};
-use crate::paths::PathTable;
+use crate::paths::{Graph, PathTable};
 use crate::spectrum::{
     Fibres, LinkSpectrum, Occupant, Occupied, PortClaim, SlotOwner, VopConnection, VopGrant, VopUsage,
 };
@@ -134,10 +134,23 @@ impl<'t> Work<'t> {
 
     /// Reads a link, where that has not been done, and answers where it stands.
     pub(super) fn open(&mut self, id: &LinkId) -> Result<usize, LinkDbError> {
-        if let Some(at) = self.where_is(id) {
-            return Ok(at);
+        match self.where_is(id) {
+            Some(at) => Ok(at),
+            None => self.read(id, LinkSpectrum::key(id)),
         }
-        let key = LinkSpectrum::key(id);
+    }
+
+    /// As [`Work::open`], for a link of a graph, which has its key.
+    pub(super) fn open_edge(&mut self, graph: &Graph, edge: u32) -> Result<usize, LinkDbError> {
+        let strange = || super::allocate::inconsistent("a path uses a link that its graph does not have");
+        let (id, key) = graph.link(edge).zip(graph.spectrum_key(edge)).ok_or_else(strange)?;
+        match self.where_is(id) {
+            Some(at) => Ok(at),
+            None => self.read(id, key.clone()),
+        }
+    }
+
+    fn read(&mut self, id: &LinkId, key: Key<LinkSpectrum>) -> Result<usize, LinkDbError> {
         let stored = self.tx.get_shared(&key)?;
         let (spectrum, changed) = match stored {
             Some(stored) if stored.is_unlisted() => {
@@ -230,7 +243,7 @@ impl<'t> Work<'t> {
             for hop in &path.hops {
                 let at = self.open(&hop.link)?;
                 let link = &mut self.links[at];
-                link.change().take(held).map_err(|error| on_link(&link.id, &error))?;
+                link.change().take_admitted(held).map_err(|error| on_link(&link.id, &error))?;
             }
         }
         Ok(())
@@ -260,20 +273,20 @@ impl<'t> Work<'t> {
     }
 
     /// Records that a connection holds what its grant says: spectrum, ports, index, usage.
-    pub(super) fn take(&mut self, grant: &Grant) -> Result<(), LinkDbError> {
+    pub(super) fn take(&mut self, grant: &Arc<Grant>) -> Result<(), LinkDbError> {
         self.take_under(&Grant::key(&grant.request.connection_id), grant)
     }
 
     /// As [`Work::take`], with the key of the grant at hand.
-    pub(super) fn take_under(&mut self, key: &Key<Grant>, grant: &Grant) -> Result<(), LinkDbError> {
+    pub(super) fn take_under(&mut self, key: &Key<Grant>, grant: &Arc<Grant>) -> Result<(), LinkDbError> {
         self.take_spectrum(grant)?;
         self.count(grant, 1)?;
         for port in grant.ports() {
             self.tx.put(&PortClaim::key(port), &PortClaim { owner: grant.owner() })?;
         }
         let of_vop = VopConnection::key(&grant.request.vop, &grant.request.connection_id);
-        self.tx.put(&of_vop, &VopConnection)?;
-        self.tx.put(key, grant)?;
+        self.tx.put_stored(&of_vop, VopConnection::stored());
+        self.tx.put_shared(key, Arc::clone(grant))?;
         Ok(())
     }
 

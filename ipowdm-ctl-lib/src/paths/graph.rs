@@ -1,5 +1,7 @@
 //! A topology as dense numbers.
 
+use crate::spectrum::LinkSpectrum;
+use crate::store::Key;
 use crate::topology::{FibreLink, Pop, Srlg, UpDown};
 use core::cmp::Ordering;
 use ipowdm_core::grid::SpectrumWindow;
@@ -37,6 +39,8 @@ pub(super) struct Step {
 #[derive(Debug, Clone)]
 struct Edge {
     id: LinkId,
+    /// Where the link's spectrum is stored: looked up for every path that is tried.
+    key: Key<LinkSpectrum>,
     /// In the order they were given in.
     ends: (u32, u32),
     cost: Cost,
@@ -135,6 +139,7 @@ impl Graph {
                 usable: usable && ends.0 != ends.1,
                 srlgs: link.srlgs.into(),
                 bands: link.bands.into(),
+                key: LinkSpectrum::key(&link.id),
                 id: link.id,
             });
         }
@@ -217,6 +222,12 @@ impl Graph {
     #[must_use]
     pub fn link(&self, edge: u32) -> Option<&LinkId> {
         self.edges.get(edge as usize).map(|edge| &edge.id)
+    }
+
+    /// Where the spectrum of a link is stored.
+    #[must_use]
+    pub fn spectrum_key(&self, edge: u32) -> Option<&Key<LinkSpectrum>> {
+        self.edges.get(edge as usize).map(|edge| &edge.key)
     }
 
     /// The two ends of a link, in the order they were given in.

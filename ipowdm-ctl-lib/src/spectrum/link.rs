@@ -176,8 +176,18 @@ impl LinkSpectrum {
     /// As [`LinkSpectrum::admits`].
     pub fn take(&mut self, new: &Occupied) -> Result<(), SlotsError> {
         self.admits(new)?;
+        self.take_admitted(new)
+    }
+
+    /// As [`LinkSpectrum::take`], for what this record was just found to admit, see [`LinkSpectrum::admits`]: guard bands are
+    /// not looked at again.
+    ///
+    /// # Errors
+    /// [`SlotsError`] where bits are taken; the record must not be used then.
+    pub(crate) fn take_admitted(&mut self, new: &Occupied) -> Result<(), SlotsError> {
+        self.mark(new.first, new.count, new.guard, new.fibres)?;
         self.occupants.insert(new);
-        self.mark(new.first, new.count, new.guard, new.fibres)
+        Ok(())
     }
 
     /// Removes what a connection holds around its slot; `false` where it does not hold exactly these bits on both fibres.

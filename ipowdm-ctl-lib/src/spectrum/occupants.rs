@@ -142,6 +142,18 @@ impl Chunk {
         Entries { bytes: &self.entries, at: 0 }
     }
 
+    /// Where the first entry lies that begins at a bit or behind it; the end where there is none.
+    fn place(&self, first: u16) -> usize {
+        let mut at = 0;
+        while let Some([low, high, .., length]) = self.entries.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            if u16::from_le_bytes([*low, *high]) >= first {
+                break;
+            }
+            at += HEADER + usize::from(*length);
+        }
+        at
+    }
+
     /// Puts bytes in the place of those from `at` to `end`; a chunk that others share is copied once, with the change.
     fn replace(&mut self, at: usize, end: usize, with: &[u8]) {
         match Arc::get_mut(&mut self.entries) {
@@ -204,10 +216,11 @@ impl Occupants {
         // The last chunk that begins before it may end with it; those that begin with it follow.
         let from = self.0.partition_point(|chunk| chunk.first < first).saturating_sub(1);
         let chunks = self.0.iter().enumerate().skip(from);
-        let entries = chunks.flat_map(|(number, chunk)| chunk.iter().map(move |entry| (number, entry)));
-        entries
-            .skip_while(move |(_, entry)| entry.first < first)
-            .take_while(move |(_, entry)| entry.first == first)
+        let entries = chunks.flat_map(move |(number, chunk)| {
+            let entries = Entries { bytes: &chunk.entries, at: chunk.place(first) };
+            entries.map(move |entry| (number, entry))
+        });
+        entries.take_while(move |(_, entry)| entry.first == first)
     }
 
     /// Adds an entry, behind those that begin where it does.
@@ -218,8 +231,7 @@ impl Occupants {
             self.0.push(Chunk::of(packed.bytes()));
             return;
         };
-        let behind = chunk.iter().find(|entry| entry.first > new.first);
-        let at = behind.map_or(chunk.entries.len(), |entry| entry.at);
+        let at = chunk.place(new.first.saturating_add(1));
         chunk.replace(at, at, packed.bytes());
         if chunk.entries.len() > CHUNK
             && let Some(rest) = chunk.split()

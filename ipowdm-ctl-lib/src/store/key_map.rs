@@ -44,6 +44,11 @@ impl<V> KeyMap<V> {
             entry.1 = value;
             return;
         }
+        self.add(key, value);
+    }
+
+    /// Inserts a key that is not there.
+    pub(super) fn add(&mut self, key: RawKey, value: V) {
         if self.entries.len() == FEW {
             self.places =
                 self.entries.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();

@@ -77,7 +77,10 @@ impl Tx {
     /// [`StoreError`]; to be passed on.
     pub fn end_lease<T: Record>(&mut self, key: &Key<T>) -> Result<(), StoreError> {
         let lease = Lease::key(key.raw());
-        self.delete(&lease);
+        // What was read is checked by the commit: a lease that is not there needs no deletion.
+        if self.value(lease.raw())?.is_some() {
+            self.delete(&lease);
+        }
         Ok(())
     }
 

@@ -133,7 +133,7 @@ impl Tx {
         let read = self.view.get(raw);
         match read {
             Ok(Lookup::Known(value)) => {
-                self.reads.insert(raw.clone(), value.clone());
+                self.reads.add(raw.clone(), value.clone());
                 Ok(value)
             }
             Ok(Lookup::NotLoaded) => Err(self.want(Want::Key(raw.clone()))),
@@ -205,6 +205,12 @@ impl Tx {
         let bytes = record::encode_shared(key.raw(), value)?;
         self.writes.insert(key.raw().clone(), Some(bytes));
         Ok(())
+    }
+
+    /// As [`Tx::put`], for a record that has its stored form already.
+    pub(crate) fn put_stored<T: Record>(&mut self, key: &Key<T>, value: Value) {
+        const { assert!(T::INDEXES.is_empty(), "the entries of indexes follow from the record") };
+        self.write(key.raw().clone(), Some(value));
     }
 
     /// Deletes a record, the entries of its indexes and its lease; nothing happens where it is absent.

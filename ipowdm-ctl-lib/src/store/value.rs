@@ -43,7 +43,7 @@ impl Value {
     }
 
     /// A record that always has a stored form: it is encoded when somebody asks for the bytes.
-    pub(super) fn of_record<T: Record>(record: Arc<T>) -> Self {
+    pub(crate) fn of_record<T: Record>(record: Arc<T>) -> Self {
         let record: Arc<dyn Held> = record;
         Self(Arc::new(Inner { bytes: OnceLock::new(), record: OnceLock::from(record) }))
     }

@@ -25,6 +25,7 @@ use ipowdm_core::capability::ModuleCapability;
 use ipowdm_core::ids::{PopId, PortRef, RouterRef, VopId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// A place, in millionths of a degree (WGS 84).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -257,7 +258,9 @@ impl TopologyEpoch {
     /// The one key of this kind.
     #[must_use]
     pub fn key() -> Key<Self> {
-        Key::new(&[])
+        // Read by every transaction that looks for a path.
+        static KEY: LazyLock<Key<TopologyEpoch>> = LazyLock::new(|| Key::new(&[]));
+        KEY.clone()
     }
 }
 

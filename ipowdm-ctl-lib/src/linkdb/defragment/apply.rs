@@ -7,6 +7,7 @@ use crate::spectrum::VopGrant;
 use crate::store::Tx;
 use crate::topology::FibreLink;
 use ipowdm_core::slots::{Slots, words};
+use std::sync::Arc;
 
 /// What became of one move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Work<'_> {
     /// The grant that a move finds as it expects it, or what the move comes to.
     pub(super) fn expected(&mut self, step: &Move) -> Result<Result<Grant, MoveOutcome>, LinkDbError> {
         let changed = |what: String| Ok(Err(MoveOutcome::Changed { what }));
-        let Some(grant) = self.tx.get(&Grant::key(&step.connection_id))? else {
+        let Some(grant) = self.tx.get_shared(&Grant::key(&step.connection_id))? else {
             return changed(format!("connection {} is gone", step.connection_id));
         };
         if grant.incarnation != step.incarnation {
@@ -127,7 +128,7 @@ impl Work<'_> {
         if here != step.from {
             return changed(format!("connection {} is at {} by now", step.connection_id, here.frequency));
         }
-        Ok(Ok(grant))
+        Ok(Ok(Arc::unwrap_or_clone(grant)))
     }
 
     /// What is in the way of a move, now.

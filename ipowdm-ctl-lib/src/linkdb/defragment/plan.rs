@@ -10,6 +10,7 @@ use crate::topology::FibreLink;
 use ipowdm_core::ids::{ConnectionId, LinkId};
 use ipowdm_core::slots::{Search, Slots, words};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A connection that may be moved, and where it is by now.
 struct Movable {
@@ -130,7 +131,7 @@ impl Work<'_> {
             if let Ok(legal) = legal
                 && legal.width_m() == grant.slot.m
             {
-                movable.push(Movable { grant, starts: legal.starts });
+                movable.push(Movable { grant, starts: Arc::unwrap_or_clone(legal.starts) });
             }
         }
         movable.sort_by(|a, b| {

@@ -74,7 +74,7 @@ impl LinkDb {
         place: impl FnOnce(&Moving, &Grant) -> Place,
     ) -> Result<Option<Grant>, LinkDbError> {
         let mut work = Work::new(self, tx);
-        let Some(grant) = work.tx.get(&Grant::key(connection))? else { return Ok(None) };
+        let Some(grant) = work.tx.get_shared(&Grant::key(connection))? else { return Ok(None) };
         let Some(moving) = &grant.moving else { return Ok(None) };
         let ended = place(moving, &grant).of_grant(&grant);
         work.exchange(&grant, &ended)?;
