@@ -50,6 +50,11 @@ pub struct Answer {
 pub enum Event {
     /// Asked for: light it.
     Setup,
+    /// Asked for: light it once more after it has failed.
+    Repair {
+        /// What the ends are to be, where spectrum and ports were taken anew; `None` where they are still held.
+        anew: Option<Ends<Wanted>>,
+    },
     /// Asked for: change transmit powers. At least one end changes.
     Reconfigure {
         /// New powers of the ends that change.
@@ -106,6 +111,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Setup => "setup",
+            Self::Repair { .. } => "repair",
             Self::Reconfigure { .. } => "reconfigure",
             Self::Step { .. } => "step",
             Self::Teardown => "teardown",
@@ -131,7 +137,10 @@ impl Event {
     /// Whether somebody asks for something, and is to be told where it cannot be done.
     #[must_use]
     pub const fn is_request(&self) -> bool {
-        matches!(self, Self::Setup | Self::Reconfigure { .. } | Self::Teardown | Self::Abandon)
+        matches!(
+            self,
+            Self::Setup | Self::Repair { .. } | Self::Reconfigure { .. } | Self::Teardown | Self::Abandon
+        )
     }
 }
 

@@ -153,6 +153,7 @@ impl Lifecycle {
         let mut run = Run { now, actions: Vec::new(), verdict: Verdict::Applied };
         match event {
             Event::Setup => self.setup(&mut run),
+            Event::Repair { anew } => self.repair(&mut run, anew.as_ref()),
             Event::Reconfigure { tx_power, .. } => self.reconfigure(&mut run, tx_power, Cause::Requested),
             Event::Step { tx_power, attempt } => {
                 self.reconfigure(&mut run, tx_power, Cause::QualityStep { attempt: *attempt });
@@ -194,7 +195,27 @@ impl Lifecycle {
             run.verdict = Verdict::Ignored;
             return;
         }
-        self.begin(run, OperationKind::Setup);
+        self.light(run, OperationKind::Setup);
+    }
+
+    /// As a set-up, from FAILED. Exactly what holds nothing needs something taken anew.
+    fn repair(&mut self, run: &mut Run, anew: Option<&Ends<Wanted>>) {
+        if self.state != State::Failed || self.holds == anew.is_some() {
+            run.verdict = Verdict::Ignored;
+            return;
+        }
+        if let Some(wanted) = anew {
+            // Nothing that was known of the ends is known of these.
+            self.ends = wanted.map(|_, wanted| EndState::new(*wanted));
+            (self.holds, self.link_down, self.level) = (true, false, Level::Good);
+        }
+        self.failure = None;
+        self.light(run, OperationKind::Repair);
+    }
+
+    /// Tells both ends to shine.
+    fn light(&mut self, run: &mut Run, kind: OperationKind) {
+        self.begin(run, kind);
         self.enter(run, State::SetupInProgress, Cause::Requested);
         self.schedule(run, Some(self.times.control_ms.saturating_add(self.times.setup_module_ms)));
         for end in Ends::<()>::BOTH {

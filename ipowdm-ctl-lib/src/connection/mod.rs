@@ -13,6 +13,8 @@
 //!      │                  │ both ends dark
 //!      ▼                  ├───────────────▶ TERMINATED  (asked for)
 //!   FAILED ◀──────────────┘                 FAILED      (undone set-up, or an end that may still shine)
+//!      │ Repair
+//!      └──────────▶ SETUP_IN_PROGRESS
 //! ```
 //!
 //! Rules the machine keeps:
@@ -21,7 +23,8 @@
 //!   ([`Wanted::check`]).
 //! * Every state in which something is awaited has a deadline; PENDING has its hold time, TERMINATED and FAILED the time
 //!   after which the record is forgotten.
-//! * The grant (spectrum and ports) is given back exactly once ([`Action::Release`]). An end that is known to shine and
+//! * The grant (spectrum and ports) is given back exactly once ([`Action::Release`]), and once more for each repair that took
+//!   one anew. An end that is known to shine and
 //!   cannot be reached keeps the grant in FAILED, and is told to go dark again and again, at once when its agent is
 //!   heard: a laser without an owner would collide with whoever got its spectrum next.
 //! * An end is dark for a connection once it says so, has no module, refused the set-up (and then the teardown too), or

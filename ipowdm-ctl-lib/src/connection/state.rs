@@ -56,7 +56,8 @@ impl State {
     /// The states that may follow.
     ///
     /// As in the diagram of the [module](super). DEGRADED goes to ACTIVE on recovery; PENDING to TERMINATED, because nothing
-    /// was commanded that would have to be taken down; FAILED to TERMINATED likewise, once nothing is held any more.
+    /// was commanded that would have to be taken down; FAILED to TERMINATED likewise, once nothing is held any more, and to
+    /// SETUP_IN_PROGRESS when it is repaired.
     #[must_use]
     pub const fn successors(self) -> &'static [Self] {
         match self {
@@ -67,7 +68,7 @@ impl State {
             Self::Reconfiguring => &[Self::Active, Self::Degraded, Self::TeardownInProgress],
             Self::TeardownInProgress => &[Self::Terminated, Self::Failed],
             Self::Terminated => &[],
-            Self::Failed => &[Self::TeardownInProgress, Self::Terminated],
+            Self::Failed => &[Self::SetupInProgress, Self::TeardownInProgress, Self::Terminated],
         }
     }
 

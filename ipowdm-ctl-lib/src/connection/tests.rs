@@ -19,6 +19,10 @@ fn wanted() -> Wanted {
     Wanted { frequency: Frequency::ANCHOR, tx_power: Some(power(-200)), media_code: 0x46 }
 }
 
+fn both() -> Ends<Wanted> {
+    Ends { source: wanted(), destination: wanted() }
+}
+
 fn readback(tx_power: Power) -> Readback {
     Readback {
         frequency_mhz: Some(Frequency::ANCHOR),
@@ -40,7 +44,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let now = Now { at: Millis(1_000), wall: Timestamp(0) };
-        let life = Lifecycle::new(&Ends { source: wanted(), destination: wanted() }, Times::default(), now);
+        let life = Lifecycle::new(&both(), Times::default(), now);
         Self { life, now: now.at, log: Vec::new() }
     }
 
@@ -367,6 +371,56 @@ fn trouble_met_during_set_up_shows_after_it() {
     assert_eq!(bench.life.state(), State::Degraded);
     bench.on(&Event::SignalBack(D));
     assert_eq!(bench.life.state(), State::Active);
+}
+
+// --- repair -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_repair_is_a_set_up_whose_failure_is_undone_and_released_again() {
+    let mut bench = Bench::in_state(State::Failed);
+    bench.on(&Event::Repair { anew: Some(both()) });
+    assert_eq!((bench.life.state(), bench.life.failure()), (State::SetupInProgress, None));
+    assert!(bench.life.holds_grant() && bench.life.deadline().is_some());
+    assert_eq!(bench.sent(), [(S, 'S'), (D, 'S')]);
+    bench.answered(S, Outcome::Applied);
+    bench.answered(D, Outcome::Rejected);
+    bench.dark(S);
+    bench.dark(D);
+    assert_eq!((bench.life.state(), bench.released()), (State::Failed, 1));
+    bench.on(&Event::Repair { anew: Some(both()) });
+    bench.answered(S, Outcome::Applied);
+    bench.answered(D, Outcome::Applied);
+    assert_eq!((bench.life.state(), bench.released()), (State::Active, 1));
+    assert!(bench.life.verified_at().is_some() && bench.life.failure().is_none());
+    let repairs = [(OperationKind::Repair, Some(Code::ModuleRejected)), (OperationKind::Repair, None)];
+    assert_eq!(bench.finished(), repairs);
+}
+
+#[test]
+fn what_is_still_held_is_kept_by_a_repair_and_an_answer_to_its_teardown_changes_nothing_any_more() {
+    let mut bench = Bench::stranded();
+    bench.on(&Event::LinkDown);
+    let teardown = Answer { readback: None, ..bench.answer(S, Outcome::Applied) };
+    assert_eq!(bench.on(&Event::Repair { anew: Some(both()) }).verdict, Verdict::Refused);
+    bench.on(&Event::Repair { anew: None });
+    assert_eq!((bench.life.state(), bench.sent()), (State::SetupInProgress, vec![(S, 'S'), (D, 'S')]));
+    assert_eq!(bench.on(&Event::Answer(teardown)).verdict, Verdict::Ignored);
+    bench.answered(S, Outcome::Applied);
+    bench.answered(D, Outcome::Applied);
+    assert_eq!((bench.life.state(), bench.released()), (State::Degraded, 0), "the link is down");
+    bench.on(&Event::LinkUp);
+    assert_eq!(bench.life.state(), State::Active);
+}
+
+#[test]
+fn a_repair_without_answers_is_undone_by_its_deadlines() {
+    let mut bench = Bench::in_state(State::Failed);
+    bench.on(&Event::Repair { anew: Some(both()) });
+    bench.expire();
+    assert_eq!(bench.life.state(), State::TeardownInProgress);
+    bench.expire();
+    assert_eq!((bench.life.state(), bench.released()), (State::Failed, 1));
+    assert_eq!(bench.finished(), [(OperationKind::Repair, Some(Code::TimedOut))]);
 }
 
 // --- change -----------------------------------------------------------------------------------------------------------

@@ -81,13 +81,18 @@ impl Inner {
     }
 
     fn remember(&self, record: ConnectionRecord, told: Vec<ControllerEvent>, epoch: u64, version: Version) {
-        for agent in Ends::<()>::BOTH {
-            let at = self.at();
-            self.registry().expect(at, record.agents.get(agent), &record.ports.get(agent).router());
-        }
+        self.expect_agents(&record);
         let verdicts = vec![Verdict::Applied];
         let driven = Driven { record, forgotten: false, verdicts, told, commands: Vec::new() };
         self.settle(&Outcome { driven: vec![Some(driven)], ports: Vec::new(), epoch, version });
+    }
+
+    /// The agents of a connection's ends are waited for.
+    pub(super) fn expect_agents(&self, record: &ConnectionRecord) {
+        for end in Ends::<()>::BOTH {
+            let at = self.at();
+            self.registry().expect(at, record.agents.get(end), &record.ports.get(end).router());
+        }
     }
 
     fn create_in(
@@ -114,12 +119,36 @@ impl Inner {
             }
             return Err(ControllerError::AlreadyExists { connection: id.to_string() });
         }
+        let record = self.reserve_with_in(tx, id, request, modes, now)?;
+        tx.put(&key, &record)?;
+        Ok((record, true))
+    }
+
+    /// Takes ports and spectrum for a connection; its record, in PENDING, is not stored yet.
+    pub(super) fn reserve_in(
+        &self,
+        tx: &mut Tx,
+        id: ConnectionId,
+        request: &ConnectionRequest,
+        now: Now,
+    ) -> Result<ConnectionRecord, ControllerError> {
+        let modes = checked_modes(request.bandwidth_gbps, request.modulation)?;
+        self.reserve_with_in(tx, id, request, &modes, now)
+    }
+
+    fn reserve_with_in(
+        &self,
+        tx: &mut Tx,
+        id: ConnectionId,
+        request: &ConnectionRequest,
+        modes: &[&'static Mode],
+        now: Now,
+    ) -> Result<ConnectionRecord, ControllerError> {
+        let vop = self.vop.id();
         let choice = self.choose_in(tx, request, modes)?;
         let allocation = self.allocation(&id, request, &choice)?;
         let grant = self.linkdb.allocate_in(tx, &allocation).map_err(|error| in_tenant_terms(vop, error))?;
-        let record = self.record(id, request, &choice, grant, now);
-        tx.put(&key, &record)?;
-        Ok((record, true))
+        Ok(self.record(id, request, &choice, grant, now))
     }
 
     /// An id that no connection of the virtual operator has: two ends and the version that is read. Of two transactions

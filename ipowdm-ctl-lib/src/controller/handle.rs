@@ -39,6 +39,12 @@ impl ControllerHandle {
         self.inner.vop.id()
     }
 
+    /// Which taking of command this is: each is one more than the one before.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
+    }
+
     /// The band in which spectrum is counted.
     #[must_use]
     pub fn raster(&self) -> Raster {
@@ -160,6 +166,23 @@ impl ControllerHandle {
     ) -> Result<OperationView, ControllerError> {
         let operation = self.setup(id).await?;
         self.wait(operation, limit).await
+    }
+
+    /// Sets a FAILED connection up once more. One that still holds spectrum and ports keeps them; one that does not takes those
+    /// that it had, where they are free, and others that its request allows otherwise. Answers the operation, which ends when
+    /// both ends are read back, or undone: then it is FAILED again.
+    ///
+    /// Where spectrum is taken anew this is another incarnation of the connection, and its earlier operations have other ids.
+    ///
+    /// # Errors
+    /// [`ControllerError::UnknownConnection`], [`ControllerError::IllegalState`] unless it is FAILED; as
+    /// [`ControllerHandle::create_connection`] where nothing is free.
+    pub async fn repair(&self, id: &ConnectionId) -> Result<OperationView, ControllerError> {
+        self.inner.running()?;
+        let repaired = self.inner.repair(id).await;
+        let record = repaired.inspect_err(|error| self.count_refusal("repair", error))?;
+        let operation = record.operations.back().ok_or_else(|| illegal(&record, "repair"))?;
+        Ok(operation_view(&record, operation))
     }
 
     /// Changes transmit powers. A power outside what module, operator and grant allow is refused, never bent.
@@ -352,16 +375,18 @@ impl ControllerHandle {
         Ok(connection_view(record, grant, self.inner.at()))
     }
 
+    fn count_refusal(&self, request: &'static str, error: &ControllerError) {
+        if let ControllerError::IllegalState { state, .. } = error {
+            self.inner.metrics.refused(request, *state, crate::connection::Verdict::Refused);
+        }
+    }
+
     /// Asks something of a connection, and answers the operation that this began.
     async fn request(&self, id: &ConnectionId, event: Event) -> Result<OperationView, ControllerError> {
         self.inner.running()?;
         let request = event.name();
         let outcome = self.inner.drive(&[Job::new(id.clone(), event)], &Beside::default(), true).await;
-        let outcome = outcome.inspect_err(|error| {
-            if let ControllerError::IllegalState { state, .. } = error {
-                self.inner.metrics.refused(request, *state, crate::connection::Verdict::Refused);
-            }
-        })?;
+        let outcome = outcome.inspect_err(|error| self.count_refusal(request, error))?;
         let driven = outcome.driven.into_iter().flatten().next().ok_or_else(|| unknown(id))?;
         let record = driven.record;
         let operation = record.operations.back().ok_or_else(|| illegal(&record, request))?;

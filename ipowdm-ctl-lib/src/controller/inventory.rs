@@ -1,5 +1,6 @@
 //! The handle's part about agents, interfaces, network and the controller itself.
 
+use super::clock::StoredClock;
 use super::command::{port_command_id, question_id};
 use super::error::ControllerError;
 use super::handle::ControllerHandle;
@@ -170,6 +171,8 @@ impl ControllerHandle {
                 let operation =
                     PortOperation { port, command_id, up, since, started_at, deadline, ended: None };
                 tx.put(&key, &operation)?;
+                // Its deadline is on this clock, which may not have been stored for long.
+                tx.put(&StoredClock::key(self.vop()), &StoredClock(now.at))?;
                 Ok(operation)
             })
             .await?;

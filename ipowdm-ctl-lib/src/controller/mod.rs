@@ -72,7 +72,8 @@
 //!
 //! # Operations
 //!
-//! [`ControllerHandle::setup`], [`reconfigure`](ControllerHandle::reconfigure), [`delete`](ControllerHandle::delete) and
+//! [`ControllerHandle::setup`], [`reconfigure`](ControllerHandle::reconfigure), [`repair`](ControllerHandle::repair),
+//! [`delete`](ControllerHandle::delete) and
 //! [`control_interface`](ControllerHandle::control_interface) answer an [`OperationView`] at once. It ends only when registers
 //! were read back, or everything was undone: follow it with [`ControllerHandle::operation`] or
 //! [`ControllerHandle::wait`].
@@ -94,6 +95,7 @@ mod live;
 mod metrics;
 mod mirror;
 mod record;
+mod repair;
 mod request;
 mod stand_by;
 mod start;

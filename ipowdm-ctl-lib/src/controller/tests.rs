@@ -12,12 +12,14 @@ use ipowdm_core::msg::Action;
 use ipowdm_core::units::{Db, Frequency};
 
 mod crashes;
+mod deadlines;
 mod faults;
 mod forgeries;
 mod leases;
 mod lives;
 mod quality;
 mod refusals;
+mod repairs;
 mod strays;
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -116,7 +116,8 @@ impl Inner {
     /// Stores the clock, where something waits for it or `always`, and the positions that have moved.
     pub(super) async fn checkpoint(&self, always: bool) -> Result<(), ControllerError> {
         let moved: Vec<(Key<Position>, Position, u32)> = self.moved_positions();
-        let clock = (always || self.live().waits()).then(|| StoredClock(self.at()));
+        let waits = self.live().waits() || self.port_operations().iter().any(|port| port.ended.is_none());
+        let clock = (always || waits).then(|| StoredClock(self.at()));
         if clock.is_none() && moved.is_empty() {
             return Ok(());
         }

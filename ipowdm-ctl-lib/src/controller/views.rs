@@ -128,7 +128,7 @@ pub struct ConnectionView {
     pub deadline_in_ms: Option<u64>,
     /// Its newest operation.
     pub operation: Option<OperationView>,
-    /// How long its last successful set-up took.
+    /// How long its last successful set-up, or repair, took.
     pub setup_timing: Option<Timing>,
 }
 
@@ -339,7 +339,8 @@ pub(super) fn port_operation_view(operation: &PortOperation) -> OperationView {
 /// A connection.
 pub(super) fn connection_view(record: &ConnectionRecord, grant_id: String, now: Millis) -> ConnectionView {
     let life = &record.life;
-    let setups = record.operations.iter().rev().filter(|op| op.kind == OperationKind::Setup);
+    let lit = |kind| matches!(kind, OperationKind::Setup | OperationKind::Repair);
+    let setups = record.operations.iter().rev().filter(|op| lit(op.kind));
     let setup_timing = setups.clone().find_map(|op| match &op.ended {
         Some((Ok(()), timing)) => Some(*timing),
         _ => None,

@@ -9,6 +9,7 @@
 //! | `GET`, `POST /connections` | the connections (`?status=`); a new one: 201, or 200 where the same request made it before |
 //! | `GET /connections/{id}`, `/connections/{id}/qot`, `/monitoring/qot` | one connection; its quality; that of all |
 //! | `POST /connections/{id}/setup`, `/connections/{id}/reconfigure`, `DELETE /connections/{id}` | an operation |
+//! | `POST /connections/{id}/repair` | sets a FAILED connection up once more: an operation |
 //! | `POST /interfaces/{pop}/{router}/{interface}/control` | an operation |
 //! | `GET /operations/{id}` | how an operation stands |
 //! | `GET /agents`, `/agents/{pop}/{router}`, `/interfaces/{pop}/{router}` | who is there, and what their modules say |
@@ -59,7 +60,7 @@ pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
         title: "ipowdm controller",
         description: "The connections, agents and interfaces of one virtual operator of an IP-over-WDM network.",
         rules: access::CONTROLLER,
-        refusals: &[Code::UnknownVop, Code::Stopped],
+        refusals: &[Code::UnknownVop, Code::Stopped, Code::NotCommanding],
         open: access.is_open(),
     };
     let router = documented(about, || {
@@ -116,6 +117,37 @@ const PATHS: &[Code] = &[
     Code::StaleEpoch,
 ];
 
+/// What a repair may be refused with: the commands of a set-up, and a place to be found first.
+const REPAIRS: &[Code] = &[
+    Code::UnknownConnection,
+    Code::UnknownPort,
+    Code::UnknownAgent,
+    Code::IllegalState,
+    Code::PortOccupied,
+    Code::PowerOutOfRange,
+    Code::FrequencyOutOfRange,
+    Code::FrequencyOffGrid,
+    Code::FrequencyNotGranted,
+    Code::Unsupported,
+    Code::ModuleAbsent,
+    Code::ModuleUnreachable,
+    Code::ModuleRejected,
+    Code::ModuleFault,
+    Code::ReadBackMismatch,
+    Code::StaleEpoch,
+    Code::Unfenced,
+    Code::Expired,
+    Code::TimedOut,
+    Code::BusUnavailable,
+    Code::UnknownPop,
+    Code::UnknownRouter,
+    Code::NoPath,
+    Code::NoSpectrum,
+    Code::NoCommonChannel,
+    Code::QuotaExceeded,
+    Code::NoFreePort,
+];
+
 fn routes() -> ApiRouter<ControllerHandle> {
     let router = ApiRouter::new()
         .api_route(
@@ -158,6 +190,10 @@ fn connection_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<Controlle
         .api_route(
             "/connections/{id}/reconfigure",
             post_with(reconfigure, does("Changes the launch power of a connection", COMMANDS)),
+        )
+        .api_route(
+            "/connections/{id}/repair",
+            post_with(repair, may_lack_body(does("Sets a failed connection up once more", REPAIRS))),
         )
         .api_route(
             "/connections/{id}/qot",
@@ -347,6 +383,26 @@ async fn reconfigure(
             running: "reconfiguration_started",
             done: "reconfiguration_completed",
             message: "the ends that change were told; follow the operation",
+        },
+    )
+}
+
+async fn repair(
+    State(handle): Handle,
+    Segments(id): Segments<ConnectionId>,
+    Params(query): Params<WaitQuery>,
+    _body: Option<Payload<SetupBody>>,
+) -> Result<Begun<ConnectionAnswer>> {
+    let begun = handle.repair(&id).await?;
+    let operation = followed(&handle, begun, query.limit()).await?;
+    connection_answer(
+        &handle,
+        &id,
+        operation,
+        &Words {
+            running: "repair_started",
+            done: "repair_completed",
+            message: "both ends were told; follow the operation",
         },
     )
 }

@@ -28,6 +28,7 @@ mod linkdb;
 mod openapi;
 mod serve;
 mod slice;
+mod stand_by;
 
 pub use access::{Access, Caller, NewToken, Principal, Role, TokenError, TokenTable};
 pub use controller::controller_router;
@@ -36,6 +37,7 @@ pub use guard::guarded;
 pub use linkdb::{linkdb_router, linkdb_router_with_holds};
 pub use serve::{Served, serve};
 pub use slice::slice_router;
+pub use stand_by::stand_by_router;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -130,7 +130,8 @@ impl Lifecycle {
     }
 
     pub(super) fn link(&mut self, run: &mut Run, down: bool) {
-        if self.state.is_over() || core::mem::replace(&mut self.link_down, down) == down {
+        let over = self.state.is_over() && !self.holds;
+        if over || core::mem::replace(&mut self.link_down, down) == down {
             run.verdict = Verdict::Ignored;
             return;
         }

@@ -31,6 +31,8 @@ type Make = (&'static str, fn(&mut Bench) -> Event);
 fn events() -> Vec<Make> {
     vec![
         ("setup", |_| Event::Setup),
+        ("repair, taken anew", |_| Event::Repair { anew: Some(both()) }),
+        ("repair, still held", |_| Event::Repair { anew: None }),
         ("reconfigure", |_| change()),
         ("step", |_| step()),
         ("teardown", |_| Event::Teardown),
@@ -93,8 +95,10 @@ fn s0_11_every_state_and_event() {
         TeardownInProgress as X, Terminated as Z,
     };
     // Columns: PENDING, SETUP, ACTIVE, DEGRADED, RECONFIGURING, TEARDOWN, TERMINATED, FAILED (holding nothing).
-    let table: [(&str, [Pair; 8]); 26] = [
+    let table: [(&str, [Pair; 8]); 28] = [
         ("setup", [To(U), R, R, R, R, R, R, R]),
+        ("repair, taken anew", [R, R, R, R, R, R, R, To(U)]),
+        ("repair, still held", [R, R, R, R, R, R, R, R]),
         ("reconfigure", [R, R, To(C), To(C), R, R, R, R]),
         ("step", [I, I, To(C), To(C), I, I, I, I]),
         ("teardown", [To(Z), To(X), To(X), To(X), To(X), R, R, To(Z)]),
@@ -138,6 +142,40 @@ fn s0_11_every_state_and_event() {
             if pair != *expected {
                 wrong.push(format!("{name} in {state}: {pair:?}, not {expected:?}"));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The column that the table has no room for: FAILED, with an end that may still shine.
+#[test]
+fn s0_11_every_event_in_failed_while_something_is_held() {
+    use Pair::{I, R, Stay, To};
+    let expected = |name: &str| match name {
+        "repair, still held" => To(State::SetupInProgress),
+        "setup" | "repair, taken anew" | "reconfigure" => R,
+        "teardown" => To(State::TeardownInProgress),
+        "abandon" => To(State::Terminated),
+        // The end that shines answers that it has gone dark, or is gone; or it is told again.
+        "good answer" | "bad answer" | "stale answer" | "deadline" => Stay,
+        "agent known" | "module removed" => Stay,
+        "agent unknown" | "loss of signal" | "signal back" | "link down" | "link up" => Stay,
+        _ => I,
+    };
+    let mut wrong = Vec::new();
+    for (name, make) in events() {
+        let mut bench = Bench::stranded();
+        let event = match name {
+            "good answer" => Event::Answer(Answer { readback: None, ..bench.answer(S, Outcome::Applied) }),
+            "agent unknown" => {
+                bench.on(&Event::AgentKnown(S));
+                Event::AgentUnknown(S)
+            }
+            _ => make(&mut bench),
+        };
+        let pair = pair_of(&mut bench, &event);
+        if pair != expected(name) {
+            wrong.push(format!("{name}: {pair:?}, not {:?}", expected(name)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

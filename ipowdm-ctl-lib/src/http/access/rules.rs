@@ -129,6 +129,7 @@ pub(in crate::http) const CONTROLLER: &[Rule] = &[
     rule("DELETE", "/api/v1/connections/{id}", Need::ChangeOwn),
     rule("POST", "/api/v1/connections/{id}/setup", Need::ChangeOwn),
     rule("POST", "/api/v1/connections/{id}/reconfigure", Need::ChangeOwn),
+    rule("POST", "/api/v1/connections/{id}/repair", Need::ChangeOwn),
     rule("GET", "/api/v1/connections/{id}/qot", Need::SeeOwn),
     rule("GET", "/api/v1/monitoring/qot", Need::SeeOwn),
     rule("GET", "/api/v1/operations/{*id}", Need::SeeOwn),

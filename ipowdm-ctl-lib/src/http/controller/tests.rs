@@ -1,8 +1,12 @@
+use crate::controller::Controller;
+use crate::http::tests::client::Service;
 use crate::http::tests::lab::Tenant;
+use crate::http::{Access, stand_by_router};
 use crate::linkdb::{AllocationRequest, Endpoint};
 use crate::testbed::{Behaviour, pop};
 use ipowdm_core::error::Code;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const CONNECTIONS: &str = "/api/v1/connections";
 const GUIDES: &str = "/api/v1/connections/POP1-POP2-1";
@@ -131,6 +135,46 @@ async fn s0_04_every_view_answers_with_what_is_there() {
     let vop = ctl.get("/api/v1/vop/status").await.expect(200);
     assert_eq!((&vop["vop_id"], &vop["config_topic"]), (&json!("vOp2"), &json!("config_vOp2")));
     assert_eq!(vop["connections"], json!({"total": 1, "holding_spectrum": 1}));
+}
+
+#[tokio::test]
+async fn an_instance_that_stands_by_says_so_until_it_commands() {
+    let tenant = Tenant::start().await;
+    let (linkdb, bus) = (tenant.lab.bed.linkdb.clone(), Arc::new(tenant.lab.bed.bus.clone()));
+    let instance = Controller::builder("vOp2".parse().unwrap(), linkdb, bus).stand_by().unwrap();
+    let service = Service::start(stand_by_router(instance.clone(), Access::open())).await;
+    for path in ["/", "/api/v1/health", CONNECTIONS] {
+        service.get(path).await.expect_error(503, "not_commanding");
+    }
+    service.post(CONNECTIONS, &guides()).await.expect_error(503, "not_commanding");
+    tenant.handle.shutdown().await.unwrap();
+    instance.commanding().await.unwrap();
+    service.post(CONNECTIONS, &guides()).await.expect(201);
+    service.get("/api/v1/nothing").await.expect_error(404, "unknown_path");
+    instance.shutdown().await.unwrap();
+    service.get(CONNECTIONS).await.expect_error(503, "stopped");
+}
+
+#[tokio::test]
+async fn a_failed_connection_is_repaired_and_one_that_has_not_failed_is_not() {
+    let tenant = Tenant::start().await;
+    let ctl = &tenant.ctl;
+    ctl.post(CONNECTIONS, &guides()).await.expect(201);
+    let repair = format!("{GUIDES}/repair");
+    ctl.post_raw(&repair, "").await.expect_error(409, "illegal_state");
+    tenant.behave(Behaviour::Reject(Code::ModuleFault));
+    ctl.post(&format!("{}?wait=20", setup()), &json!({})).await.expect_error(502, "module_fault");
+    ctl.post_raw(&format!("{repair}?wait=20"), "").await.expect_error(502, "module_fault");
+    assert_eq!(ctl.get(GUIDES).await.expect(200)["status"], "FAILED");
+    tenant.behave(Behaviour::Obey);
+    let answer = ctl.post_raw(&repair, "").await;
+    let begun = answer.expect(202);
+    assert_eq!((&begun["status"], &begun["operation"]["kind"]), (&json!("repair_started"), &json!("repair")));
+    let operation = answer.headers["location"].to_str().unwrap().to_owned();
+    let done = ctl.get(&format!("{operation}?wait=20")).await.expect(200);
+    assert_eq!((&done["status"], &done["kind"]), (&json!("succeeded"), &json!("repair")));
+    assert_eq!(ctl.get(GUIDES).await.expect(200)["status"], "ACTIVE");
+    ctl.post_raw(&repair, "").await.expect_error(409, "illegal_state");
 }
 
 #[tokio::test]
@@ -302,6 +346,7 @@ async fn what_the_state_or_the_module_does_not_allow_is_refused_and_changes_noth
     for (method, path) in [
         ("POST", "/api/v1/connections/C-9/setup"),
         ("POST", "/api/v1/connections/C-9/reconfigure"),
+        ("POST", "/api/v1/connections/C-9/repair"),
         ("DELETE", "/api/v1/connections/C-9"),
         ("GET", "/api/v1/connections/C-9"),
         ("GET", "/api/v1/connections/C-9/qot"),

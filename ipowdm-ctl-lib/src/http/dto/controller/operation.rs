@@ -52,6 +52,7 @@ impl From<OperationView> for OperationJson {
             OperationSubject::Connection(OperationKind::Setup) => "setup",
             OperationSubject::Connection(OperationKind::Reconfigure) => "reconfigure",
             OperationSubject::Connection(OperationKind::Teardown) => "teardown",
+            OperationSubject::Connection(OperationKind::Repair) => "repair",
             OperationSubject::Interface { up: true } => "interface_up",
             OperationSubject::Interface { up: false } => "interface_down",
         };
