@@ -5,7 +5,8 @@
 --   2 data    hash    key -> record: 8 bytes version, 1 byte kind, value
 --   3 index   zset    every key of data, all with score 0: ordered by bytes
 --   4 feed    stream  VERSION-1: by (who committed), after (by of the version before), keys (each as LENGTH:KEY)
---   5 undo    stream  VERSION-n: key, the record that this version superseded, ...; none where nothing was superseded
+--   5 undo    stream  VERSION-n: key, the record that this version superseded, ...; none where nothing was superseded;
+--                     neither logged nor replicated: what is missing after a restart is forgotten
 --   6 graves  zset    deleted keys by the version that deleted them
 --   7 writer  string  SEQUENCE:OUTCOME,OUTCOME,... of this client's latest commits
 --
@@ -226,10 +227,13 @@ local function commit(by)
   call('HSET', DATA, records)
   call('ZADD', INDEX, fresh)
   call('ZADD', GRAVES, dead)
+  -- For views that are open now: a server that starts again finds such views stale, so its log does without.
+  redis.set_repl(redis.REPL_NONE)
   for first = 1, #undo, CHUNK do
     local part = id .. '-' .. (first - 1) / CHUNK + 1
     redis.call('XADD', UNDO, 'MAXLEN', '~', history, part, unpack(undo, first, math.min(first + CHUNK - 1, #undo)))
   end
+  redis.set_repl(redis.REPL_ALL)
   local blob = {}
   for i, key in ipairs(written) do blob[i] = #key .. ':' .. key end
   blob = table.concat(blob)
