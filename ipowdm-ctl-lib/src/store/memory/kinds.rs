@@ -130,3 +130,44 @@ impl Kind {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whenever somebody looks: the keys that are there, in order.
+        #[test]
+        fn keys_are_in_order_whatever_has_come_and_gone(
+            deeds in proptest::collection::vec((0_u16..40, any::<bool>()), 0..200),
+        ) {
+            let (kind, mut model) = (Kind::default(), BTreeSet::new());
+            for (version, (number, looks)) in deeds.into_iter().enumerate() {
+                let key = RawKey::from_stored(&format!("k/{number}"));
+                if model.remove(&key) {
+                    kind.remove(&key);
+                } else {
+                    kind.add(&key, version as u64);
+                    model.insert(key.clone());
+                }
+                if looks {
+                    let behind: Vec<_> = model.iter().filter(|there| **there > key).cloned().collect();
+                    prop_assert_eq!(kind.keys("k/", Some(&key), 100), behind);
+                }
+                prop_assert!(read(&kind.keys).news.len() <= 40);
+            }
+            prop_assert_eq!(kind.keys("k/", None, 100), model.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_is_new_is_put_in_order_when_there_is_much_of_it() {
+        let kind = Kind::default();
+        for number in 0..=NEWS {
+            kind.add(&RawKey::from_stored(&format!("k/{number}")), 1);
+        }
+        assert!(read(&kind.keys).news.is_empty());
+        assert_eq!(read(&kind.keys).ordered.len(), NEWS + 1);
+    }
+}
