@@ -270,7 +270,6 @@ impl Work<'_> {
         legal: &Legal,
     ) -> Result<Option<Fit>, LinkDbError> {
         let graph = table.graph();
-        let strange = || inconsistent("a path uses a link that its graph does not have");
         // What has to be fetched is fetched in one go.
         let mut missing = None;
         for &edge in &path.edges {
@@ -289,7 +288,7 @@ impl Work<'_> {
             if !bands.is_empty() {
                 self.db.carried_starts(bands, legal.width_m(), starts.to_mut());
             }
-            let spectrum = self.spectrum(graph.link(edge).ok_or_else(strange)?)?;
+            let spectrum = self.spectrum_of(graph, edge)?;
             if request.policy == Policy::LeastFragmenting {
                 let mut of_link = Slots::all_free(bits);
                 spectrum.free_for(request.guard, &mut of_link);

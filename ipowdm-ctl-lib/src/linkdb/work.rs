@@ -12,7 +12,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Up to this many open links are compared one by one.
-const FEW: usize = 8;
+const FEW: usize = 24;
+
+/// Links that an operation opens, as a rule.
+const ROOM: usize = 8;
 
 /// What LinkDB's operations in one transaction share. [`Work::finish`] writes it; without that only single records are
 /// written, so an operation that refuses must do so before it changes anything.
@@ -52,7 +55,7 @@ struct OpenUsage {
 
 impl<'t> Work<'t> {
     pub(super) fn new(db: &'t LinkDb, tx: &'t mut Tx) -> Self {
-        let (links, index) = (Vec::with_capacity(FEW / 2), HashMap::default());
+        let (links, index) = (Vec::with_capacity(ROOM), HashMap::default());
         Self { db, tx, table: None, links, index, vops: Vec::new(), usage: Vec::new() }
     }
 
@@ -144,10 +147,21 @@ impl<'t> Work<'t> {
     pub(super) fn open_edge(&mut self, graph: &Graph, edge: u32) -> Result<usize, LinkDbError> {
         let strange = || super::allocate::inconsistent("a path uses a link that its graph does not have");
         let (id, key) = graph.link(edge).zip(graph.spectrum_key(edge)).ok_or_else(strange)?;
-        match self.where_is(id) {
+        let known = match self.links.len() {
+            // Keys are told apart by their hashes, nearly always.
+            ..=FEW => self.links.iter().position(|link| link.key == *key),
+            _ => self.index.get(id).copied(),
+        };
+        match known {
             Some(at) => Ok(at),
             None => self.read(id, key.clone()),
         }
+    }
+
+    /// The spectrum of a link of a graph.
+    pub(super) fn spectrum_of(&mut self, graph: &Graph, edge: u32) -> Result<&LinkSpectrum, LinkDbError> {
+        let at = self.open_edge(graph, edge)?;
+        Ok(&self.links[at].spectrum)
     }
 
     fn read(&mut self, id: &LinkId, key: Key<LinkSpectrum>) -> Result<usize, LinkDbError> {

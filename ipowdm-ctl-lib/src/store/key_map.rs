@@ -22,7 +22,8 @@ impl<V> Default for KeyMap<V> {
 }
 
 impl<V> KeyMap<V> {
-    fn place(&self, key: &RawKey) -> Option<usize> {
+    /// Where a key stands.
+    pub(super) fn place(&self, key: &RawKey) -> Option<usize> {
         if self.entries.len() <= FEW {
             self.entries.iter().position(|(there, _)| there == key)
         } else {
@@ -30,8 +31,9 @@ impl<V> KeyMap<V> {
         }
     }
 
-    pub(super) fn get(&self, key: &RawKey) -> Option<&V> {
-        self.place(key).and_then(|place| self.entries.get(place)).map(|(_, value)| value)
+    /// The value in a place.
+    pub(super) fn at(&self, place: usize) -> Option<&V> {
+        self.entries.get(place).map(|(_, value)| value)
     }
 
     pub(super) fn contains(&self, key: &RawKey) -> bool {
@@ -47,8 +49,8 @@ impl<V> KeyMap<V> {
         self.add(key, value);
     }
 
-    /// Inserts a key that is not there.
-    pub(super) fn add(&mut self, key: RawKey, value: V) {
+    /// Inserts a key that is not there, and answers its value.
+    pub(super) fn add(&mut self, key: RawKey, value: V) -> &V {
         if self.entries.len() == FEW {
             self.places =
                 self.entries.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
@@ -59,7 +61,9 @@ impl<V> KeyMap<V> {
         if self.entries.capacity() == 0 {
             self.entries.reserve(FEW / 2);
         }
+        let place = self.entries.len();
         self.entries.push((key, value));
+        &self.entries[place].1
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&RawKey, &V)> {
@@ -92,7 +96,7 @@ mod tests {
                 model.insert(key, value);
                 for other in 0..60 {
                     let key = RawKey::from_stored(&format!("k/{other}"));
-                    prop_assert_eq!(map.get(&key), model.get(&key));
+                    prop_assert_eq!(map.place(&key).and_then(|place| map.at(place)), model.get(&key));
                     prop_assert_eq!(map.contains(&key), model.contains_key(&key));
                 }
             }

@@ -84,7 +84,7 @@ impl Tx {
     /// [`StoreError`]; to be passed on.
     pub fn get_shared<T: Record>(&mut self, key: &Key<T>) -> Result<Option<Arc<T>>, StoreError> {
         let raw = key.raw();
-        self.value(raw)?.map(|bytes| record::decode_shared(raw, &bytes)).transpose()
+        self.known(raw)?.map(|bytes| record::decode_shared(raw, bytes)).transpose()
     }
 
     /// The records under these keys, as [`Tx::get`] reads them, in their order. What has to be fetched is fetched in one
@@ -127,15 +127,19 @@ impl Tx {
 
     /// The stored value of a key, own writes included.
     pub(super) fn value(&mut self, raw: &RawKey) -> Result<Option<Value>, StoreError> {
-        if let Some(known) = self.writes.get(raw).or_else(|| self.reads.get(raw)) {
-            return Ok(known.clone());
+        self.known(raw).map(Option::<&Value>::cloned)
+    }
+
+    /// As [`Tx::value`], where it is kept.
+    fn known(&mut self, raw: &RawKey) -> Result<Option<&Value>, StoreError> {
+        if let Some(place) = self.writes.place(raw) {
+            return Ok(self.writes.at(place).and_then(Option::as_ref));
         }
-        let read = self.view.get(raw);
-        match read {
-            Ok(Lookup::Known(value)) => {
-                self.reads.add(raw.clone(), value.clone());
-                Ok(value)
-            }
+        if let Some(place) = self.reads.place(raw) {
+            return Ok(self.reads.at(place).and_then(Option::as_ref));
+        }
+        match self.view.get(raw) {
+            Ok(Lookup::Known(value)) => Ok(self.reads.add(raw.clone(), value).as_ref()),
             Ok(Lookup::NotLoaded) => Err(self.want(Want::Key(raw.clone()))),
             Err(error) => Err(self.failed(error)),
         }
