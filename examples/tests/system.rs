@@ -55,7 +55,8 @@ async fn s0_18_test_a_tenant_activation_and_agent_discovery() {
     let before = lab.bus.topics().await.unwrap();
     for tenant in &lab.plan.tenants {
         let vop = lab.slice.describe(&tenant.vop).await.unwrap().vop;
-        let (again, new) = lab.slice.activate(vop.request.clone()).await.unwrap();
+        let activated = lab.slice.activate(vop.request.clone()).await.unwrap();
+        let (again, new) = (activated.vop, activated.new);
         assert!(!new, "s0_01: a repeated activation is the same one");
         assert_eq!(again.incarnation, vop.incarnation, "s0_01: a repeated activation recreates nothing");
         for role in Role::ALL {

@@ -101,7 +101,7 @@ codes! {
     FrequencyOffGrid = "frequency_off_grid",
     /// The power is outside the module's, the operator's or the grant's range.
     PowerOutOfRange = "power_out_of_range",
-    /// The module does not support what was asked.
+    /// The module, or the broker, does not support what was asked.
     Unsupported = "unsupported",
     /// No module is in the port.
     ModuleAbsent = "module_absent",

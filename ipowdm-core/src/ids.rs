@@ -233,6 +233,10 @@ id! {
     AgentId, "agent id", 127, "_.-"
 }
 id! {
+    /// An application of a virtual operator, `[A-Za-z0-9-]{1,63}`. No `_` and no `.`: it becomes part of names on the bus.
+    ApplicationId, "application id", 63, "-"
+}
+id! {
     /// A fibre link (a pair of directed fibres).
     LinkId, "link id", 127, "_.:-"
 }

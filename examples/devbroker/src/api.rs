@@ -74,8 +74,18 @@ apis! {
     DeleteRecords = 21, 0..=2, flexible from 2;
     /// Hands out producer ids for idempotent producers.
     InitProducerId = 22, 0..=4, flexible from 2;
+    /// Lists access control lists: refused, there is no authorizer.
+    DescribeAcls = 29, 1..=3, flexible from 2;
+    /// Adds to access control lists: refused.
+    CreateAcls = 30, 1..=3, flexible from 2;
+    /// Removes from access control lists: refused.
+    DeleteAcls = 31, 1..=3, flexible from 2;
     /// Reads topic and broker configurations.
     DescribeConfigs = 32, 1..=4, flexible from 4;
+    /// Says who has SCRAM credentials: nobody.
+    DescribeUserScramCredentials = 50, 0..=0, flexible from 0;
+    /// Changes SCRAM credentials: refused.
+    AlterUserScramCredentials = 51, 0..=0, flexible from 0;
 }
 
 impl Api {

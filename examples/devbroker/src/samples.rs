@@ -1,11 +1,17 @@
 //! Batches and requests for tests, made by the codec and not by this crate.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::alter_user_scram_credentials_request::{
+    ScramCredentialDeletion, ScramCredentialUpsertion,
+};
+use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
+use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_user_scram_credentials_request::UserName;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -17,11 +23,12 @@ use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeConfigsRequest, FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
-    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, RequestHeader,
-    SyncGroupRequest, TopicName, TransactionalId,
+    AlterUserScramCredentialsRequest, ApiVersionsRequest, BrokerId, CreateAclsRequest, CreateTopicsRequest,
+    DeleteAclsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
+    DescribeConfigsRequest, DescribeUserScramCredentialsRequest, FetchRequest, FindCoordinatorRequest,
+    GroupId, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
+    RequestHeader, SyncGroupRequest, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use kafka_protocol::records::{
@@ -230,6 +237,33 @@ pub(crate) fn body(api: Api, version: i16, name: &str, n: i32) -> Vec<u8> {
                 DescribeConfigsRequest::default()
                     .with_include_synonyms(true)
                     .with_resources(vec![row; count])
+            )
+        }
+        Api::DescribeAcls => {
+            put!(DescribeAclsRequest::default().with_resource_name_filter(Some(text(name))))
+        }
+        Api::CreateAcls => {
+            let row = AclCreation::default().with_resource_name(text(name)).with_principal(text("User:u"));
+            put!(CreateAclsRequest::default().with_creations(vec![row; count]))
+        }
+        Api::DeleteAcls => {
+            let row = DeleteAclsFilter::default().with_resource_name_filter(Some(text(name)));
+            put!(DeleteAclsRequest::default().with_filters(vec![row; count]))
+        }
+        Api::DescribeUserScramCredentials => {
+            let users = vec![UserName::default().with_name(text(name)); count];
+            put!(DescribeUserScramCredentialsRequest::default().with_users(Some(users)))
+        }
+        Api::AlterUserScramCredentials => {
+            let deletion = ScramCredentialDeletion::default().with_name(text(name));
+            let upsertion = ScramCredentialUpsertion::default()
+                .with_name(text(name))
+                .with_salt(Bytes::from_static(b"salt"))
+                .with_salted_password(Bytes::from_static(b"salted"));
+            put!(
+                AlterUserScramCredentialsRequest::default()
+                    .with_deletions(vec![deletion; count])
+                    .with_upsertions(vec![upsertion; count])
             )
         }
     }

@@ -5,6 +5,7 @@
 //! `kafka::KafkaBus`, or, with feature `rskafka`, `rskafka::RskafkaBus`; `kafka::connect` makes either by name. On top of any of them, [`reader`] follows topics from stored positions and [`publisher`] sends
 //! through outages from a bounded queue.
 
+pub mod access;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "kafka")]
@@ -86,6 +87,14 @@ pub enum BusError {
     /// The broker does not allow it.
     #[error("not authorised: {0}")]
     Forbidden(String),
+    /// The broker has no such facility, or has it switched off.
+    #[error("{doing} is not possible with this broker: {reason}")]
+    Unsupported {
+        /// The operation.
+        doing: String,
+        /// What the broker said.
+        reason: String,
+    },
 }
 
 impl BusError {
@@ -99,6 +108,7 @@ impl BusError {
             Self::TooLarge { .. } => Code::TooLarge,
             Self::Invalid { .. } => Code::InvalidField,
             Self::Forbidden(_) => Code::Forbidden,
+            Self::Unsupported { .. } => Code::Unsupported,
         }
     }
 
@@ -269,4 +279,9 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Where the bus is, for people: `memory`, `127.0.0.1:9092`.
     fn address(&self) -> String;
+
+    /// What decides who may do what; `None` where everybody may do everything.
+    fn access(&self) -> Option<&dyn access::AccessControl> {
+        None
+    }
 }

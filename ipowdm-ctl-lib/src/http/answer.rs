@@ -56,6 +56,25 @@ impl<T: JsonSchema> OperationOutput for Made<T> {
     }
 }
 
+/// An answer that tells a password: it is not to be stored on its way.
+#[derive(Debug)]
+pub(super) struct Confidential<T>(pub(super) T);
+
+impl<T: IntoResponse> IntoResponse for Confidential<T> {
+    fn into_response(self) -> Response {
+        let header = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        ([header], self.0).into_response()
+    }
+}
+
+impl<T: OperationOutput> OperationOutput for Confidential<T> {
+    type Inner = T::Inner;
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        T::inferred_responses(ctx, operation)
+    }
+}
+
 /// 202 and the operation to follow, or 200 where it has ended and was read back. `Location` is the operation's path.
 #[derive(Debug)]
 pub(super) struct Begun<T> {

@@ -6,29 +6,35 @@
 //! | `POST /api/v1/vops` | 201 when topics, assignments and controller are there; 200 where the same request made it before |
 //! | `GET /api/v1/vops`, `/api/v1/vops/{id}` | all virtual operators; one |
 //! | `DELETE /api/v1/vops/{id}` | 204 when everything is taken back; 409 with live connections unless `?force=true` |
+//! | `PUT`, `DELETE /api/v1/vops/{id}/applications/{application}` | admits an application to the operator's topics, with a new password; dismisses it |
+//! | `POST /api/v1/vops/{id}/users/{user}/password` | another password for a user of the operator |
 //! | `POST /api/v1/topics/{id}` | the operator's topics as the broker has them; missing ones are made |
 //! | `GET /api/v1/interfaces/check/{pop}/{router}/{interface}` | whether a port can be given away |
+//!
+//! A password is told once, in the answer to the call that made it; such an answer is not to be stored.
 //!
 //! A request may take longer here than elsewhere, up to 3 minutes: topics are made and deleted, connections drained.
 
 use super::access::{self, Access, Caller, protected};
-use super::answer::Made;
+use super::answer::{Confidential, Made};
 use super::dto::now;
-use super::dto::slice::{Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopJson, VopSummaryJson};
+use super::dto::slice::{
+    CredentialJson, Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopJson, VopSummaryJson,
+};
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::guarded_within;
 use super::health::Health;
 use super::openapi::{About, documented, does};
-use crate::slice::{SliceError, SliceManager};
+use crate::slice::{Activation, SliceError, SliceManager};
 use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, post_with};
+use aide::axum::routing::{get_with, post_with, put_with};
 use axum::extract::State;
 use axum::response::NoContent;
 use axum::{Json, Router};
 use core::time::Duration;
 use ipowdm_core::error::Code;
-use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
+use ipowdm_core::ids::{ApplicationId, PopId, PortId, PortRef, RouterId, VopId};
 
 /// Time for a request: a forced deactivation drains connections, then deletes topics.
 const REQUEST_TIME: Duration = Duration::from_secs(180);
@@ -63,9 +69,21 @@ const CHANGES: &[Code] = &[
     Code::FrequencyOutOfRange,
     Code::FrequencyOffGrid,
     Code::BusUnavailable,
+    Code::Forbidden,
+    Code::Unsupported,
     Code::UnknownTopic,
     Code::StaleEpoch,
     Code::Stopped,
+];
+
+/// What a change of who has access may be refused with.
+const ACCESS: &[Code] = &[
+    Code::UnknownVop,
+    Code::UnknownAgent,
+    Code::IllegalState,
+    Code::Unsupported,
+    Code::Forbidden,
+    Code::BusUnavailable,
 ];
 
 fn routes() -> ApiRouter<SliceManager> {
@@ -91,6 +109,18 @@ fn routes() -> ApiRouter<SliceManager> {
                     CHANGES,
                 ),
             ),
+        )
+        .api_route(
+            "/api/v1/vops/{id}/applications/{application}",
+            put_with(
+                admit,
+                does("Admits an application to the operator's topics, with a new password", ACCESS),
+            )
+            .delete_with(dismiss, does("Takes an application's rights and password away", ACCESS)),
+        )
+        .api_route(
+            "/api/v1/vops/{id}/users/{user}/password",
+            post_with(renew_password, does("Another password for a user of the operator", ACCESS)),
         )
         .api_route(
             "/api/v1/topics/{id}",
@@ -126,10 +156,37 @@ async fn health(State(manager): Manager) -> Health<SliceHealth> {
     Health::new(fields, parts)
 }
 
-async fn activate(State(manager): Manager, Payload(body): Payload<NewVop>) -> Result<Made<VopJson>> {
-    let (vop, new) = manager.activate(body.into()).await?;
-    let body = manager.describe(vop.id()).await?.into();
-    Ok(Made { new, location: format!("/api/v1/vops/{}", vop.id()), body })
+async fn activate(
+    State(manager): Manager,
+    Payload(body): Payload<NewVop>,
+) -> Result<Confidential<Made<VopJson>>> {
+    let Activation { vop, new, credentials } = manager.activate(body.into()).await?;
+    let body = VopJson::from(manager.describe(vop.id()).await?).with_credentials(credentials);
+    Ok(Confidential(Made { new, location: format!("/api/v1/vops/{}", vop.id()), body }))
+}
+
+async fn admit(
+    State(manager): Manager,
+    Segments((id, application)): Segments<(VopId, ApplicationId)>,
+) -> Result<Confidential<Json<CredentialJson>>> {
+    let credential = manager.admit_application(&id, &application).await?;
+    Ok(Confidential(Json(credential.into())))
+}
+
+async fn dismiss(
+    State(manager): Manager,
+    Segments((id, application)): Segments<(VopId, ApplicationId)>,
+) -> Result<NoContent> {
+    manager.dismiss_application(&id, &application).await?;
+    Ok(NoContent)
+}
+
+async fn renew_password(
+    State(manager): Manager,
+    Segments((id, user)): Segments<(VopId, String)>,
+) -> Result<Confidential<Json<CredentialJson>>> {
+    let credential = manager.renew_password(&id, &user).await?;
+    Ok(Confidential(Json(credential.into())))
 }
 
 async fn list(State(manager): Manager, Caller(caller): Caller) -> Result<Json<Vec<VopSummaryJson>>> {

@@ -1,6 +1,7 @@
 //! Activation.
 
 use super::SliceManager;
+use super::access::Credential;
 use super::assignment::{assign_in, routers_of};
 use super::error::SliceError;
 use super::record::{ActivationRequest, Vop, VopPhase};
@@ -16,25 +17,37 @@ const TEXT: usize = 1_024;
 /// Least telemetry interval in milliseconds.
 const LEAST_INTERVAL_MS: u32 = 100;
 
+/// What an activation has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activation {
+    /// The virtual operator.
+    pub vop: Vop,
+    /// Whether it is new; else it was active before, as it was asked for.
+    pub new: bool,
+    /// The passwords that were made for it, told this once. None where it is not new or the broker takes none; none for agents
+    /// that have one because they serve another virtual operator.
+    pub credentials: Vec<Credential>,
+}
+
 impl SliceManager {
-    /// Activates a virtual operator: ports and spectrum, topics, assignments, controller. When this returns its topics exist.
-    /// Answers it, and whether it is new: the same request again answers the same virtual operator and changes nothing.
+    /// Activates a virtual operator: ports and spectrum, topics, access, assignments, controller. When this returns its topics
+    /// exist. The same request again answers the same virtual operator and changes nothing.
     ///
     /// # Errors
     /// [`SliceError::Invalid`]; [`SliceError::AlreadyExists`] where it is active and the request differs;
-    /// [`SliceError::Busy`] while it is being dismantled; [`SliceError::PortAssigned`]; [`SliceError::LinkDb`] with
-    /// `unknown_port`; [`SliceError::Launch`]; [`SliceError::Bus`]; [`SliceError::Store`]. What was begun is undone then.
-    pub async fn activate(&self, request: ActivationRequest) -> Result<(Vop, bool), SliceError> {
+    /// [`SliceError::Busy`] while it is being dismantled; [`SliceError::PortAssigned`]; [`SliceError::SpectrumAssigned`];
+    /// [`SliceError::LinkDb`] with `unknown_port`; [`SliceError::Launch`]; [`SliceError::Bus`]; [`SliceError::Store`]. What was begun is undone then.
+    pub async fn activate(&self, request: ActivationRequest) -> Result<Activation, SliceError> {
         check(&request)?;
         let _one_at_a_time = self.lock(&request.vop).await;
         // Nothing is claimed before the bus has answered once.
         self.prepare_assignments().await?;
         let (vop, new) = self.claim(&request).await?;
         if vop.phase == VopPhase::Active {
-            return Ok((vop, new));
+            return Ok(Activation { vop, new, credentials: Vec::new() });
         }
         match self.build(&vop).await {
-            Ok(vop) => Ok((vop, true)),
+            Ok((vop, credentials)) => Ok(Activation { vop, new: true, credentials }),
             Err(error) => {
                 tracing::warn!(vop = %vop.id(), %error, "activation is undone");
                 if let Err(second) = self.dismantle(&vop).await {
@@ -76,7 +89,9 @@ impl SliceManager {
         }
         let whole_band = || vec![self.linkdb().raster().window()];
         let windows = request.windows.clone().unwrap_or_else(whole_band);
-        let grant = VopGrant::pool(request.vop.clone(), windows.clone());
+        let ActivationRequest { vop, exclusive, quota, .. } = request;
+        let grant =
+            VopGrant { vop: vop.clone(), windows: windows.clone(), exclusive: *exclusive, quota: *quota };
         self.linkdb().set_vop_grant_in(tx, &grant)?;
         let vop = Vop {
             request: request.clone(),
@@ -95,8 +110,9 @@ impl SliceManager {
     }
 
     /// Everything after the claim. Each step may be repeated.
-    async fn build(&self, vop: &Vop) -> Result<Vop, SliceError> {
+    async fn build(&self, vop: &Vop) -> Result<(Vop, Vec<Credential>), SliceError> {
         self.make_topics(vop).await?;
+        let credentials = self.open_access(vop).await?;
         let active = self
             .update(vop.id(), |tx, vop| {
                 vop.phase = VopPhase::Active;
@@ -104,7 +120,7 @@ impl SliceManager {
                 assign_in(tx, &routers_of(&vop.request.ports))
             })
             .await?;
-        self.launch(&active).await
+        Ok((self.launch(&active).await?, credentials))
     }
 
     /// Starts the controller and stores where it answers.

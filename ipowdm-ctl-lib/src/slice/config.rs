@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use ipowdm_core::bus::TopicSpec;
+use ipowdm_core::bus::access::Scram;
 use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use std::collections::BTreeMap;
 
@@ -49,6 +50,8 @@ pub struct SliceConfig {
     pub health_interval_ms: u32,
     /// How long a forced deactivation waits for connections to go dark before it abandons them.
     pub drain: Duration,
+    /// How those who get passwords prove them.
+    pub scram: Scram,
     /// How long a topic that is being deleted is waited for before one of its name is made.
     pub topic_patience: Duration,
 }
@@ -67,6 +70,7 @@ impl Default for SliceConfig {
             telemetry_interval_ms: 3_000,
             health_interval_ms: 30_000,
             drain: Duration::from_secs(90),
+            scram: Scram::Sha512,
             topic_patience: Duration::from_secs(20),
         }
     }

@@ -1,5 +1,6 @@
 //! Deactivation, and the undoing of activations that failed.
 
+use super::access::VopAccess;
 use super::assignment::{assign_in, routers_of};
 use super::error::SliceError;
 use super::record::{Vop, VopPhase};
@@ -63,9 +64,11 @@ impl SliceManager {
         let ((), version) = store.transact_versioned(|tx| self.withdraw_in(tx, vop)).await?;
         // Agents should leave before the topics do; if the bus is away, deleting the topics says so.
         store.relayed(watch, version, WITHDRAWAL).await?;
+        self.close_access(id).await?;
         self.delete_topics(vop).await?;
         store
             .transact(|tx| {
+                tx.delete(&VopAccess::key(id));
                 tx.delete(&Vop::key(id));
                 Ok::<_, SliceError>(())
             })

@@ -47,6 +47,28 @@ pub enum SliceError {
         /// The port.
         port: String,
     },
+    /// The spectrum is, in part, another operator's, and one of the two wants it alone. Does not say whose it is.
+    #[error("some of the spectrum of {vop} is another virtual operator's, and one of the two has it alone")]
+    SpectrumAssigned {
+        /// The virtual operator that asked.
+        vop: String,
+    },
+    /// The broker does not hold anybody to rights, or knows nobody by a password of ours.
+    #[error("access to the topics of {vop} is not enforced: {reason}")]
+    AccessNotEnforced {
+        /// The virtual operator.
+        vop: String,
+        /// Why.
+        reason: String,
+    },
+    /// The virtual operator has no such user on the bus.
+    #[error("{vop} has no user {user}")]
+    UnknownUser {
+        /// The virtual operator.
+        vop: String,
+        /// The user name.
+        user: String,
+    },
     /// The virtual operator has connections.
     #[error("virtual operator {vop} has {count} live connections; force deactivation to take them down")]
     LiveConnections {
@@ -92,6 +114,7 @@ impl From<LinkDbError> for SliceError {
             LinkDbError::InUse { what, .. } => {
                 Self::PortAssigned { port: what.strip_prefix("port ").unwrap_or(&what).to_owned() }
             }
+            LinkDbError::WindowsOverlap { vop, .. } => Self::SpectrumAssigned { vop },
             other => Self::LinkDb(other),
         }
     }
@@ -107,6 +130,9 @@ impl SliceError {
             Self::AlreadyExists { .. } => Code::AlreadyExists,
             Self::Busy { .. } => Code::IllegalState,
             Self::PortAssigned { .. } => Code::PortOccupied,
+            Self::SpectrumAssigned { .. } => Code::NoSpectrum,
+            Self::AccessNotEnforced { .. } => Code::Unsupported,
+            Self::UnknownUser { .. } => Code::UnknownAgent,
             Self::LiveConnections { .. } => Code::LiveConnections,
             Self::Launch { source, .. } => source.code,
             Self::LinkDb(error) => error.code(),

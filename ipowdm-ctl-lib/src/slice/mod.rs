@@ -5,12 +5,13 @@
 //! process ends is undone or finished by the next one.
 //!
 //! ```text
-//!   activate:    claim ports and spectrum ─▶ make topics ─▶ assign to agents ─▶ start the controller
-//!                     PENDING                                  ACTIVE              failure anywhere: dismantle
-//!   deactivate:  connections? ─▶ (force: drain) ─▶ stop the controller ─▶ withdraw ─▶ delete topics ─▶ forget
+//!   activate:    claim ports and spectrum ─▶ make topics ─▶ open access ─▶ assign to agents ─▶ start the controller
+//!                     PENDING                                                 ACTIVE        failure anywhere: dismantle
+//!   deactivate:  connections? ─▶ (force: drain) ─▶ stop the controller ─▶ withdraw ─▶ close access ─▶ delete topics ─▶ forget
 //!                     DEACTIVATING
 //! ```
 
+mod access;
 mod activate;
 mod assignment;
 mod config;
@@ -23,6 +24,8 @@ mod revisions;
 mod tests;
 mod topics;
 
+pub use access::{Credential, Enforcement, VopAccess};
+pub use activate::Activation;
 pub use config::{SliceConfig, TopicSettings};
 pub use error::{LaunchError, SliceError};
 pub use launch::{ControllerLauncher, InProcess, OnStart};
@@ -30,6 +33,7 @@ pub use record::{ActivationRequest, AssignmentRevision, Vop, VopPhase};
 
 use crate::controller::{ControllerConfig, WallClock, system_wall_clock};
 use crate::linkdb::{LinkDb, LinkDbError};
+use crate::store::Tx;
 use crate::store::outbox::{OutboxRelay, RelayOptions};
 use core::time::Duration;
 use ipowdm_core::bus::{Bus, TopicDescription};
@@ -60,6 +64,8 @@ struct Shared {
     revisions_known: OnceCell<()>,
     /// One change of a virtual operator at a time.
     locks: Mutex<BTreeMap<VopId, Arc<tokio::sync::Mutex<()>>>>,
+    /// One change of who has access at a time: virtual operators share agents.
+    access: tokio::sync::Mutex<()>,
 }
 
 struct Tasks(Vec<AbortHandle>);
@@ -136,7 +142,9 @@ impl SliceManagerBuilder {
         });
         let locks = Mutex::default();
         let revisions_known = OnceCell::new();
-        let shared = Arc::new(Shared { linkdb, bus, config, launcher, wall, revisions_known, locks });
+        let access = tokio::sync::Mutex::default();
+        let shared = Shared { linkdb, bus, config, launcher, wall, revisions_known, locks, access };
+        let shared = Arc::new(shared);
         let mut tasks = Vec::new();
         if relay {
             let (store, bus) = (shared.linkdb.store().clone(), Arc::clone(&shared.bus));
@@ -158,6 +166,8 @@ pub struct VopView {
     pub vop: Vop,
     /// Connections that hold spectrum.
     pub live_connections: usize,
+    /// Who has access to its topics.
+    pub access: VopAccess,
 }
 
 /// Whether a port can be given to a virtual operator.
@@ -197,7 +207,7 @@ impl SliceManager {
             .transact(|tx| {
                 let vop = tx.get(&Vop::key(id))?;
                 let vop = vop.ok_or_else(|| SliceError::UnknownVop { vop: id.to_string() })?;
-                Ok(VopView { live_connections: linkdb.connections_of_in(tx, id)?.len(), vop })
+                view_in(linkdb, tx, vop)
             })
             .await
     }
@@ -214,8 +224,7 @@ impl SliceManager {
                 let vops = tx.scan(&Vop::all())?.into_iter().map(|(_, vop)| vop);
                 let mut views = Vec::new();
                 for vop in vops {
-                    let live_connections = linkdb.connections_of_in(tx, vop.id())?.len();
-                    views.push(VopView { vop, live_connections });
+                    views.push(view_in(linkdb, tx, vop)?);
                 }
                 Ok(views)
             })
@@ -300,4 +309,10 @@ impl SliceManager {
         };
         lock.lock_owned().await
     }
+}
+
+fn view_in(linkdb: &LinkDb, tx: &mut Tx, vop: Vop) -> Result<VopView, SliceError> {
+    let live_connections = linkdb.connections_of_in(tx, vop.id())?.len();
+    let access = tx.get(&VopAccess::key(vop.id()))?.unwrap_or_else(VopAccess::none);
+    Ok(VopView { vop, live_connections, access })
 }

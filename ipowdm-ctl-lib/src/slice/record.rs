@@ -1,5 +1,6 @@
 //! What is stored of a virtual operator.
 
+use crate::spectrum::Quota;
 use crate::store::{Key, Prefix, Record};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::grid::SpectrumWindow;
@@ -19,8 +20,12 @@ pub struct ActivationRequest {
     pub description: Option<String>,
     /// The ports it gets.
     pub ports: Vec<PortRef>,
-    /// The spectrum it may light; `None` for the whole band.
+    /// The spectrum it may light, on every link; `None` for the whole band.
     pub windows: Option<Vec<SpectrumWindow>>,
+    /// Whether that spectrum is its alone; else it shares it with others as they come.
+    pub exclusive: bool,
+    /// How much it may hold at a time; `None` for any amount.
+    pub quota: Option<Quota>,
     /// The transmit power it may set; `None` for what modules and operator allow.
     pub tx_power: Option<PowerRange>,
     /// Telemetry interval of its connections; `None` for the operator's default.
@@ -37,6 +42,8 @@ impl ActivationRequest {
             description: None,
             ports,
             windows: None,
+            exclusive: false,
+            quota: None,
             tx_power: None,
             telemetry_interval_ms: None,
         }
@@ -114,9 +121,74 @@ impl Vop {
     }
 }
 
+/// Version 1 of [`ActivationRequest`]: spectrum in a pool, without a quota.
+#[derive(Deserialize)]
+struct ActivationRequestV1 {
+    vop: VopId,
+    tenant_name: String,
+    description: Option<String>,
+    ports: Vec<PortRef>,
+    windows: Option<Vec<SpectrumWindow>>,
+    tx_power: Option<PowerRange>,
+    telemetry_interval_ms: Option<u32>,
+}
+
+/// Version 1 of [`Vop`].
+#[derive(Deserialize)]
+struct VopV1 {
+    request: ActivationRequestV1,
+    phase: VopPhase,
+    incarnation: Incarnation,
+    windows: Vec<SpectrumWindow>,
+    telemetry_interval_ms: u32,
+    health_interval_ms: u32,
+    activated_at: Timestamp,
+    endpoint: Option<String>,
+}
+
+impl From<VopV1> for Vop {
+    fn from(old: VopV1) -> Self {
+        let ActivationRequestV1 {
+            vop,
+            tenant_name,
+            description,
+            ports,
+            windows,
+            tx_power,
+            telemetry_interval_ms,
+        } = old.request;
+        let (exclusive, quota) = (false, None);
+        let request = ActivationRequest {
+            vop,
+            tenant_name,
+            description,
+            ports,
+            windows,
+            exclusive,
+            quota,
+            tx_power,
+            telemetry_interval_ms,
+        };
+        Self {
+            request,
+            phase: old.phase,
+            incarnation: old.incarnation,
+            windows: old.windows,
+            telemetry_interval_ms: old.telemetry_interval_ms,
+            health_interval_ms: old.health_interval_ms,
+            activated_at: old.activated_at,
+            endpoint: old.endpoint,
+        }
+    }
+}
+
 impl Record for Vop {
     const KIND: &'static str = "vop";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(postcard::from_bytes(body).map(|old: VopV1| old.into()))
+    }
 }
 
 /// The number of the last assignment that was written for an agent. It stays when the agent serves nobody, so that a later

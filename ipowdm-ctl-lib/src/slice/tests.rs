@@ -1,5 +1,7 @@
 use super::*;
 use crate::connection::State;
+use crate::controller::ConnectionRequest;
+use crate::spectrum::Quota;
 use crate::testbed::{Behaviour, Testbed, calm, guide, id, port, power, vop};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::error::Code;
@@ -26,7 +28,7 @@ fn window(low: u32, high: u32) -> SpectrumWindow {
 #[tokio::test(start_paused = true)]
 async fn s0_01_activation_makes_the_three_topics_as_configured_before_it_returns() {
     let bed = Testbed::new().await;
-    let (active, new) = bed.slices().activate(Testbed::vop2()).await.unwrap();
+    let Activation { vop: active, new, .. } = bed.slices().activate(Testbed::vop2()).await.unwrap();
     assert!(new);
     assert_eq!(active.phase, VopPhase::Active);
     let config = Testbed::slice_config();
@@ -52,9 +54,9 @@ async fn s0_01_activation_makes_the_three_topics_as_configured_before_it_returns
 #[tokio::test(start_paused = true)]
 async fn s0_01_the_same_activation_again_is_the_same_result_and_recreates_nothing() {
     let bed = Testbed::new().await;
-    let (first, _) = bed.slices().activate(Testbed::vop2()).await.unwrap();
+    let first = bed.slices().activate(Testbed::vop2()).await.unwrap().vop;
     bed.publish("monitoring_vOp2", "k", b"{}").await;
-    let (second, new) = bed.slices().activate(Testbed::vop2()).await.unwrap();
+    let Activation { vop: second, new, .. } = bed.slices().activate(Testbed::vop2()).await.unwrap();
     assert!(!new);
     assert_eq!(second, first);
     assert_eq!(bed.records("monitoring_vOp2").await.len(), 1, "the topic was not made anew");
@@ -309,6 +311,55 @@ async fn senseless_activations_are_refused_and_change_nothing() {
     }
     assert_eq!(bed.slices().describe(&vop("vOp2")).await.unwrap_err().code(), Code::UnknownVop);
     assert_eq!(bed.slices().ensure_topics(&vop("vOp2")).await.unwrap_err().code(), Code::UnknownVop);
+}
+
+#[tokio::test(start_paused = true)]
+async fn spectrum_that_is_one_operators_alone_is_refused_to_others_without_a_name() {
+    let bed = Testbed::new().await;
+    let low = Some(vec![window(193_000_000, 194_000_000)]);
+    let alone = ActivationRequest { windows: low.clone(), exclusive: true, ..Testbed::vop2() };
+    bed.slices().activate(alone).await.unwrap();
+    assert!(bed.linkdb.vop_grant(&vop("vOp2")).await.unwrap().unwrap().exclusive);
+    let shared = ActivationRequest::new(vop("vOp1"), "Tenant 1", vec![port("pop1/router2/Ethernet48")]);
+    let error = bed.slices().activate(shared.clone()).await.unwrap_err();
+    assert_eq!(error.code(), Code::NoSpectrum);
+    assert_eq!(error, SliceError::SpectrumAssigned { vop: "vOp1".to_owned() });
+    assert!(!error.to_string().contains("vOp2"));
+    assert_eq!(bed.slices().list().await.unwrap().len(), 1);
+    let beside = ActivationRequest { windows: Some(vec![window(194_000_000, 195_000_000)]), ..shared };
+    bed.slices().activate(beside).await.unwrap();
+    bed.slices().deactivate(&vop("vOp2"), false).await.unwrap();
+    let pooled = ActivationRequest { windows: low, ..Testbed::vop2() };
+    bed.slices().activate(pooled).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_holds_for_what_the_operator_sets_up() {
+    let mut bed = Testbed::new().await;
+    let quota = Some(Quota { connections: Some(1), slot_links: None });
+    let controller = bed.activate(ActivationRequest { quota, ..Testbed::vop2() }).await;
+    controller.create_connection(guide()).await.unwrap();
+    let second = ConnectionRequest { connection_id: Some(id("POP1-POP2-2")), ..guide() };
+    let error = controller.create_connection(second).await.unwrap_err();
+    assert_eq!(error.code(), Code::QuotaExceeded);
+}
+
+#[test]
+fn a_virtual_operator_of_version_1_is_read() {
+    let bytes = b"\x01\x01v\x01T\x00\x01\x01b\x01r\x01p\x00\x00\x00\x01\x01i\x00\xb8\x17\xb0\xea\x01\0\0\0\0\0\0\xf0\x3f\x00";
+    let key = Vop::key(&vop("v"));
+    let read = crate::store::decode::<Vop>(key.raw(), bytes).unwrap();
+    let expected = Vop {
+        request: ActivationRequest::new(vop("v"), "T", vec![port("b/r/p")]),
+        phase: VopPhase::Active,
+        incarnation: "i".parse().unwrap(),
+        windows: Vec::new(),
+        telemetry_interval_ms: 3_000,
+        health_interval_ms: 30_000,
+        activated_at: ipowdm_core::time::Timestamp(1_000),
+        endpoint: None,
+    };
+    assert_eq!(read, expected);
 }
 
 /// A launcher whose controllers do not start.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod cut;
+pub(crate) mod guarded;
 
 pub(crate) use agent::{Behaviour, FakeAgent};
 pub(crate) use cut::Cut;

@@ -58,7 +58,12 @@ pub(super) const fn layout(api: Api) -> &'static [Field] {
         Api::DeleteTopics => DELETE_TOPICS,
         Api::DeleteRecords => DELETE_RECORDS,
         Api::InitProducerId => INIT_PRODUCER_ID,
+        Api::DescribeAcls => DESCRIBE_ACLS,
+        Api::CreateAcls => CREATE_ACLS,
+        Api::DeleteAcls => DELETE_ACLS,
         Api::DescribeConfigs => DESCRIBE_CONFIGS,
+        Api::DescribeUserScramCredentials => DESCRIBE_SCRAM,
+        Api::AlterUserScramCredentials => ALTER_SCRAM,
     }
 }
 
@@ -162,3 +167,17 @@ const DESCRIBE_CONFIGS: &[Field] =
     &[always(Structs(DESCRIBE_RESOURCE)), always(Fixed(1)), since(3, Fixed(1))];
 /// Type, name, keys wanted.
 const DESCRIBE_RESOURCE: &[Field] = &[always(Fixed(1)), always(Text), always(Values(&Text))];
+
+/// Kind of resource, its name, kind of pattern; principal, host; operation, permission.
+const DESCRIBE_ACLS: &[Field] =
+    &[always(Fixed(1)), always(Text), always(Fixed(1)), always(Text), always(Text), always(Fixed(1 + 1))];
+const CREATE_ACLS: &[Field] = &[always(Structs(DESCRIBE_ACLS))];
+const DELETE_ACLS: &[Field] = &[always(Structs(DESCRIBE_ACLS))];
+
+/// Users.
+const DESCRIBE_SCRAM: &[Field] = &[always(Structs(&[always(Text)]))];
+/// Deletions: user, mechanism; upsertions: user, mechanism and iterations, salt, salted password.
+const ALTER_SCRAM: &[Field] = &[
+    always(Structs(&[always(Text), always(Fixed(1))])),
+    always(Structs(&[always(Text), always(Fixed(1 + 4)), always(Blob), always(Blob)])),
+];

@@ -1,6 +1,8 @@
 //! The Kafka APIs used here: the versions spoken, and the layout of their responses.
 //!
-//! Every range holds only versions without tagged fields and topic ids, which Apache Kafka 1.0 to 4.x all serve.
+//! Every range holds only versions without tagged fields and topic ids, which Apache Kafka 1.0 to 4.x all serve; but the calls
+//! about SCRAM passwords, which came with Kafka 2.7, have tagged fields from their first version on, and those about access
+//! control lists are of Kafka 2.0 and later.
 //! Source of numbers and layouts: Kafka's message definitions, `clients/src/main/resources/common/message`.
 
 use super::shape::{
@@ -9,10 +11,14 @@ use super::shape::{
     field, since,
 };
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, DescribeConfigsRequest, DescribeConfigsResponse, FetchRequest, FetchResponse,
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, ApiVersionsRequest,
+    ApiVersionsResponse, CreateAclsRequest, CreateAclsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeAclsRequest,
+    DescribeAclsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+    DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse, FetchRequest, FetchResponse,
     ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, ProduceRequest,
-    ProduceResponse,
+    ProduceResponse, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+    SaslHandshakeResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable};
 
@@ -26,6 +32,8 @@ pub(super) trait Api: Encodable + Send + Sync {
     const KEY: i16;
     /// The versions spoken, both ends included.
     const VERSIONS: (i16, i16);
+    /// Whether these versions have tagged fields and compact lengths (KIP-482).
+    const FLEXIBLE: bool;
     /// The layout of the response.
     const LAYOUT: &'static [Field];
     /// Whether sending it again after an unclear failure changes nothing: a connection from the pool that turns out
@@ -34,7 +42,7 @@ pub(super) trait Api: Encodable + Send + Sync {
 }
 
 macro_rules! apis {
-    ($($request:ident -> $response:ident, $name:literal, $key:literal, $versions:expr, $repeatable:literal, $layout:ident = $fields:expr;)*) => {
+    ($($request:ident -> $response:ident, $name:literal, $key:literal, $versions:expr, flexible $flexible:literal, repeatable $repeatable:literal, $layout:ident = $fields:expr;)*) => {
         $(
             const $layout: &[Field] = &$fields;
 
@@ -43,6 +51,7 @@ macro_rules! apis {
                 const NAME: &'static str = $name;
                 const KEY: i16 = $key;
                 const VERSIONS: (i16, i16) = $versions;
+                const FLEXIBLE: bool = $flexible;
                 const LAYOUT: &'static [Field] = $layout;
                 const REPEATABLE: bool = $repeatable;
             }
@@ -51,22 +60,36 @@ macro_rules! apis {
 }
 
 apis! {
-    ProduceRequest -> ProduceResponse, "Produce", 0, (3, 7), false, PRODUCE =
+    ProduceRequest -> ProduceResponse, "Produce", 0, (3, 7), flexible false, repeatable false, PRODUCE =
         [field(Structs(PRODUCED_TOPIC)), field(Fixed(4))];
-    FetchRequest -> FetchResponse, "Fetch", 1, (4, 6), true, FETCH =
+    FetchRequest -> FetchResponse, "Fetch", 1, (4, 6), flexible false, repeatable true, FETCH =
         [field(Fixed(4)), field(Structs(FETCHED_TOPIC))];
-    ListOffsetsRequest -> ListOffsetsResponse, "ListOffsets", 2, (1, 3), true, LIST_OFFSETS =
+    ListOffsetsRequest -> ListOffsetsResponse, "ListOffsets", 2, (1, 3), flexible false, repeatable true, LIST_OFFSETS =
         [since(2, Fixed(4)), field(Structs(LISTED_TOPIC))];
-    MetadataRequest -> MetadataResponse, "Metadata", 3, (4, 7), true, METADATA =
+    MetadataRequest -> MetadataResponse, "Metadata", 3, (4, 7), flexible false, repeatable true, METADATA =
         [field(Fixed(4)), field(Structs(BROKER)), field(Text), field(Fixed(4)), field(Structs(TOPIC))];
-    ApiVersionsRequest -> ApiVersionsResponse, "ApiVersions", 18, (0, 0), true, API_VERSIONS =
+    ApiVersionsRequest -> ApiVersionsResponse, "ApiVersions", 18, (0, 0), flexible false, repeatable true, API_VERSIONS =
         [field(Fixed(2)), field(Structs(&[field(Fixed(2 + 2 + 2))]))];
-    CreateTopicsRequest -> CreateTopicsResponse, "CreateTopics", 19, (2, 4), false, CREATE_TOPICS =
+    CreateTopicsRequest -> CreateTopicsResponse, "CreateTopics", 19, (2, 4), flexible false, repeatable false, CREATE_TOPICS =
         [field(Fixed(4)), field(Structs(&[field(Text), field(Fixed(2)), field(Text)]))];
-    DeleteTopicsRequest -> DeleteTopicsResponse, "DeleteTopics", 20, (1, 3), false, DELETE_TOPICS =
+    DeleteTopicsRequest -> DeleteTopicsResponse, "DeleteTopics", 20, (1, 3), flexible false, repeatable false, DELETE_TOPICS =
         [field(Fixed(4)), field(Structs(&[field(Text), field(Fixed(2))]))];
-    DescribeConfigsRequest -> DescribeConfigsResponse, "DescribeConfigs", 32, (1, 3), true, DESCRIBE_CONFIGS =
+    DescribeConfigsRequest -> DescribeConfigsResponse, "DescribeConfigs", 32, (1, 3), flexible false, repeatable true, DESCRIBE_CONFIGS =
         [field(Fixed(4)), field(Structs(DESCRIBED))];
+    SaslHandshakeRequest -> SaslHandshakeResponse, "SaslHandshake", 17, (1, 1), flexible false, repeatable false, SASL_HANDSHAKE =
+        [field(Fixed(2)), field(Structs(&[field(Text)]))];
+    SaslAuthenticateRequest -> SaslAuthenticateResponse, "SaslAuthenticate", 36, (0, 1), flexible false, repeatable false, SASL_AUTHENTICATE =
+        [field(Fixed(2)), field(Text), field(Blob), since(1, Fixed(8))];
+    DescribeAclsRequest -> DescribeAclsResponse, "DescribeAcls", 29, (1, 1), flexible false, repeatable true, DESCRIBE_ACLS =
+        [field(Fixed(4 + 2)), field(Text), field(Structs(ACLS_OF_RESOURCE))];
+    CreateAclsRequest -> CreateAclsResponse, "CreateAcls", 30, (1, 1), flexible false, repeatable true, CREATE_ACLS =
+        [field(Fixed(4)), field(Structs(&[field(Fixed(2)), field(Text)]))];
+    DeleteAclsRequest -> DeleteAclsResponse, "DeleteAcls", 31, (1, 1), flexible false, repeatable true, DELETE_ACLS =
+        [field(Fixed(4)), field(Structs(&[field(Fixed(2)), field(Text), field(Structs(DELETED_ACL))]))];
+    DescribeUserScramCredentialsRequest -> DescribeUserScramCredentialsResponse, "DescribeUserScramCredentials", 50, (0, 0), flexible true, repeatable true, DESCRIBE_SCRAM =
+        [field(Fixed(4 + 2)), field(Text), field(Structs(SCRAM_OF_USER))];
+    AlterUserScramCredentialsRequest -> AlterUserScramCredentialsResponse, "AlterUserScramCredentials", 51, (0, 0), flexible true, repeatable true, ALTER_SCRAM =
+        [field(Fixed(4)), field(Structs(&[field(Text), field(Fixed(2)), field(Text)]))];
 }
 
 const PRODUCED_TOPIC: &[Field] = &[
@@ -132,6 +155,32 @@ const DESCRIBED: &[Field] = &[
         since(3, Text),
     ])),
 ];
+
+/// Kind of resource, its name, kind of pattern, what holds for it.
+const ACLS_OF_RESOURCE: &[Field] = &[
+    field(Fixed(1)),
+    field(Text),
+    field(Fixed(1)),
+    // principal, host; operation, whether allowed
+    field(Structs(&[field(Text), field(Text), field(Fixed(1 + 1))])),
+];
+
+const DELETED_ACL: &[Field] = &[
+    field(Fixed(2)),
+    field(Text),
+    // resource and kind of pattern
+    field(Fixed(1)),
+    field(Text),
+    field(Fixed(1)),
+    // principal, host; operation, whether allowed
+    field(Text),
+    field(Text),
+    field(Fixed(1 + 1)),
+];
+
+/// User, error, what has been issued: mechanism, iterations.
+const SCRAM_OF_USER: &[Field] =
+    &[field(Text), field(Fixed(2)), field(Text), field(Structs(&[field(Fixed(1 + 4))]))];
 
 #[cfg(test)]
 mod tests;

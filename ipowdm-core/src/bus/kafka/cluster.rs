@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::connection::{Connection, WireError};
 use super::leader::Patience;
+use super::login::Login;
 use super::options::KafkaOptions;
 use super::pool::{Pool, Traffic};
 use super::refusal::{Refusal, refusal};
@@ -50,6 +51,7 @@ pub struct Counts {
 pub(super) struct Cluster {
     bootstrap: Vec<Arc<str>>,
     client: StrBytes,
+    login: Option<Login>,
     pub(super) call_timeout: Duration,
     pool: Pool,
     topology: Mutex<Topology>,
@@ -66,6 +68,7 @@ impl Cluster {
         Self {
             bootstrap: options.bootstrap.iter().map(|broker| Arc::from(broker.as_str())).collect(),
             client: StrBytes::from_string(options.client_id.clone()),
+            login: Login::new(options.sasl.as_ref()),
             call_timeout: options.call_timeout,
             pool: Pool::default(),
             topology: Mutex::default(),
@@ -138,7 +141,11 @@ impl Cluster {
                 Some(connection) => connection,
                 None => {
                     self.connects.fetch_add(1, Ordering::Relaxed);
-                    Connection::open(peer, self.client.clone(), FRAME_LIMIT).await?
+                    let mut connection = Connection::open(peer, self.client.clone(), FRAME_LIMIT).await?;
+                    if let Some(login) = &self.login {
+                        login.prove(&mut connection).await?;
+                    }
+                    connection
                 }
             };
             let answer = connection.call(request).await?;

@@ -1,6 +1,6 @@
 //! One TCP connection to one broker, with one request in flight at a time.
 //!
-//! Whoever holds the connection has it alone: a request never waits behind the answer to another. There is no clock in
+//! Whoever holds the connection has it alone: a request never waits behind the answer to another. Nothing reads a clock in
 //! here; the caller sets the time-out, and drops the connection when it expires, because an answer may still be under
 //! way on it.
 
@@ -17,6 +17,7 @@ use std::vec;
 use std::vec::Vec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// Why a broker could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,8 @@ pub(super) enum WireError {
     Malformed { peer: Arc<str>, api: &'static str, reason: String },
     #[error("{api} cannot be encoded: {reason}")]
     Encode { api: &'static str, reason: String },
+    #[error("{peer} does not let this client in: {reason}")]
+    Denied { peer: Arc<str>, reason: String },
     #[error("{peer} asks for a pause of {pause:?} (quota)")]
     Throttled { peer: Arc<str>, pause: Duration },
     #[error("too many requests are in flight")]
@@ -56,6 +59,8 @@ pub(super) struct Connection {
     offered: Vec<(i16, i16, i16)>,
     correlation: i32,
     frame_limit: usize,
+    /// When what was proven on it expires (KIP-368); `None`: never.
+    expires: Option<Instant>,
 }
 
 impl Connection {
@@ -69,8 +74,9 @@ impl Connection {
         let stream = TcpStream::connect(&**peer).await.map_err(unreachable)?;
         // A request is written whole, in one call.
         stream.set_nodelay(true).map_err(unreachable)?;
-        let mut connection =
-            Self { stream, peer: Arc::clone(peer), client, offered: Vec::new(), correlation: 0, frame_limit };
+        let peer = Arc::clone(peer);
+        let (offered, correlation, expires) = (Vec::new(), 0, None);
+        let mut connection = Self { stream, peer, client, offered, correlation, frame_limit, expires };
         let answer = connection.exchange(&ApiVersionsRequest::default(), 0).await?;
         if answer.error_code != 0 {
             return Err(connection.incompatible::<ApiVersionsRequest>());
@@ -85,8 +91,18 @@ impl Connection {
         &self.peer
     }
 
+    /// It must not be used after that.
+    pub(super) fn good_until(&mut self, expires: Instant) {
+        self.expires = Some(expires);
+    }
+
+    /// Whether it may still be used.
+    pub(super) fn is_good(&self, now: Instant) -> bool {
+        self.is_quiet() && self.expires.is_none_or(|expires| now < expires)
+    }
+
     /// Whether nothing says that the broker has closed it.
-    pub(super) fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         // Between requests nothing may arrive: not even the end.
         matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -113,7 +129,7 @@ impl Connection {
             .map_err(|reason| self.malformed::<A>(reason.to_string()))
     }
 
-    /// Length, header (version 1) and body.
+    /// Length, header (version 1, or 2 with tagged fields) and body.
     fn encode<A: Api>(&self, request: &A, version: i16) -> Result<BytesMut, WireError> {
         let failed = |reason: String| WireError::Encode { api: A::NAME, reason };
         let size = request.compute_size(version).map_err(|error| failed(error.to_string()))?;
@@ -124,7 +140,7 @@ impl Connection {
             .with_request_api_version(version)
             .with_correlation_id(self.correlation)
             .with_client_id(Some(self.client.clone()))
-            .encode(&mut frame, 1)
+            .encode(&mut frame, if A::FLEXIBLE { 2 } else { 1 })
             .map_err(|error| failed(error.to_string()))?;
         request.encode(&mut frame, version).map_err(|error| failed(error.to_string()))?;
         let length = i32::try_from(frame.len() - 4).map_err(|_| failed("more than 2 GiB".to_string()))?;
@@ -171,7 +187,7 @@ pub(super) enum DecodeError {
     Body(String),
 }
 
-/// Reads a frame's content: the response header (version 0) and the body.
+/// Reads a frame's content: the response header (version 0, or 1 with tagged fields) and the body.
 pub(super) fn decode<A: Api>(
     mut frame: Bytes,
     version: i16,
@@ -180,6 +196,9 @@ pub(super) fn decode<A: Api>(
     if frame.try_get_i32().map_err(|_| DecodeError::Short)? != correlation {
         return Err(DecodeError::Correlation);
     }
-    shape::check(A::LAYOUT, version, &frame)?;
+    if A::FLEXIBLE {
+        frame.advance(shape::tags(&frame)?);
+    }
+    shape::check(A::LAYOUT, version, A::FLEXIBLE, &frame)?;
     A::Response::decode(&mut frame, version).map_err(|error| DecodeError::Body(error.to_string()))
 }

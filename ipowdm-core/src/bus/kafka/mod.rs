@@ -23,6 +23,8 @@
 //! * A lost position is [`BusError::OffsetOutOfRange`] with the real ends of the log; nothing is skipped silently.
 //! * Asking for a topic never creates it.
 //! * Nothing that a broker answers makes this module panic or reserve memory out of proportion to the answer.
+//! * Where [`KafkaOptions::sasl`] says so, every connection proves who it is before anything is asked on it, and believes
+//!   only a broker that knows the password too (SCRAM, RFC 5802). Nothing is encrypted.
 //! * A broker's quota is obeyed: after an answer that asks for a pause, its kind of traffic rests that long.
 //!
 //! # Why no ready-made client
@@ -37,6 +39,7 @@
 //! the day rskafka is mended; its module says what it cannot do. [`connect`] makes either by [`Client`]. The agent and
 //! the lab take the name, `own` (the default) or `rskafka`, from the environment variable [`Client::VARIABLE`].
 
+mod access;
 mod admin;
 mod api;
 mod choice;
@@ -44,11 +47,14 @@ pub(in crate::bus) mod cluster;
 mod connection;
 pub(in crate::bus) mod fetch;
 pub(in crate::bus) mod leader;
+mod login;
 mod options;
+mod passwords;
 mod pool;
 pub(in crate::bus) mod publish;
 mod records;
 mod refusal;
+mod scram;
 mod shape;
 mod topology;
 
@@ -58,11 +64,13 @@ pub use options::{KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
 
 #[cfg(doc)]
 use super::BusError;
+use super::access::{AccessControl, Right, Scope, Scram};
 use super::{
     Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription, TopicSpec,
 };
 use cluster::Cluster;
 use std::boxed::Box;
+use std::collections::BTreeMap;
 use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
@@ -133,6 +141,36 @@ impl Bus for KafkaBus {
 
     fn address(&self) -> String {
         self.cluster.address()
+    }
+
+    fn access(&self) -> Option<&dyn AccessControl> {
+        Some(self)
+    }
+}
+
+impl AccessControl for KafkaBus {
+    fn grant(&self, rights: Vec<Right>) -> BusFuture<'_, ()> {
+        Box::pin(access::grant(&self.cluster, rights))
+    }
+
+    fn revoke(&self, scope: Scope) -> BusFuture<'_, usize> {
+        Box::pin(access::revoke(&self.cluster, scope))
+    }
+
+    fn granted(&self, scope: Scope) -> BusFuture<'_, Vec<Right>> {
+        Box::pin(access::granted(&self.cluster, scope))
+    }
+
+    fn issue_passwords(&self, users: Vec<String>, scram: Scram) -> BusFuture<'_, Vec<Secret>> {
+        Box::pin(passwords::issue(&self.cluster, users, scram))
+    }
+
+    fn withdraw_passwords(&self, users: Vec<String>) -> BusFuture<'_, usize> {
+        Box::pin(passwords::withdraw(&self.cluster, users))
+    }
+
+    fn passwords(&self, users: Vec<String>) -> BusFuture<'_, BTreeMap<String, Vec<Scram>>> {
+        Box::pin(passwords::passwords(&self.cluster, users))
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a Kafka bus is set up.
 
+use crate::bus::access::Scram;
+pub use crate::bus::access::Secret;
 use std::string::{String, ToString};
 use std::time::Duration;
 use std::vec::Vec;
@@ -17,7 +19,7 @@ pub struct KafkaOptions {
     pub max_fetches: usize,
     /// Encryption of connections. Not supported yet: [`super::KafkaBus::connect`] refuses it.
     pub tls: Option<Tls>,
-    /// Authentication of this client. Not supported yet: [`super::KafkaBus::connect`] refuses it.
+    /// Authentication of this client: SCRAM. PLAIN needs encryption, so that [`super::KafkaBus::connect`] refuses it.
     pub sasl: Option<Sasl>,
 }
 
@@ -50,10 +52,16 @@ impl KafkaOptions {
         if self.tls.is_some() {
             return Err(OptionsError::Unsupported("TLS"));
         }
-        if self.sasl.is_some() {
-            return Err(OptionsError::Unsupported("SASL"));
+        match &self.sasl {
+            // It would send the password itself.
+            Some(Sasl { mechanism: SaslMechanism::Plain, .. }) => {
+                Err(OptionsError::Unsupported("SASL PLAIN without TLS"))
+            }
+            Some(Sasl { username, password, .. }) if username.is_empty() || password.reveal().is_empty() => {
+                Err(OptionsError::NoPassword)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -91,27 +99,12 @@ pub enum SaslMechanism {
     ScramSha512,
 }
 
-/// Text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("***")
+impl From<Scram> for SaslMechanism {
+    fn from(scram: Scram) -> Self {
+        match scram {
+            Scram::Sha256 => Self::ScramSha256,
+            Scram::Sha512 => Self::ScramSha512,
+        }
     }
 }
 
@@ -125,6 +118,9 @@ pub enum OptionsError {
     /// A broker is not named as host and port.
     #[error("{0:?} is not a broker's host:port")]
     NotHostPort(String),
+    /// Authentication without a user name or a password.
+    #[error("SASL needs a user name and a password")]
+    NoPassword,
     /// The option is known and not supported. A connection that should be secured is never made without.
     #[error("{0} is not supported by this version; nothing was connected")]
     Unsupported(&'static str),
@@ -145,14 +141,20 @@ mod tests {
         }
     }
 
+    fn sasl(mechanism: SaslMechanism, password: &str) -> Option<Sasl> {
+        Some(Sasl { mechanism, username: "u".to_string(), password: Secret::new(password) })
+    }
+
     #[test]
-    fn a_secured_configuration_is_refused_and_its_secret_is_not_printed() {
+    fn what_cannot_be_secured_as_asked_is_refused_and_its_secret_is_not_printed() {
         let mut options = KafkaOptions::new("a:1");
-        let password = Secret::new("hunter2");
-        options.sasl = Some(Sasl { mechanism: SaslMechanism::Plain, username: "u".to_string(), password });
-        assert_eq!(options.check(), Err(OptionsError::Unsupported("SASL")));
+        options.sasl = sasl(SaslMechanism::Plain, "hunter2");
+        assert_eq!(options.check(), Err(OptionsError::Unsupported("SASL PLAIN without TLS")));
         assert!(!format!("{options:?}").contains("hunter2"));
-        assert_eq!(options.sasl.as_ref().map(|sasl| sasl.password.reveal()), Some("hunter2"));
+        options.sasl = sasl(SaslMechanism::ScramSha512, "");
+        assert_eq!(options.check(), Err(OptionsError::NoPassword));
+        options.sasl = sasl(SaslMechanism::ScramSha256, "hunter2");
+        assert_eq!(options.check(), Ok(()));
         options.tls = Some(Tls::default());
         assert_eq!(options.check(), Err(OptionsError::Unsupported("TLS")));
     }

@@ -45,7 +45,7 @@ impl Pool {
         state.expire(now);
         let waiting = state.idle.get_mut(peer)?;
         while let Some((connection, _)) = waiting.pop() {
-            if connection.is_quiet() {
+            if connection.is_good(now) {
                 return Some(connection);
             }
         }

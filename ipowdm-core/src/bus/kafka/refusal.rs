@@ -23,6 +23,8 @@ pub(super) enum Refusal {
     Invalid(ResponseError),
     /// Not allowed.
     Forbidden(ResponseError),
+    /// The broker has no such facility, or has it switched off.
+    Unsupported(ResponseError),
     /// Anything else: whether it took effect is not known.
     Unclear(ResponseError),
 }
@@ -60,8 +62,10 @@ pub(super) fn refusal(code: i16) -> Option<Refusal> {
         E::TopicAuthorizationFailed
         | E::ClusterAuthorizationFailed
         | E::GroupAuthorizationFailed
-        | E::SaslAuthenticationFailed
-        | E::SecurityDisabled => Refusal::Forbidden(error),
+        | E::SaslAuthenticationFailed => Refusal::Forbidden(error),
+        E::SecurityDisabled | E::UnsupportedVersion | E::UnsupportedSaslMechanism => {
+            Refusal::Unsupported(error)
+        }
         other => Refusal::Unclear(other),
     })
 }
@@ -82,6 +86,9 @@ impl Refusal {
             }
             Self::Forbidden(error) => {
                 BusError::Forbidden(format!("{doing} of {topic}: {}", text(error, message)))
+            }
+            Self::Unsupported(error) => {
+                BusError::Unsupported { doing: doing.to_string(), reason: text(error, message) }
             }
             Self::Elsewhere(error) | Self::Unclear(error) => {
                 BusError::Unavailable { doing: doing.to_string(), reason: text(error, message) }
@@ -125,8 +132,10 @@ mod tests {
             (19, Refusal::Elsewhere(ResponseError::NotEnoughReplicas)),
             (20, Refusal::Unclear(ResponseError::NotEnoughReplicasAfterAppend)),
             (29, Refusal::Forbidden(ResponseError::TopicAuthorizationFailed)),
+            (35, Refusal::Unsupported(ResponseError::UnsupportedVersion)),
             (36, Refusal::Exists),
             (41, Refusal::Elsewhere(ResponseError::NotController)),
+            (54, Refusal::Unsupported(ResponseError::SecurityDisabled)),
         ] {
             assert_eq!(refusal(code), Some(meaning), "{code}");
         }

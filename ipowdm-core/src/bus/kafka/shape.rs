@@ -16,7 +16,7 @@ pub(super) enum ShapeError {
     Trailing(usize),
 }
 
-/// What a field looks like on the wire. Only the forms of versions without tagged fields (KIP-482) occur here.
+/// What a field looks like on the wire. Versions with tagged fields (KIP-482, "flexible") have other, compact lengths.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// So many bytes, always.
@@ -49,8 +49,8 @@ pub(super) const fn since(since: i16, kind: Kind) -> Field {
 }
 
 /// Walks `body`; one that fails must not be decoded.
-pub(super) fn check(layout: &[Field], version: i16, body: &[u8]) -> Result<(), ShapeError> {
-    let mut walk = Walk { rest: body, version };
+pub(super) fn check(layout: &[Field], version: i16, flexible: bool, body: &[u8]) -> Result<(), ShapeError> {
+    let mut walk = Walk { rest: body, version, flexible };
     walk.fields(layout)?;
     match walk.rest.len() {
         0 => Ok(()),
@@ -58,20 +58,43 @@ pub(super) fn check(layout: &[Field], version: i16, body: &[u8]) -> Result<(), S
     }
 }
 
+/// How many bytes of tagged fields there are at the beginning.
+pub(super) fn tags(bytes: &[u8]) -> Result<usize, ShapeError> {
+    let mut walk = Walk { rest: bytes, version: 0, flexible: true };
+    walk.tags()?;
+    Ok(bytes.len() - walk.rest.len())
+}
+
 struct Walk<'a> {
     rest: &'a [u8],
     version: i16,
+    flexible: bool,
 }
 
 impl Walk<'_> {
     fn fields(&mut self, fields: &[Field]) -> Result<(), ShapeError> {
         let version = self.version;
-        fields.iter().filter(|field| field.since <= version).try_for_each(|field| self.value(field.kind))
+        fields.iter().filter(|field| field.since <= version).try_for_each(|field| self.value(field.kind))?;
+        if self.flexible { self.tags() } else { Ok(()) }
+    }
+
+    /// The tagged fields that end a structure. None of them is known here.
+    fn tags(&mut self) -> Result<(), ShapeError> {
+        for _ in 0..self.varint()? {
+            self.varint()?;
+            let length = self.varint()?;
+            self.skip(usize::try_from(length).map_err(|_| ShapeError::Truncated)?)?;
+        }
+        Ok(())
     }
 
     fn value(&mut self, kind: Kind) -> Result<(), ShapeError> {
         match kind {
             Kind::Fixed(bytes) => self.skip(bytes),
+            Kind::Text | Kind::Blob if self.flexible => {
+                let length = self.compact()?;
+                self.skip(length)
+            }
             Kind::Text => {
                 let length = i16::from_be_bytes(self.take()?);
                 self.skip(length_of(i32::from(length))?)
@@ -93,7 +116,8 @@ impl Walk<'_> {
 
     /// Reads the count of an array and checks that so many elements of at least `least` bytes can follow.
     fn count(&mut self, least: usize) -> Result<usize, ShapeError> {
-        let count = length_of(i32::from_be_bytes(self.take()?))?;
+        let count =
+            if self.flexible { self.compact()? } else { length_of(i32::from_be_bytes(self.take()?))? };
         if count.saturating_mul(least) > self.rest.len() {
             return Err(ShapeError::Truncated);
         }
@@ -103,13 +127,34 @@ impl Walk<'_> {
     /// The fewest bytes that a structure can take.
     fn least(&self, fields: &[Field]) -> usize {
         let carried = fields.iter().filter(|field| field.since <= self.version);
-        carried
+        let fields: usize = carried
             .map(|field| match field.kind {
                 Kind::Fixed(bytes) => bytes,
+                _ if self.flexible => 1,
                 Kind::Text => 2,
                 Kind::Blob | Kind::Structs(_) | Kind::Numbers => 4,
             })
-            .sum()
+            .sum();
+        fields + usize::from(self.flexible)
+    }
+
+    /// A compact length: one more than it says, 0 for absent.
+    fn compact(&mut self) -> Result<usize, ShapeError> {
+        let length = self.varint()?.saturating_sub(1);
+        usize::try_from(length).map_err(|_| ShapeError::Truncated)
+    }
+
+    /// The codec's reading of an unsigned varint: at most five bytes, seven bits each.
+    fn varint(&mut self) -> Result<u32, ShapeError> {
+        let mut value = 0_u32;
+        for index in 0..5 {
+            let [byte] = self.take()?;
+            value |= u32::from(byte & 0x7f) << (index * 7);
+            if byte < 0x80 {
+                break;
+            }
+        }
+        Ok(value)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], ShapeError> {

@@ -28,6 +28,7 @@ mod fetch;
 mod lane;
 mod publish;
 
+use super::access::AccessControl;
 use super::kafka::cluster::CALLS;
 use super::kafka::{KafkaBus, KafkaOptions, OptionsError};
 use super::{
@@ -85,6 +86,9 @@ impl RskafkaBus {
     /// # Errors
     /// [`OptionsError`] where the options cannot be right.
     pub fn connect(options: &KafkaOptions) -> Result<Self, OptionsError> {
+        if options.sasl.is_some() {
+            return Err(OptionsError::Unsupported("SASL with client rskafka"));
+        }
         let shared = Shared {
             kafka: KafkaBus::connect(options)?,
             calls: Lane::new(options, CALLS, options.max_fetches),
@@ -141,6 +145,10 @@ impl Bus for RskafkaBus {
 
     fn address(&self) -> String {
         self.shared.kafka.address()
+    }
+
+    fn access(&self) -> Option<&dyn AccessControl> {
+        self.shared.kafka.access()
     }
 }
 

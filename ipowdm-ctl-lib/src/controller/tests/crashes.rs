@@ -154,7 +154,7 @@ async fn a_slice_manager_cut_at_every_point_of_an_activation_leaves_all_or_nothi
             more => panic!("{more:?}"),
         }
         // Whatever was left, the activation works now.
-        let (vop, _) = bed.slices().activate(Testbed::vop2()).await.unwrap();
+        let vop = bed.slices().activate(Testbed::vop2()).await.unwrap().vop;
         assert_eq!(vop.phase, crate::slice::VopPhase::Active);
         if through {
             println!("activation: {} points", point - 1);

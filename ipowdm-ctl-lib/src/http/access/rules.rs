@@ -107,6 +107,9 @@ pub(in crate::http) const SLICE: &[Rule] = &[
     rule("POST", "/api/v1/vops", Need::Operate),
     rule("GET", "/api/v1/vops/{id}", Need::SeeOwn),
     rule("DELETE", "/api/v1/vops/{id}", Need::Operate),
+    rule("POST", "/api/v1/vops/{id}/users/{user}/password", Need::Operate),
+    rule("PUT", "/api/v1/vops/{id}/applications/{application}", Need::Operate),
+    rule("DELETE", "/api/v1/vops/{id}/applications/{application}", Need::Operate),
     rule("POST", "/api/v1/topics/{id}", Need::Operate),
     rule("GET", "/api/v1/interfaces/check/{pop}/{router}/{interface}", Need::See),
 ];

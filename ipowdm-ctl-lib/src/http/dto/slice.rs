@@ -1,8 +1,10 @@
 //! The JSON of the slice manager surface.
 
+use super::linkdb::QuotaJson;
 use super::window::{Window, WindowJson};
 use super::{Text, iso};
-use crate::slice::{ActivationRequest, Vop, VopView};
+use crate::slice::{ActivationRequest, Credential, Vop, VopAccess, VopView};
+use crate::spectrum::Quota;
 use ipowdm_core::bus::TopicDescription;
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
@@ -11,7 +13,7 @@ use ipowdm_core::units::Power;
 use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ports of one router.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,6 +60,11 @@ pub(in crate::http) struct NewVop {
     interface_assignments: Vec<Assignment>,
     /// The spectrum it may light; the whole band where this is absent.
     spectrum: Option<Vec<Window>>,
+    /// Whether that spectrum is its alone.
+    #[serde(default)]
+    exclusive: bool,
+    /// How much it may hold at a time.
+    quota: Option<QuotaJson>,
     /// The transmit power it may set; what modules and operator allow where this is absent.
     tx_power_range: Option<Powers>,
     telemetry_interval_ms: Option<u32>,
@@ -74,6 +81,9 @@ impl From<NewVop> for ActivationRequest {
         let mut request = Self::new(body.vop_id, &body.tenant_name.0, ports.collect());
         request.description = body.description.map(|text| text.0);
         request.windows = body.spectrum.map(|windows| windows.into_iter().map(|Window(of)| of).collect());
+        request.exclusive = body.exclusive;
+        request.quota =
+            body.quota.map(|QuotaJson { connections, slot_links }| Quota { connections, slot_links });
         request.tx_power = body.tx_power_range.map(|Powers(range)| range);
         request.telemetry_interval_ms = body.telemetry_interval_ms;
         request
@@ -119,19 +129,83 @@ pub(in crate::http) struct VopJson {
     controller_endpoint: Option<String>,
     assigned_interfaces: Vec<AssignedJson>,
     spectrum: Vec<WindowJson>,
+    exclusive: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaJson>,
     tx_power_range: Option<[f64; 2]>,
     telemetry_interval_ms: u32,
     health_interval_ms: u32,
     activation_time: String,
     live_connections: usize,
+    access: AccessJson,
+    /// The passwords made for it, in the answer to the activation only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    credentials: Vec<CredentialJson>,
     message: String,
     /// What went wrong; an activation that fails is undone and answered as an error, so nothing here ever did.
     error_details: Option<String>,
 }
 
+/// Who has access to a virtual operator's topics.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TopicAccess")]
+struct AccessJson {
+    /// Whether the broker keeps others out.
+    enforced: bool,
+    /// Whether it knows users by passwords issued here.
+    passwords: bool,
+    /// Why one of these is not so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// User names on the bus.
+    users: BTreeSet<String>,
+}
+
+impl From<VopAccess> for AccessJson {
+    fn from(access: VopAccess) -> Self {
+        let (rights, passwords) = (access.rights.reason(), access.passwords.reason());
+        Self {
+            enforced: rights.is_none(),
+            passwords: passwords.is_none(),
+            reason: rights.or(passwords).map(str::to_owned),
+            users: access.users,
+        }
+    }
+}
+
+/// A password, told this once.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Credential")]
+pub(in crate::http) struct CredentialJson {
+    user: String,
+    mechanism: &'static str,
+    password: String,
+}
+
+impl core::fmt::Debug for CredentialJson {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("CredentialJson").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl From<Credential> for CredentialJson {
+    fn from(credential: Credential) -> Self {
+        let Credential { principal, scram, password } = credential;
+        let password = password.reveal().to_owned();
+        Self { user: principal.name(), mechanism: scram.mechanism(), password }
+    }
+}
+
+impl VopJson {
+    /// With the passwords made for it.
+    pub(in crate::http) fn with_credentials(self, credentials: Vec<Credential>) -> Self {
+        Self { credentials: credentials.into_iter().map(CredentialJson::from).collect(), ..self }
+    }
+}
+
 impl From<VopView> for VopJson {
     fn from(view: VopView) -> Self {
-        let VopView { vop, live_connections } = view;
+        let VopView { vop, live_connections, access } = view;
         let topic = |role| vop.topic(role).to_string();
         let range = vop.request.tx_power.map(|range| [range.min.value(), range.max.value()]);
         Self {
@@ -141,6 +215,11 @@ impl From<VopView> for VopJson {
             health_topic: topic(Role::Health),
             assigned_interfaces: assigned(&vop.request.ports),
             spectrum: vop.windows.iter().map(WindowJson::from).collect(),
+            exclusive: vop.request.exclusive,
+            quota: vop
+                .request
+                .quota
+                .map(|Quota { connections, slot_links }| QuotaJson { connections, slot_links }),
             tx_power_range: range,
             status: vop.phase.as_str(),
             telemetry_interval_ms: vop.telemetry_interval_ms,
@@ -151,6 +230,8 @@ impl From<VopView> for VopJson {
             tenant_name: vop.request.tenant_name,
             description: vop.request.description,
             live_connections,
+            access: access.into(),
+            credentials: Vec::new(),
             error_details: None,
         }
     }

@@ -1,4 +1,7 @@
+use crate::http::tests::client::Service;
 use crate::http::tests::lab::{Lab, Tenant, vop2};
+use crate::http::{Access, slice_router};
+use crate::testbed::guarded::guarded;
 use ipowdm_core::bus::Bus as _;
 use serde_json::{Value, json};
 
@@ -18,6 +21,8 @@ async fn s0_02_a_virtual_operator_is_activated_described_and_deactivated() {
     );
     assert_eq!(vop["spectrum"], json!([{"low": 193_000.0, "high": 193_500.0}]));
     assert_eq!(vop["assigned_interfaces"].as_array().unwrap().len(), 4);
+    assert_eq!((&vop["access"]["enforced"], vop.get("credentials")), (&json!(false), None));
+    assert_eq!(vop["access"]["reason"], "the bus has no access control");
     assert!(vop["activation_time"].as_str().unwrap().ends_with('Z'));
     assert_eq!(lab.slice.get("/api/v1/vops/vOp2").await.expect(200), vop);
     let list = lab.slice.get("/api/v1/vops").await.expect(200);
@@ -125,6 +130,9 @@ async fn a_refused_activation_says_why_and_changes_nothing() {
         (Box::new(|v| v["spectrum"] = json!([{"low": 193.5, "high": 193.0}])), 422, "invalid_field"),
         (Box::new(|v| v["spectrum"] = json!([{"low": 193.0}])), 422, "invalid_field"),
         (Box::new(|v| v["spectrum"] = json!([{"low": -1, "high": 193.0}])), 422, "invalid_field"),
+        (Box::new(|v| v["exclusive"] = json!("yes")), 422, "invalid_field"),
+        (Box::new(|v| v["exclusive"] = json!(true)), 409, "no_spectrum"),
+        (Box::new(|v| v["quota"] = json!({"connections": -1})), 422, "invalid_field"),
         (Box::new(|v| v["tx_power_range"] = json!([0, -10])), 422, "invalid_field"),
         (Box::new(|v| v["tx_power_range"] = json!([0, 1e300])), 422, "invalid_field"),
         (Box::new(|v| v["telemetry_interval_ms"] = json!(99)), 422, "invalid_field"),
@@ -146,6 +154,48 @@ async fn a_refused_activation_says_why_and_changes_nothing() {
     assert_eq!(lab.version().await, before);
     assert_eq!(lab.bed.bus.topics().await.unwrap(), topics);
     lab.slice.post("/api/v1/vops", &with(&|_| {})).await.expect(201);
+}
+
+#[tokio::test]
+async fn passwords_are_told_once_and_not_to_be_stored() {
+    let (_bed, bus, slices) = guarded().await;
+    let slice = Service::start(slice_router(slices, Access::open())).await;
+    let mut body = vop2();
+    body["interface_assignments"] =
+        json!([{"pop_id": "pop1", "router_id": "router1", "interfaces": ["Ethernet48"]}]);
+    let answer = slice.post("/api/v1/vops", &body).await;
+    let vop = answer.expect(201);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(vop["access"]["users"], json!(["agent_pop1-router1", "controller_vOp2"]));
+    assert_eq!((&vop["access"]["enforced"], &vop["access"]["passwords"]), (&json!(true), &json!(true)));
+    let told = |user: &str| json!({"user": user, "mechanism": "SCRAM-SHA-512", "password": "secret-1"});
+    assert_eq!(vop["credentials"][0], told("controller_vOp2"));
+    assert_eq!(vop["credentials"].as_array().unwrap().len(), 2);
+    for again in [
+        slice.post("/api/v1/vops", &body).await.expect(200),
+        slice.get("/api/v1/vops/vOp2").await.expect(200),
+        slice.get("/api/v1/vops").await.expect(200),
+    ] {
+        assert!(!again.to_string().contains("secret-"), "{again}");
+    }
+    let application = slice.put("/api/v1/vops/vOp2/applications/exporter", &json!({})).await;
+    assert_eq!(application.headers["cache-control"], "no-store");
+    assert_eq!(application.expect(200)["user"], "application_vOp2_exporter");
+    let renewed = slice.post_raw("/api/v1/vops/vOp2/users/controller_vOp2/password", "").await.expect(200);
+    assert_eq!(renewed["password"], "secret-4");
+    let stranger = slice.post_raw("/api/v1/vops/vOp2/users/controller_vOp1/password", "").await;
+    stranger.expect_error(404, "unknown_agent");
+    assert_eq!(slice.delete("/api/v1/vops/vOp2/applications/exporter").await.status, 204);
+    assert_eq!(slice.delete("/api/v1/vops/vOp2").await.status, 204);
+    bus.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn an_application_is_not_admitted_where_nothing_is_enforced() {
+    let lab = Lab::start().await;
+    lab.slice.post("/api/v1/vops", &vop2()).await.expect(201);
+    let refused = lab.slice.put("/api/v1/vops/vOp2/applications/exporter", &json!({})).await;
+    refused.expect_error(422, "unsupported");
 }
 
 #[tokio::test]

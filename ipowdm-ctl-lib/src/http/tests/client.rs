@@ -145,6 +145,10 @@ impl Client {
         self.request(Method::POST, path, body).await
     }
 
+    pub(in crate::http) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.request(Method::PUT, path, body.to_string()).await
+    }
+
     pub(in crate::http) async fn delete(&self, path: &str) -> Answer {
         self.request(Method::DELETE, path, Bytes::new()).await
     }

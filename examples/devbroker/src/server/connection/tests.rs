@@ -3,11 +3,12 @@ use std::fmt::Debug;
 use bytes::Buf;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{
-    ApiVersionsResponse, CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
-    DescribeConfigsResponse, FetchResponse, FindCoordinatorResponse, HeartbeatResponse,
-    InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse, ListOffsetsResponse,
-    MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, ProduceResponse, ResponseHeader,
-    SyncGroupResponse,
+    AlterUserScramCredentialsResponse, ApiVersionsResponse, CreateAclsResponse, CreateTopicsResponse,
+    DeleteAclsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse,
+    DescribeConfigsResponse, DescribeUserScramCredentialsResponse, FetchResponse, FindCoordinatorResponse,
+    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse,
+    ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, ProduceResponse,
+    ResponseHeader, SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Decodable, HeaderVersion};
 use proptest::prelude::*;
@@ -75,7 +76,12 @@ fn read(api: Api, version: i16, answer: &Bytes) -> String {
         Api::DeleteTopics => decode::<DeleteTopicsResponse>(version, answer),
         Api::DeleteRecords => decode::<DeleteRecordsResponse>(version, answer),
         Api::InitProducerId => decode::<InitProducerIdResponse>(version, answer),
+        Api::DescribeAcls => decode::<DescribeAclsResponse>(version, answer),
+        Api::CreateAcls => decode::<CreateAclsResponse>(version, answer),
+        Api::DeleteAcls => decode::<DeleteAclsResponse>(version, answer),
         Api::DescribeConfigs => decode::<DescribeConfigsResponse>(version, answer),
+        Api::DescribeUserScramCredentials => decode::<DescribeUserScramCredentialsResponse>(version, answer),
+        Api::AlterUserScramCredentials => decode::<AlterUserScramCredentialsResponse>(version, answer),
     }
 }
 

@@ -2,11 +2,18 @@ use super::super::connection::{DecodeError, decode};
 use super::super::shape::{ShapeError, check};
 use super::*;
 use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::create_acls_response::AclCreationResult;
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::delete_acls_response::{DeleteAclsFilterResult, DeleteAclsMatchingAcl};
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::describe_acls_response::{AclDescription, DescribeAclsResource};
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::describe_user_scram_credentials_response::{
+    CredentialInfo, DescribeUserScramCredentialsResult,
 };
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::list_offsets_response::{
@@ -104,10 +111,54 @@ fn describe_configs() -> DescribeConfigsResponse {
     DescribeConfigsResponse::default().with_results(vec![result])
 }
 
+fn sasl_handshake() -> SaslHandshakeResponse {
+    SaslHandshakeResponse::default().with_mechanisms(vec![text("PLAIN"), text("SCRAM-SHA-512")])
+}
+
+fn sasl_authenticate() -> SaslAuthenticateResponse {
+    let answer = SaslAuthenticateResponse::default().with_error_message(Some(text("no")));
+    answer.with_auth_bytes(Bytes::from_static(b"r=x"))
+}
+
+fn describe_acls() -> DescribeAclsResponse {
+    let acl = AclDescription::default().with_principal(text("User:u")).with_host(text("*"));
+    let resource = DescribeAclsResource::default().with_resource_name(text("topic"));
+    let resource = resource.with_acls(vec![acl.clone(), acl]);
+    DescribeAclsResponse::default().with_resources(vec![resource.clone(), resource])
+}
+
+fn create_acls() -> CreateAclsResponse {
+    let result = AclCreationResult::default().with_error_code(54).with_error_message(Some(text("no")));
+    CreateAclsResponse::default().with_results(vec![result.clone(), result])
+}
+
+fn delete_acls() -> DeleteAclsResponse {
+    let acl = DeleteAclsMatchingAcl::default().with_resource_name(text("t")).with_principal(text("User:u"));
+    let result = DeleteAclsFilterResult::default().with_matching_acls(vec![acl.clone(), acl]);
+    DeleteAclsResponse::default().with_filter_results(vec![result.clone(), result])
+}
+
+fn describe_scram() -> DescribeUserScramCredentialsResponse {
+    let credential = CredentialInfo::default().with_mechanism(2).with_iterations(4096);
+    let result = DescribeUserScramCredentialsResult::default().with_user(text("u"));
+    let result = result.with_credential_infos(vec![credential.clone(), credential]);
+    let answer = DescribeUserScramCredentialsResponse::default().with_error_message(None);
+    answer.with_results(vec![result.clone(), result])
+}
+
+fn alter_scram() -> AlterUserScramCredentialsResponse {
+    let result = AlterUserScramCredentialsResult::default().with_user(text("u"));
+    AlterUserScramCredentialsResponse::default().with_results(vec![result.clone(), result])
+}
+
 /// A frame's content as a broker sends it.
-fn frame(response: &impl Encodable, version: i16) -> BytesMut {
+fn frame<A: Api<Response: Encodable>>(response: &A::Response, version: i16) -> BytesMut {
     let mut frame = BytesMut::new();
     frame.put_i32(CORRELATION);
+    if A::FLEXIBLE {
+        // No tagged fields in the header.
+        frame.put_u8(0);
+    }
     response.encode(&mut frame, version).unwrap();
     frame
 }
@@ -123,23 +174,35 @@ macro_rules! for_every_api {
         $test::<CreateTopicsRequest>(&create_topics(), $($arguments),*);
         $test::<DeleteTopicsRequest>(&delete_topics(), $($arguments),*);
         $test::<DescribeConfigsRequest>(&describe_configs(), $($arguments),*);
+        $test::<SaslHandshakeRequest>(&sasl_handshake(), $($arguments),*);
+        $test::<SaslAuthenticateRequest>(&sasl_authenticate(), $($arguments),*);
+        $test::<DescribeAclsRequest>(&describe_acls(), $($arguments),*);
+        $test::<CreateAclsRequest>(&create_acls(), $($arguments),*);
+        $test::<DeleteAclsRequest>(&delete_acls(), $($arguments),*);
+        $test::<DescribeUserScramCredentialsRequest>(&describe_scram(), $($arguments),*);
+        $test::<AlterUserScramCredentialsRequest>(&alter_scram(), $($arguments),*);
     };
 }
 
 fn layout_is_the_codecs<A: Api<Response: Encodable + PartialEq + Debug>>(example: &A::Response) {
     for version in A::VERSIONS.0..=A::VERSIONS.1 {
-        let whole = frame(example, version);
+        let whole = frame::<A>(example, version);
         let decoded = decode::<A>(whole.clone().freeze(), version, CORRELATION);
         let decoded = decoded.unwrap_or_else(|error| panic!("{} v{version}: {error}", A::NAME));
         // What the codec writes again is the same: nothing was lost or moved.
-        assert_eq!(frame(&decoded, version), whole, "{} v{version}", A::NAME);
-        let body = &whole[4..];
+        assert_eq!(frame::<A>(&decoded, version), whole, "{} v{version}", A::NAME);
+        let body = &whole[if A::FLEXIBLE { 5 } else { 4 }..];
         for length in 0..body.len() {
-            let cut = check(A::LAYOUT, version, &body[..length]);
+            let cut = check(A::LAYOUT, version, A::FLEXIBLE, &body[..length]);
             assert!(cut.is_err(), "{} v{version} cut at {length}", A::NAME);
         }
         let longer = [body, b"x"].concat();
-        assert_eq!(check(A::LAYOUT, version, &longer), Err(ShapeError::Trailing(1)), "{}", A::NAME);
+        assert_eq!(
+            check(A::LAYOUT, version, A::FLEXIBLE, &longer),
+            Err(ShapeError::Trailing(1)),
+            "{}",
+            A::NAME
+        );
     }
 }
 
@@ -148,15 +211,23 @@ fn every_layout_is_the_codecs_in_every_version() {
     for_every_api!(layout_is_the_codecs());
 }
 
+#[test]
+fn an_absurd_compact_count_is_refused_before_anything_is_reserved() {
+    // Throttle time, error, no message; then 4 294 967 294 users.
+    let body = [0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f];
+    let layout = DescribeUserScramCredentialsRequest::LAYOUT;
+    assert_eq!(check(layout, 0, true, &body), Err(ShapeError::Truncated));
+}
+
 fn key_and_versions_are_the_codecs<A: Api>(_: &A::Response) {
     let codec = ApiKey::try_from(A::KEY).unwrap();
     assert_eq!(std::format!("{codec:?}"), A::NAME);
     for version in A::VERSIONS.0..=A::VERSIONS.1 {
         let range = codec.valid_versions();
         assert!((range.min..=range.max).contains(&version), "{} v{version}", A::NAME);
-        // The headers written and read here are those of versions without tagged fields.
-        assert_eq!(codec.request_header_version(version), 1, "{} v{version}", A::NAME);
-        assert_eq!(codec.response_header_version(version), 0, "{} v{version}", A::NAME);
+        // The headers written and read here.
+        let headers = (codec.request_header_version(version), codec.response_header_version(version));
+        assert_eq!(headers, if A::FLEXIBLE { (2, 1) } else { (1, 0) }, "{} v{version}", A::NAME);
     }
 }
 
@@ -167,7 +238,7 @@ fn keys_versions_and_headers_are_the_codecs() {
 
 #[test]
 fn the_answer_to_another_request_is_refused() {
-    let whole = frame(&metadata(), 4).freeze();
+    let whole = frame::<MetadataRequest>(&metadata(), 4).freeze();
     let other = decode::<MetadataRequest>(whole, 4, CORRELATION + 1);
     assert_eq!(other.unwrap_err(), DecodeError::Correlation);
     let short = decode::<MetadataRequest>(Bytes::from_static(&[0, 0, 0]), 4, 0);
@@ -179,15 +250,15 @@ fn an_absurd_count_is_refused_before_anything_is_reserved() {
     for (count, error) in [(i32::MAX, ShapeError::Truncated), (-2, ShapeError::Negative)] {
         let mut body = vec![0; 4];
         body.extend_from_slice(&count.to_be_bytes());
-        assert_eq!(check(MetadataRequest::LAYOUT, 4, &body), Err(error));
+        assert_eq!(check(MetadataRequest::LAYOUT, 4, false, &body), Err(error));
     }
-    let text = frame(&api_versions(), 0);
-    assert_eq!(check(ApiVersionsRequest::LAYOUT, 0, &text[4..]), Ok(()));
+    let text = frame::<ApiVersionsRequest>(&api_versions(), 0);
+    assert_eq!(check(ApiVersionsRequest::LAYOUT, 0, false, &text[4..]), Ok(()));
 }
 
 #[test]
 fn text_that_is_not_utf_8_is_an_error() {
-    let mut whole = frame(&delete_topics(), 1);
+    let mut whole = frame::<DeleteTopicsRequest>(&delete_topics(), 1);
     let at = whole.windows(5).position(|window| window == b"topic").unwrap();
     whole[at] = 0xff;
     let error = decode::<DeleteTopicsRequest>(whole.freeze(), 1, CORRELATION).unwrap_err();
@@ -201,7 +272,7 @@ fn does_not_panic<A: Api<Response: Encodable>>(example: &A::Response, bytes: &[u
         random.put_slice(bytes);
         // Whether it can be read does not matter here.
         let _ = decode::<A>(random.freeze(), version, CORRELATION);
-        let mut changed: Vec<u8> = frame(example, version).to_vec();
+        let mut changed: Vec<u8> = frame::<A>(example, version).to_vec();
         for &(index, byte) in changes {
             let index = 4 + index % (changed.len() - 4);
             changed[index] = byte;
