@@ -24,6 +24,8 @@ pub(crate) struct State {
     /// The call of this number fails, as do all that follow while `stays_down`.
     pub(crate) fails: Option<usize>,
     pub(crate) stays_down: bool,
+    /// The call of this number takes effect, and its answer never comes.
+    pub(crate) hangs: Option<usize>,
     /// No authorizer.
     pub(crate) disabled: bool,
     /// No SCRAM.
@@ -60,7 +62,8 @@ impl Guarded {
             }
             Ok(work(state))
         });
-        Box::pin(async move { outcome })
+        let hangs = self.with(|state| state.hangs == Some(state.calls));
+        Box::pin(async move { if hangs { core::future::pending().await } else { outcome } })
     }
 
     pub(crate) fn topics_with_rights(&self) -> BTreeSet<String> {
@@ -173,12 +176,17 @@ impl ControllerLauncher for Idle {
 pub(crate) async fn guarded() -> (Testbed, Guarded, SliceManager) {
     let bed = Testbed::new().await;
     let bus = Guarded { bus: bed.bus.clone(), ..Guarded::default() };
-    let slices = SliceManager::builder(bed.linkdb.clone(), Arc::new(bus.clone()))
+    let slices = manager(&bed, &bus).await;
+    (bed, bus, slices)
+}
+
+/// A slice manager that starts.
+pub(crate) async fn manager(bed: &Testbed, bus: &Guarded) -> SliceManager {
+    SliceManager::builder(bed.linkdb.clone(), Arc::new(bus.clone()))
         .config(Testbed::slice_config())
         .launcher(Arc::new(Idle))
         .relay(false)
         .start()
         .await
-        .unwrap();
-    (bed, bus, slices)
+        .unwrap()
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::slice::ActivationRequest;
-use crate::testbed::guarded::guarded;
-use crate::testbed::{Testbed, port, vop};
+use crate::testbed::guarded::{guarded, manager};
+use crate::testbed::{Testbed, eventually, port, vop};
+use core::time::Duration;
 use ipowdm_core::bus::Bus as _;
 use ipowdm_core::bus::access::{Operation, Right};
 use ipowdm_core::error::Code;
@@ -86,6 +87,26 @@ async fn an_activation_that_fails_at_any_call_about_access_is_undone_completely(
         assert!(slices.activate(Testbed::vop2()).await.is_ok(), "call {call}: it can be activated then");
     }
     assert!(failed >= 7, "{failed} calls were cut");
+}
+
+#[tokio::test(start_paused = true)]
+async fn access_that_was_being_opened_when_a_process_ended_is_closed_by_the_next() {
+    let mut cut = 0;
+    for call in 1.. {
+        let (bed, bus, slices) = guarded().await;
+        bus.with(|state| state.hangs = Some(call));
+        let activation = slices.activate(Testbed::vop2());
+        if tokio::time::timeout(Duration::from_secs(1), activation).await.is_ok() {
+            break;
+        }
+        cut += 1;
+        drop(slices);
+        bus.with(|state| state.hangs = None);
+        let slices = manager(&bed, &bus).await;
+        eventually("it is dismantled", || async { slices.list().await.unwrap().is_empty() }).await;
+        bus.assert_nothing_left();
+    }
+    assert!(cut >= 7, "{cut} calls were cut");
 }
 
 #[tokio::test(start_paused = true)]
