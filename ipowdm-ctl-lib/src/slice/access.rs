@@ -114,8 +114,7 @@ impl SliceManager {
         }
         let principals = principals(vop);
         let users = principals.iter().map(Principal::name).collect();
-        let (on, off) = (Enforcement::Enforced, Enforcement::not("none have been issued"));
-        let mut kept = VopAccess { rights: on.clone(), passwords: off, users };
+        let mut kept = VopAccess { rights: Enforcement::Enforced, passwords: Enforcement::Enforced, users };
         self.keep_access(vop.id(), &kept).await?;
         // Nothing of an earlier life.
         for resource in Resource::all_of(vop.id()) {
@@ -124,11 +123,10 @@ impl SliceManager {
         access.grant(principals.iter().flat_map(|who| rights(who, vop.id())).collect()).await?;
         let elsewhere = self.users_of_others(vop.id()).await?;
         let issued = self.issue_missing(access, principals, &elsewhere).await;
-        kept.passwords = match unsupported(issued.as_ref().err().cloned())? {
-            Some(reason) => Enforcement::not(reason),
-            None => on,
-        };
-        self.keep_access(vop.id(), &kept).await?;
+        if let Some(reason) = unsupported(issued.as_ref().err().cloned())? {
+            kept.passwords = Enforcement::not(reason);
+            self.keep_access(vop.id(), &kept).await?;
+        }
         Ok(issued.unwrap_or_default())
     }
 
