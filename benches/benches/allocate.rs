@@ -36,6 +36,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 
+/// As `ipowdm-ctl` has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const POPS: u64 = 14;
 /// Connections held by all tasks together at the end of a fill.
 const HELD: usize = 960;

@@ -8,6 +8,10 @@ mod token;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Records come and go with every transaction, often made by one thread and dropped by another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Options that cannot be used; distinct from a failure at work.
 const BAD_OPTIONS: u8 = 2;
 
