@@ -89,6 +89,8 @@ codes! {
     Unauthenticated = "unauthenticated",
     /// The virtual operator holds as much as it may.
     QuotaExceeded = "quota_exceeded",
+    /// The idempotency key was used with another request before.
+    IdempotencyKeyReused = "idempotency_key_reused",
     /// The state does not allow this operation.
     IllegalState = "illegal_state",
     /// The virtual operator still has live connections.

@@ -13,16 +13,20 @@
 //! Of what is another's a tenant learns nothing, not even that it exists: it is answered as what does not exist.
 
 mod layer;
+mod rate;
 mod rules;
 mod tokens;
 
 pub use layer::Caller;
+pub use rate::Rate;
 pub use tokens::{NewToken, TokenError, TokenTable};
 
 pub(super) use layer::protected;
 pub(super) use rules::{CONTROLLER, LINKDB, Need, Rule, SLICE};
 
 use super::error::ApiError;
+use super::guard::Limits;
+use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::VopId;
 use serde::{Deserialize, Serialize};
@@ -86,9 +90,16 @@ impl Principal {
     }
 }
 
-/// How a service treats callers. A cheap handle.
+/// How many requests each caller with a token may send unless told otherwise. In an open service, where everybody is the same
+/// caller, there is no such limit.
+pub const USUAL_RATE: Rate = Rate { interval: Duration::from_millis(5), burst: 1000 };
+
+/// How a service treats callers: who they are, and how much they may ask at a time. A cheap handle.
 #[derive(Debug, Clone)]
-pub struct Access(Kind);
+pub struct Access {
+    kind: Kind,
+    limits: Limits,
+}
 
 #[derive(Debug, Clone)]
 enum Kind {
@@ -101,24 +112,39 @@ impl Access {
     /// Whoever reaches the service is the operator: for a laboratory, on the loopback address.
     #[must_use]
     pub fn open() -> Self {
-        Self(Kind::Open(Principal { name: Arc::from("anybody"), role: Role::Operator }))
+        let anybody = Principal { name: Arc::from("anybody"), role: Role::Operator };
+        Self { kind: Kind::Open(anybody), limits: Limits::default() }
     }
 
-    /// Only callers with a bearer token of the table.
+    /// Only callers with a bearer token of the table, each at most [`USUAL_RATE`].
     #[must_use]
     pub fn tokens(table: TokenTable) -> Self {
-        Self(Kind::Tokens(Arc::new(table)))
+        let limits = Limits { rate: Some(USUAL_RATE), ..Limits::default() };
+        Self { kind: Kind::Tokens(Arc::new(table)), limits }
+    }
+
+    /// With other limits than the usual ones.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The limits of a service.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Whether everybody is let in.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.0, Kind::Open(_))
+        matches!(self.kind, Kind::Open(_))
     }
 
     /// Who presents this token; in an open service everybody is the operator, whatever is presented.
     fn identify(&self, token: Option<&[u8]>) -> Option<Principal> {
-        match &self.0 {
+        match &self.kind {
             Kind::Open(anybody) => Some(anybody.clone()),
             Kind::Tokens(table) => table.holder(token?),
         }

@@ -30,9 +30,11 @@ use super::dto::controller::{
 use super::dto::now;
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
-use super::guard::guarded;
+use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::Health;
+use super::once::{Once, once};
 use super::openapi::{About, documented, does};
+use super::page::{Paged, Pages};
 use crate::connection::Ends;
 use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
 use aide::axum::ApiRouter;
@@ -43,7 +45,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{ConnectionId, PopId, PortId, PortRef, RouterId, RouterRef};
@@ -63,11 +65,13 @@ pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
         refusals: &[Code::UnknownVop, Code::Stopped, Code::NotCommanding],
         open: access.is_open(),
     };
+    let (store, limits) = (handle.store().clone(), *access.limits());
     let router = documented(about, || {
         let v1 = routes().layer(from_fn_with_state(handle.clone(), serving)).with_state(handle);
         ApiRouter::new().nest("/api/v1", v1)
     });
-    guarded(protected(router, access, access::CONTROLLER, Some(vop)))
+    let router = once(router, store, format!("controller/{vop}"), REQUEST_TIME);
+    guarded_by(protected(router, access, access::CONTROLLER, Some(vop)), &limits, REQUEST_TIME)
 }
 
 /// What a command to modules, or the operation that waited for its answer, may be refused with.
@@ -312,10 +316,15 @@ async fn compute_path(
 async fn connections(
     State(handle): Handle,
     Params(query): Params<ListQuery>,
-) -> Result<Json<Vec<ConnectionJson>>> {
+    pages: Pages,
+) -> Result<Paged<Vec<ConnectionJson>>> {
     let vop = handle.vop();
-    let views = handle.connections(query.status)?;
-    Ok(Json(views.into_iter().map(|view| ConnectionJson::new(vop.clone(), view)).collect()))
+    let mut views = handle.connections(query.status)?;
+    views.retain(|view| query.takes(view));
+    let page = pages.of(views, |view| view.connection_id.to_string());
+    Ok(page.answer(|views, _| {
+        views.into_iter().map(|view| ConnectionJson::new(vop.clone(), view)).collect()
+    }))
 }
 
 async fn connection(
@@ -327,6 +336,7 @@ async fn connection(
 
 async fn create(
     State(handle): Handle,
+    once: Option<Extension<Once>>,
     Payload(body): Payload<NewConnection>,
 ) -> Result<Made<ConnectionJson>> {
     let vop = handle.vop().clone();
@@ -340,7 +350,13 @@ async fn create(
             *known.get_mut(end) = handle.has_router(router).await?;
         }
     }
-    let request = body.into_request(&known);
+    let mut request = body.into_request(&known);
+    if request.connection_id.is_none()
+        && let Some(Extension(once)) = once
+    {
+        // Sent again, it is the same connection, also where the first answer was lost with the process.
+        request.connection_id = Some(once.connection_id()?);
+    }
     let (view, new) = handle.create_connection(request).await?;
     let location = format!("/api/v1/connections/{}", view.connection_id);
     Ok(Made { new, location, body: ConnectionJson::new(vop, view) })

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use core::fmt;
+use core::time::Duration;
 use ipowdm_core::error::Code;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,6 +41,7 @@ const STATUS: &[(Code, StatusCode)] = &[
     (Code::Forbidden, StatusCode::FORBIDDEN),
     (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
     (Code::QuotaExceeded, StatusCode::CONFLICT),
+    (Code::IdempotencyKeyReused, StatusCode::UNPROCESSABLE_ENTITY),
     (Code::IllegalState, StatusCode::CONFLICT),
     (Code::LiveConnections, StatusCode::CONFLICT),
     (Code::FrequencyOutOfRange, StatusCode::UNPROCESSABLE_ENTITY),
@@ -97,13 +99,15 @@ pub struct ApiError {
     message: String,
     hint: Option<String>,
     about: Option<(&'static str, Value)>,
+    /// Seconds after which to try again, where that is known better than "soon".
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     /// An error with the status of its code.
     #[must_use]
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, status: status_of(code), message: message.to_string(), hint: None, about: None }
+        Self { code, status: status_of(code), message: message.to_string(), hint: None, about: None, retry_after: None }
     }
 
     /// Adds what the caller can do about it.
@@ -118,6 +122,13 @@ impl ApiError {
     pub fn about(mut self, name: &'static str, what: impl Serialize) -> Self {
         // What cannot be written as JSON is left out; the error itself is what matters.
         self.about = serde_json::to_value(what).ok().map(|what| (name, what));
+        self
+    }
+
+    /// Says after how long to try again; whole seconds, rounded up.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)));
         self
     }
 
@@ -205,8 +216,9 @@ impl ApiError {
         };
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let soon = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        if let Some(seconds) = self.retry_after.or(soon.then_some(1)) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -78,7 +78,7 @@ impl<T: JsonSchema> OperationInput for Payload<T> {
 }
 
 /// Reads a body of at most [`MAX_BODY`] bytes.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY as u64) && headers.contains_key(header::EXPECT) {
         // The sender waits for a go-ahead before it sends the body; this answer is the refusal.

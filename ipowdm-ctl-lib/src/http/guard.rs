@@ -1,5 +1,6 @@
 //! What every request of every service passes: a place among those in flight, a time limit, one shape of errors.
 
+use super::access::Rate;
 use super::error::{ApiError, locate};
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -12,16 +13,30 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Time for an ordinary request.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// The limits of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Ordinary requests in flight at once; 429 beyond. 256 unless told otherwise.
+    pub in_flight: usize,
+    /// Requests with `?wait=` in flight at once; they have places of their own, so that they cannot shut the others out. 256
+    /// unless told otherwise.
+    pub waiting: usize,
+    /// Time for a request, a `wait` not counted; 504 beyond. Absent: 30 s, of the slice manager 180 s.
+    pub request_time: Option<Duration>,
+    /// How many requests each caller may send; 429 beyond. Absent: as many as it likes.
+    pub rate: Option<Rate>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 256, waiting: 256, request_time: None, rate: None }
+    }
+}
 
 /// Longest `?wait=`: coherent modules take minutes, not hours.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
-
-/// Ordinary requests in flight at once.
-const IN_FLIGHT: usize = 256;
-
-/// Requests with `?wait=` in flight at once; they have places of their own, so that they cannot shut the others out.
-const WAITING: usize = 256;
 
 /// The places of one service.
 #[derive(Debug)]
@@ -37,12 +52,13 @@ struct Places {
 /// The routers of this module have it; it is for services of your own. Such routers can be nested, not merged: each has its
 /// own fallback.
 pub fn guarded(router: Router) -> Router {
-    guarded_within(router, REQUEST_TIME)
+    guarded_by(router, &Limits::default(), REQUEST_TIME)
 }
 
-/// As [`guarded`], with another time limit.
-pub(super) fn guarded_within(router: Router, time: Duration) -> Router {
-    guarded_with(router, IN_FLIGHT, WAITING, time)
+/// As [`guarded`], with other limits; `time` is the usual time for a request.
+pub(super) fn guarded_by(router: Router, limits: &Limits, time: Duration) -> Router {
+    let Limits { in_flight, waiting, request_time, rate: _ } = *limits;
+    guarded_with(router, in_flight, waiting, request_time.unwrap_or(time))
 }
 
 fn guarded_with(router: Router, ordinary: usize, waiting: usize, time: Duration) -> Router {
@@ -112,7 +128,7 @@ fn timed_out(limit: Duration) -> ApiError {
 }
 
 /// The `wait` of a query string, held to [`MAX_WAIT`]; a `wait` that is no number is left to the handler to refuse.
-fn wait_of(uri: &Uri) -> Option<Duration> {
+pub(super) fn wait_of(uri: &Uri) -> Option<Duration> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
     let (_, value) = pairs.into_iter().find(|(name, _)| name == "wait")?;
     let seconds: u64 = value.parse().ok()?;

@@ -37,16 +37,18 @@ mod watch;
 use super::access::{self, Access, protected};
 use super::answer::Created;
 use super::dto::linkdb::{
-    AllocationJson, InterfaceAdded, InterfaceJson, Interfaces, LinkAdded, LinkChange, LinkJson, Links,
-    NewInterface, NewLink, NewPop, NewRouter, PopAdded, PopJson, Pops, Removed, RouterAdded, RouterJson,
-    Routers, ServiceJson, StoreHealth, TopologyJson, TopologySummary,
+    AllocationJson, InterfaceAdded, InterfaceFilter, InterfaceJson, Interfaces, LinkAdded, LinkChange, LinkFilter,
+    LinkJson, Links, NewInterface, NewLink, NewPop, NewRouter, PopAdded, PopJson, Pops, Removed, RouterAdded,
+    RouterFilter, RouterJson, Routers, ServiceJson, StoreHealth, TopologyJson, TopologySummary,
 };
 use super::dto::now;
 use super::error::ApiError;
-use super::extract::{Payload, Segments};
-use super::guard::guarded;
+use super::extract::{Params, Payload, Segments};
+use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::{self, Health};
+use super::once::once;
 use super::openapi::{About, documented};
+use super::page::{Paged, Pages};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::store::StoreClock;
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
@@ -107,8 +109,10 @@ fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
         refusals: &[],
         open: access.is_open(),
     };
+    let (store, limits) = (shared.db.store().clone(), *access.limits());
     let router = documented(about, || routes::routes().with_state(shared));
-    guarded(protected(router, access, access::LINKDB, None))
+    let router = once(router, store, "linkdb".to_owned(), REQUEST_TIME);
+    guarded_by(protected(router, access, access::LINKDB, None), &limits, REQUEST_TIME)
 }
 
 impl From<LinkDbError> for ApiError {
@@ -139,8 +143,8 @@ async fn health(State(db): State<LinkDb>) -> Health<StoreHealth> {
     Health::new(StoreHealth { redis: connected, store: connected }, [store])
 }
 
-async fn pops(State(db): State<LinkDb>) -> Result<Json<Pops>> {
-    Ok(Json(db.pops().await?.into_iter().collect()))
+async fn pops(State(db): State<LinkDb>, pages: Pages) -> Result<Paged<Pops>> {
+    Ok(Pops::of(pages.of(db.pops().await?, |pop| pop.id.to_string())))
 }
 
 async fn add_pop(State(db): State<LinkDb>, Payload(body): Payload<NewPop>) -> Result<Json<PopAdded>> {
@@ -149,8 +153,14 @@ async fn add_pop(State(db): State<LinkDb>, Payload(body): Payload<NewPop>) -> Re
     Ok(Json(PopAdded { message: format!("PoP {} added", pop.id), pop: pop.into() }))
 }
 
-async fn links(State(db): State<LinkDb>) -> Result<Json<Links>> {
-    Ok(Json(db.links().await?.into_iter().collect()))
+async fn links(
+    State(db): State<LinkDb>,
+    Params(filter): Params<LinkFilter>,
+    pages: Pages,
+) -> Result<Paged<Links>> {
+    let mut links = db.links().await?;
+    links.retain(|link| filter.takes(link));
+    Ok(Links::of(pages.of(links, |link| link.id.to_string())))
 }
 
 async fn add_link(State(db): State<LinkDb>, Payload(body): Payload<NewLink>) -> Result<Json<LinkAdded>> {
@@ -193,8 +203,14 @@ async fn remove_router(
     Ok(Json(Removed { message: format!("router {at} removed") }))
 }
 
-async fn routers(State(db): State<LinkDb>) -> Result<Json<Routers>> {
-    Ok(Json(db.topology().await?.routers.into_iter().collect()))
+async fn routers(
+    State(db): State<LinkDb>,
+    Params(filter): Params<RouterFilter>,
+    pages: Pages,
+) -> Result<Paged<Routers>> {
+    let mut routers = db.topology().await?.routers;
+    routers.retain(|router| filter.takes(router));
+    Ok(Routers::of(pages.of(routers, |router| router.at.to_string())))
 }
 
 async fn add_router(
@@ -207,8 +223,14 @@ async fn add_router(
     Ok(Created(RouterAdded { message, router: router.into() }))
 }
 
-async fn interfaces(State(db): State<LinkDb>) -> Result<Json<Interfaces>> {
-    Ok(Json(db.topology().await?.ports.into_iter().collect()))
+async fn interfaces(
+    State(db): State<LinkDb>,
+    Params(filter): Params<InterfaceFilter>,
+    pages: Pages,
+) -> Result<Paged<Interfaces>> {
+    let mut ports = db.topology().await?.ports;
+    ports.retain(|port| filter.takes(port));
+    Ok(Interfaces::of(pages.of(ports, |port| port.port.at.to_string())))
 }
 
 async fn add_interface(

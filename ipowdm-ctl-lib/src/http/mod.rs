@@ -3,11 +3,16 @@
 //! Each is an [`axum::Router`] over the library's own types, to be mounted in a program of yours or handed to [`serve()`].
 //! Every error of every service is one JSON object ([`ApiError`]) with the HTTP status that [`status_of`] has for its code.
 //!
+//! Lists come whole, or in pages (`?limit=`, `?cursor=`, header `Link`), and take filters. A POST with the header `Idempotency-Key`
+//! is done once: sent again it gets the same answer, for a day.
+//!
 //! Each service describes itself: an OpenAPI 3.1 document at `/openapi.json`, and with the feature `viewer` a page at `/docs`.
 //!
 //! # Limits
 //! Bodies up to 1 MiB (413 beyond), 30 s a request (504; a body must arrive within 10 s, else 408), 256 requests in flight
-//! (429) and as many with `?wait=`, 1 024 open connections (the one idle for longest is closed for a new one). A request that changes something is carried out to its end even when its client has gone.
+//! (429) and as many with `?wait=`, 1 000 requests at once and 200 a second of each caller with a token (429, and `Retry-After`
+//! says for how long), 1 024 open connections (the one idle for longest is closed for a new one). [`Limits`], which
+//! [`Access::with_limits`] takes, has others. A request that changes something is carried out to its end even when its client has gone.
 //!
 //! # Who may do what
 //! A service is given an [`Access`]: bearer tokens with roles, or open to whoever reaches it, which is for laboratories on the
@@ -25,15 +30,17 @@ pub mod extract;
 mod guard;
 mod health;
 mod linkdb;
+mod once;
 mod openapi;
+mod page;
 mod serve;
 mod slice;
 mod stand_by;
 
-pub use access::{Access, Caller, NewToken, Principal, Role, TokenError, TokenTable};
+pub use access::{Access, Caller, NewToken, Principal, Rate, Role, TokenError, TokenTable, USUAL_RATE};
 pub use controller::controller_router;
 pub use error::{ApiError, status_of};
-pub use guard::guarded;
+pub use guard::{Limits, guarded};
 pub use linkdb::{linkdb_router, linkdb_router_with_holds};
 pub use serve::{Served, serve};
 pub use slice::slice_router;

@@ -11,7 +11,7 @@ mod complete;
 #[cfg(feature = "viewer")]
 mod viewer;
 
-pub(super) use complete::with_location;
+pub(super) use complete::{text_header, with_location};
 
 use super::access::Rule;
 use super::error::status_of;

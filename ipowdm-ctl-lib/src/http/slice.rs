@@ -19,13 +19,15 @@ use super::access::{self, Access, Caller, protected};
 use super::answer::{Confidential, Made};
 use super::dto::now;
 use super::dto::slice::{
-    CredentialJson, Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopJson, VopSummaryJson,
+    CredentialJson, Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopFilter, VopJson, VopSummaryJson,
 };
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
-use super::guard::guarded_within;
+use super::guard::guarded_by;
 use super::health::Health;
+use super::once::once;
 use super::openapi::{About, documented, does};
+use super::page::{Paged, Pages};
 use crate::slice::{Activation, SliceError, SliceManager};
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with, put_with};
@@ -51,8 +53,10 @@ pub fn slice_router(manager: SliceManager, access: Access) -> Router {
         refusals: &[],
         open: access.is_open(),
     };
+    let (store, limits) = (manager.store().clone(), *access.limits());
     let router = documented(about, || routes().with_state(manager));
-    guarded_within(protected(router, access, access::SLICE, None), REQUEST_TIME)
+    let router = once(router, store, "slice-manager".to_owned(), REQUEST_TIME);
+    guarded_by(protected(router, access, access::SLICE, None), &limits, REQUEST_TIME)
 }
 
 /// What a change of a virtual operator, its topics and its controller may be refused with.
@@ -189,9 +193,16 @@ async fn renew_password(
     Ok(Confidential(Json(credential.into())))
 }
 
-async fn list(State(manager): Manager, Caller(caller): Caller) -> Result<Json<Vec<VopSummaryJson>>> {
-    let vops = manager.list().await?.into_iter().filter(|vop| caller.role.may_see(vop.vop.id()));
-    Ok(Json(vops.map(VopSummaryJson::from).collect()))
+async fn list(
+    State(manager): Manager,
+    Caller(caller): Caller,
+    Params(filter): Params<VopFilter>,
+    pages: Pages,
+) -> Result<Paged<Vec<VopSummaryJson>>> {
+    let mut vops = manager.list().await?;
+    vops.retain(|view| caller.role.may_see(view.vop.id()) && filter.takes(&view.vop));
+    let page = pages.of(vops, |view| view.vop.id().to_string());
+    Ok(page.answer(|vops, _| vops.into_iter().map(VopSummaryJson::from).collect()))
 }
 
 async fn describe(

@@ -1,5 +1,6 @@
 //! Every request: who asks, whether a rule lets him, and what came of it where something was to change.
 
+use super::rate::Rates;
 use super::{Access, Principal, Rule};
 use crate::http::error::ApiError;
 use aide::OperationInput;
@@ -13,6 +14,7 @@ use ipowdm_core::error::Code;
 use ipowdm_core::ids::VopId;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Who asks, for handlers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,8 @@ impl OperationInput for Caller {}
 #[derive(Debug)]
 struct Gate {
     access: Access,
+    rates: Option<Rates>,
+    started: Instant,
     /// By path, as the router has it.
     rules: HashMap<&'static str, Vec<Rule>>,
     /// The virtual operator whose service it is, where it is one's.
@@ -49,7 +53,9 @@ pub(in crate::http) fn protected(
     for rule in rules {
         by_path.entry(rule.path).or_default().push(*rule);
     }
-    router.layer(from_fn_with_state(Arc::new(Gate { access, rules: by_path, service_of }), pass))
+    let rates = access.limits().rate.map(Rates::new);
+    let gate = Gate { access, rates, started: Instant::now(), rules: by_path, service_of };
+    router.layer(from_fn_with_state(Arc::new(gate), pass))
 }
 
 async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
@@ -94,6 +100,9 @@ impl Gate {
         let service_of = self.service_of.as_ref();
         match (principal, rule) {
             (Some(principal), Some(rule)) if rule.need.is_met_by(&principal.role, service_of) => {
+                if rule.need != super::Need::Nobody {
+                    self.count(&principal)?;
+                }
                 Ok(Some(principal))
             }
             (None, Some(rule)) if rule.need == super::Need::Nobody => Ok(None),
@@ -103,6 +112,17 @@ impl Gate {
                 Err(ApiError::new(Code::Forbidden, format_args!("{} may not do that", principal.name)))
             }
         }
+    }
+}
+
+impl Gate {
+    /// Counts a request of a caller.
+    fn count(&self, caller: &Principal) -> Result<(), ApiError> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        rates.admit(&caller.name, self.started.elapsed()).map_err(|wait| {
+            let reason = format_args!("{} sends more requests than it may", caller.name);
+            ApiError::new(Code::LimitReached, reason).retry_after(wait)
+        })
     }
 }
 

@@ -212,3 +212,29 @@ fn a_table_of_tokens_is_read_or_refused_with_a_reason() {
     }
     assert!(!format!("{:?}", NewToken::generate().unwrap()).contains(char::is_numeric));
 }
+
+#[tokio::test]
+async fn a_caller_who_sends_more_than_it_may_is_told_when_to_come_back_and_others_are_not() {
+    let (one, other) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
+    let table = TokenTable::default().with("one", Role::Operator, &one).unwrap();
+    let table = table.with("other", Role::Operator, &other).unwrap();
+    // The next one is due long after this test.
+    let rate = Some(Rate { interval: core::time::Duration::from_secs(1000), burst: 2 });
+    let limits = crate::http::Limits { rate, ..crate::http::Limits::default() };
+    let access = Access::tokens(table).with_limits(limits);
+    let db = LinkDb::new(crate::store::Store::memory());
+    let service = Service::start(linkdb_router(db, access)).await;
+    let ask = async |token: &NewToken, path: &str| {
+        let request = Request::get(path).header("host", "x");
+        let request = request.header("authorization", format!("Bearer {}", token.secret()));
+        service.send(request.body(Full::default()).unwrap()).await
+    };
+    ask(&one, "/api/pops").await.expect(200);
+    ask(&one, "/api/pops").await.expect(200);
+    let answer = ask(&one, "/api/pops").await;
+    answer.expect_error(429, "limit_reached");
+    let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=1000).contains(&wait), "{wait}");
+    ask(&other, "/api/pops").await.expect(200);
+    ask(&one, "/health").await.expect(200);
+}

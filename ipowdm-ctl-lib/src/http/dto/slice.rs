@@ -97,6 +97,19 @@ pub(in crate::http) struct Force {
     pub(in crate::http) force: bool,
 }
 
+/// `?status=ACTIVE`
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::http) struct VopFilter {
+    /// Those that are so: PENDING, ACTIVE or DEACTIVATING.
+    status: Option<Text<63>>,
+}
+
+impl VopFilter {
+    pub(in crate::http) fn takes(&self, vop: &Vop) -> bool {
+        self.status.as_ref().is_none_or(|status| vop.phase.as_str() == status.0)
+    }
+}
+
 /// Ports of one router, as they were asked for.
 #[derive(Debug, Serialize, JsonSchema)]
 struct AssignedJson {

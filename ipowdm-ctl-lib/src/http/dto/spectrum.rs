@@ -33,7 +33,7 @@ impl From<FlexSlot> for SlotJson {
 /// How full a link is, and how broken up what is left.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct LinkUtilisationJson {
-    link_id: LinkId,
+    pub(in crate::http) link_id: LinkId,
     #[serde(flatten)]
     figures: UtilisationJson,
     /// Of the steps of the links that share a PoP with it, the share that is free on one of the two and not on the other.
@@ -110,7 +110,7 @@ struct OwnerJson {
 /// Spectrum that is set aside on a link, or lit by somebody else.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct ReservationJson {
-    reservation_id: ReservationId,
+    pub(in crate::http) reservation_id: ReservationId,
     #[serde(flatten)]
     range: RangeJson,
     fibres: Fibres,

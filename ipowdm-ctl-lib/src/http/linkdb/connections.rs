@@ -5,10 +5,11 @@ use super::{Holds, PATHS, Result};
 use crate::http::access::{Caller, Principal};
 use crate::http::dto::ghz;
 use crate::http::dto::linkdb::{
-    AllocateBody, Allocated, AllocatedConnection, AllocationJson, Connections, Released,
+    AllocateBody, Allocated, AllocatedConnection, AllocationJson, ConnectionFilter, Connections, Released,
 };
 use crate::http::error::ApiError;
-use crate::http::extract::{Payload, Segments};
+use crate::http::extract::{Params, Payload, Segments};
+use crate::http::page::{Paged, Pages};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
 use crate::spectrum::VopGrant;
 use crate::store::Tx;
@@ -26,12 +27,15 @@ const MAX_LISTED: usize = 16;
 pub(super) async fn connections(
     State(db): State<LinkDb>,
     Caller(caller): Caller,
-) -> Result<Json<Connections>> {
-    let grants = match caller.role.confined_to() {
+    Params(filter): Params<ConnectionFilter>,
+    pages: Pages,
+) -> Result<Paged<Connections>> {
+    let mut grants = match caller.role.confined_to() {
         None => db.topology().await?.grants,
         Some(vop) => db.store().transact(|tx| db.connections_of_in(tx, vop)).await?,
     };
-    Ok(Json(grants.into_iter().collect()))
+    grants.retain(|grant| filter.takes(grant));
+    Ok(Connections::of(pages.of(grants, |grant| grant.request.connection_id.to_string())))
 }
 
 pub(super) async fn connection(

@@ -5,6 +5,7 @@ use crate::http::dto::linkdb::{PathJson, Paths, Utilisations};
 use crate::http::dto::spectrum::{LinkUtilisationJson, SpectrumJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, Segments};
+use crate::http::page::{Paged, Pages};
 use crate::linkdb::{DefragmentationPlan, DefragmentationRules, LinkDb, LinkDbError, MAX_PATHS, Path};
 use crate::spectrum::LinkSpectrum;
 use crate::store::Snapshot;
@@ -61,14 +62,14 @@ pub(super) async fn free_on(db: &LinkDb, snapshot: &mut Snapshot, path: &Path) -
 }
 
 /// How full and how broken up every link is.
-pub(super) async fn utilisations(State(db): State<LinkDb>) -> Result<Json<Utilisations>> {
+pub(super) async fn utilisations(State(db): State<LinkDb>, pages: Pages) -> Result<Paged<Utilisations>> {
     let used: BTreeMap<_, _> = db.utilisations().await?.into_iter().collect();
     let figures = db.fragmentation().await?.into_iter();
     // A link that was added or removed between the two is in neither.
     let links: Vec<LinkUtilisationJson> = figures
         .filter_map(|figures| Some(LinkUtilisationJson::new(*used.get(&figures.link)?, figures)))
         .collect();
-    Ok(Json(links.into()))
+    Ok(Utilisations::of(pages.of(links, |link| link.link_id.to_string())))
 }
 
 /// How full and how broken up one link is.

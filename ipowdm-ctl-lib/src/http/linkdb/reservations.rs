@@ -5,23 +5,32 @@ use crate::http::dto::linkdb::{NewReservation, Reservations, Unreserved};
 use crate::http::dto::spectrum::ReservationJson;
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
+use crate::http::page::{Paged, Pages};
 use crate::linkdb::{LinkDb, Reservation};
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{LinkId, ReservationId};
 
-/// All on a link.
+/// All on a link, or a page of them.
 pub(super) async fn reservations(
     State(db): State<LinkDb>,
     Segments(link): Segments<LinkId>,
-) -> Result<Json<Reservations>> {
-    let map = db.spectrum(&link).await?;
+    pages: Pages,
+) -> Result<Paged<Reservations>> {
+    let page = pages.of(on(&db, &link).await?, |reservation| reservation.reservation_id.to_string());
+    Ok(page.answer(|reservations, next_cursor| Reservations {
+        link_id: link,
+        count: reservations.len(),
+        reservations,
+        next_cursor,
+    }))
+}
+
+async fn on(db: &LinkDb, link: &LinkId) -> Result<Vec<ReservationJson>> {
+    let map = db.spectrum(link).await?;
     let raster = map.spectrum.raster;
-    let reserved = map.reserved.into_iter();
-    let list: Vec<ReservationJson> =
-        reserved.filter_map(|occupied| ReservationJson::new(raster, occupied)).collect();
-    Ok(Json(Reservations { link_id: link, count: list.len(), reservations: list }))
+    Ok(map.reserved.into_iter().filter_map(|occupied| ReservationJson::new(raster, occupied)).collect())
 }
 
 /// Sets spectrum aside; the same again does nothing.
@@ -37,7 +46,9 @@ pub(super) async fn reserve(
         ..Reservation::new(id, body.window.0)
     };
     db.reserve(&link, reservation).await?;
-    reservations(State(db), Segments(link)).await
+    let reservations = on(&db, &link).await?;
+    let count = reservations.len();
+    Ok(Json(Reservations { link_id: link, count, reservations, next_cursor: None }))
 }
 
 /// Gives it back; nothing happens where there is none.

@@ -13,6 +13,8 @@ use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::Frequency;
 use serde_json::{Value, json};
 
+mod pages;
+
 /// A service over a triangle of PoPs and one PoP apart; vOp2 may use `width_mhz` from 193 THz up.
 async fn service_with(width_mhz: u32) -> (Service, LinkDb) {
     let db = LinkDb::new(Store::memory());

@@ -6,6 +6,7 @@ use crate::http::dto::linkdb::{QuotaJson, VopSpectrumJson, Vops, Withdrawn};
 use crate::http::dto::window::{Window, WindowJson};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
+use crate::http::page::{Paged, Pages};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::slice::Vop;
 use crate::spectrum::{Quota, VopGrant};
@@ -41,10 +42,10 @@ fn shown(grant: &VopGrant) -> VopSpectrumJson {
 }
 
 /// Every virtual operator that may use spectrum.
-pub(super) async fn vops(State(db): State<LinkDb>) -> Result<Json<Vops>> {
+pub(super) async fn vops(State(db): State<LinkDb>, pages: Pages) -> Result<Paged<Vops>> {
     let grants = db.store().scan(&Prefix::<VopGrant>::all()).await?;
     let vops: Vec<VopSpectrumJson> = grants.iter().map(|(_, grant)| shown(grant)).collect();
-    Ok(Json(vops.into()))
+    Ok(Vops::of(pages.of(vops, |vop| vop.virtual_operator.to_string())))
 }
 
 /// The windows of one, and what it holds.

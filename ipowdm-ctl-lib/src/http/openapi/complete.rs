@@ -101,8 +101,34 @@ fn complete_operation(
         if method != "GET" {
             also(&[Code::StorageFull]);
         }
+        if method == "POST" {
+            also(&[Code::IdempotencyKeyReused, Code::IllegalState, Code::InvalidField, Code::TooLarge, Code::Malformed]);
+            refusals.push(serde_json::json!([408, Code::TimedOut]));
+            operation.parameters.push(ReferenceOr::Item(idempotency_key()));
+        }
     }
     list_refusals(operation, refusals);
+}
+
+/// The header that makes a POST one that is done once.
+fn idempotency_key() -> Parameter {
+    let description = "The same request with the same key gets the answer that the first one got, for a day. Keys are each caller's own.";
+    let json_schema = schemars::json_schema!({
+        "type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": 255,
+    });
+    let schema = SchemaObject { json_schema, example: None, external_docs: None };
+    let parameter_data = ParameterData {
+        name: "Idempotency-Key".to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: None,
+        format: ParameterSchemaOrContent::Schema(schema),
+        example: None,
+        examples: Default::default(),
+        explode: None,
+        extensions: Default::default(),
+    };
+    Parameter::Header { parameter_data, style: HeaderStyle::Simple }
 }
 
 fn taken(operation: &mut Operation, member: &str) -> Vec<Value> {
@@ -204,7 +230,7 @@ const fn headers(status: u16) -> &'static [(&'static str, &'static str)] {
 }
 
 /// A header whose value is text.
-pub(super) fn text_header(description: &str) -> Header {
+pub(in crate::http) fn text_header(description: &str) -> Header {
     let json_schema = schemars::json_schema!({"type": "string"});
     let schema = SchemaObject { json_schema, example: None, external_docs: None };
     Header {

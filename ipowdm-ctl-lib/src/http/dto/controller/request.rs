@@ -1,15 +1,15 @@
 //! Bodies and queries of requests.
 
 use crate::connection::{Ends, State};
-use crate::controller::{ConnectionRequest, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
+use crate::controller::{ConnectionRequest, ConnectionView, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
 use crate::http::dto::{Text, frequency};
 use crate::http::error::ApiError;
 use crate::http::guard::MAX_WAIT;
 use core::time::Duration;
-use ipowdm_core::ids::{ConnectionId, PopId, PortId, RouterId, RouterRef, VopId};
+use ipowdm_core::ids::{ConnectionId, LinkId, PopId, PortId, RouterId, RouterRef, VopId};
 use ipowdm_core::modes::Modulation;
 use ipowdm_core::msg::AdminState;
-use ipowdm_core::qot::End;
+use ipowdm_core::qot::{End, Level};
 use ipowdm_core::units::{Db, Frequency, Power};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -82,7 +82,24 @@ pub(in crate::http) struct Force {
 /// `?status=ACTIVE`
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct ListQuery {
+    /// Those in a state.
     pub(in crate::http) status: Option<State>,
+    /// Those that end at a PoP.
+    pop: Option<PopId>,
+    /// Those whose path has a link.
+    link: Option<LinkId>,
+    /// Those whose quality is of a level.
+    quality: Option<Level>,
+}
+
+impl ListQuery {
+    /// Whether a connection is wanted, its state aside.
+    pub(in crate::http) fn takes(&self, view: &ConnectionView) -> bool {
+        let request = &view.request;
+        self.pop.as_ref().is_none_or(|pop| request.source.pop == *pop || request.destination.pop == *pop)
+            && self.link.as_ref().is_none_or(|link| view.path.hops.iter().any(|hop| hop.link == *link))
+            && self.quality.is_none_or(|level| view.level == level)
+    }
 }
 
 /// `?bandwidth_gbps=400&modulation=DP-16QAM`

@@ -3,6 +3,7 @@
 use super::{AllocationJson, InterfaceJson, LinkJson, PathJson, PopJson, RouterJson};
 use crate::http::dto::spectrum::{LinkUtilisationJson, ReservationJson};
 use crate::http::dto::window::WindowJson;
+use crate::http::page::{Page, Paged};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, ReservationId, VopId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,25 +28,30 @@ pub(in crate::http) struct StoreHealth {
     pub(in crate::http) store: &'static str,
 }
 
-/// A list and how long it is.
+/// A list, or a page of one.
 macro_rules! list {
     ($(#[$doc:meta])* $name:ident, $items:ident: $item:ty) => {
         $(#[$doc])*
         #[derive(Debug, Serialize, JsonSchema)]
         pub(in crate::http) struct $name {
+            /// How many there are in this answer.
             count: usize,
             $items: Vec<$item>,
+            /// Where the next page begins, if there is one.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            next_cursor: Option<String>,
         }
 
-        impl From<Vec<$item>> for $name {
-            fn from($items: Vec<$item>) -> Self {
-                Self { count: $items.len(), $items }
-            }
-        }
-
-        impl<T> FromIterator<T> for $name where $item: From<T> {
-            fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-                items.into_iter().map(<$item>::from).collect::<Vec<_>>().into()
+        impl $name {
+            pub(in crate::http) fn of<T>(page: Page<T>) -> Paged<Self>
+            where
+                $item: From<T>,
+            {
+                page.answer(|items, next_cursor| Self {
+                    count: items.len(),
+                    $items: items.into_iter().map(<$item>::from).collect(),
+                    next_cursor,
+                })
             }
         }
     };
@@ -84,8 +90,12 @@ list! {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct Reservations {
     pub(in crate::http) link_id: LinkId,
+    /// How many there are in this answer.
     pub(in crate::http) count: usize,
     pub(in crate::http) reservations: Vec<ReservationJson>,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// A reservation that was given back, or was not there.

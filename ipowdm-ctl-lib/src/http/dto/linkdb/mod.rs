@@ -1,12 +1,15 @@
 //! The JSON of the LinkDB surface.
 
 mod answer;
+mod filter;
 
 pub(in crate::http) use answer::{
     Allocated, AllocatedConnection, Connections, InterfaceAdded, Interfaces, LinkAdded, Links, Paths,
     PopAdded, Pops, QuotaJson, Released, Removed, Reservations, RouterAdded, Routers, ServiceJson,
     StoreHealth, TopologyJson, TopologySummary, Unreserved, Utilisations, VopSpectrumJson, Vops, Withdrawn,
 };
+
+pub(in crate::http) use filter::{ConnectionFilter, InterfaceFilter, LinkFilter, RouterFilter};
 
 use crate::http::dto::spectrum::{RangeJson, SlotJson, free_ranges, steps_ghz, whole_steps};
 use crate::http::dto::window::Window;
