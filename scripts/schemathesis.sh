@@ -14,6 +14,9 @@ examples=${1:-10}
 seed=20251121
 # What is open until its client goes is no request that ends.
 streams='/(watch|events)$'
+checks=not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance
+checks+=,response_schema_conformance,unsupported_method,negative_data_rejection
+scripts=$PWD/scripts
 # A lab that is asked for nonsense for a while must not wait long for modules.
 lab_options=(--port-base 0 --scale 10000 --pops 3 --routers 1 --ports 4)
 
@@ -21,7 +24,7 @@ lab_options=(--port-base 0 --scale 10000 --pops 3 --routers 1 --ports 4)
 . scripts/client-tools.sh
 provide_schemathesis "$PWD"
 
-run=build/schemathesis/run
+run=$PWD/build/schemathesis/run
 rm -rf "$run"
 mkdir -p "$run"
 cargo build --locked --quiet --package ipowdm-examples --example lab
@@ -47,11 +50,11 @@ failed=0
 # check NAME ADDRESS
 check() {
     local begun=$SECONDS status=0
-    "$SCHEMATHESIS_PYTHON" "$SCHEMATHESIS" run "http://$2/openapi.json" --seed "$seed" --max-examples "$examples" --workers 1 \
-        --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance \
-        --checks response_schema_conformance,unsupported_method,negative_data_rejection \
-        --exclude-path-regex "$streams" --request-timeout 60 --max-response-time 60 --suppress-health-check all \
-        --continue-on-failure --generation-database none --no-color >"$run/$1" 2>&1 || status=$?
+    # It keeps what it found below the folder in which it runs.
+    (cd "$run" && PYTHONPATH=$scripts SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONDONTWRITEBYTECODE=1 \
+        "$SCHEMATHESIS_PYTHON" "$SCHEMATHESIS" run "http://$2/openapi.json" --seed "$seed" --max-examples "$examples" \
+        --workers 1 --checks "$checks" --exclude-path-regex "$streams" --request-timeout 60 --suppress-health-check all \
+        --continue-on-failure --generation-database none --no-color) >"$run/$1" 2>&1 || status=$?
     kill -0 "$lab" 2>/dev/null || { echo "the lab ended"; status=1; }
     if ((status == 0)); then
         printf 'ok    %s: %s, %d s\n' "$1" "$(grep -oE '[0-9]+ generated.*' "$run/$1" | tail -n 1)" "$((SECONDS - begun))"
