@@ -4,8 +4,8 @@
 #   provide_clients ROOT
 #   provide_schemathesis ROOT
 #
-# ROOT is the workspace. The first sets CLIENTS_PYTHON to a Python that has both libraries, the second SCHEMATHESIS and
-# SCHEMATHESIS_PYTHON to the script and its Python: they are installed under ROOT/build on first use and kept there. Both end the script with code 2 where something
+# ROOT is the workspace. The first sets CLIENTS_PYTHON to a Python that has both libraries, the second SCHEMATHESIS to the
+# environment of the command: they are installed under ROOT/build on first use and kept there. Both end the script with code 2 where something
 # cannot be had.
 
 # Not 3.0: its rewritten network layer now and then never hears from a consumer again on a busy machine (3.0.12).
@@ -39,7 +39,6 @@ provide_venv() {
     fi
     mv -T "$venv_partial/venv" "$venv" 2>/dev/null || true
     rm -rf "$venv_partial"
-    [ -x "$venv/bin/python" ] || missing "$venv/bin/python, which cannot be created"
 }
 
 provide_clients() {
@@ -47,11 +46,12 @@ provide_clients() {
     provide_venv "$1/build/foreign-clients/kafka-python-$KAFKA_PYTHON-confluent-kafka-$CONFLUENT_KAFKA" \
         "kafka-python==$KAFKA_PYTHON" "confluent-kafka==$CONFLUENT_KAFKA"
     CLIENTS_PYTHON=$venv/bin/python
+    [ -x "$CLIENTS_PYTHON" ] || missing "$CLIENTS_PYTHON, which cannot be created"
 }
 
 provide_schemathesis() {
     provide_venv "$1/build/schemathesis/$SCHEMATHESIS_VERSION" "schemathesis==$SCHEMATHESIS_VERSION"
-    # To be run by that Python: the script names the directory in which the environment was made.
-    SCHEMATHESIS=$venv/bin/schemathesis
-    SCHEMATHESIS_PYTHON=$venv/bin/python
+    # Its command is to be run by its Python: it names the directory in which the environment was made.
+    SCHEMATHESIS=$venv
+    [ -x "$SCHEMATHESIS/bin/schemathesis" ] || missing "$SCHEMATHESIS, which cannot be created"
 }

@@ -30,11 +30,7 @@ mkdir -p "$run"
 cargo build --locked --quiet --package ipowdm-examples --example lab
 "${CARGO_TARGET_DIR:-target}/debug/examples/lab" "${lab_options[@]}" >"$run/lab" 2>"$run/lab.err" &
 lab=$!
-# shellcheck disable=SC2329 # the trap calls it
-stop() {
-    kill -INT "$lab" 2>/dev/null && wait "$lab" || true
-}
-trap stop EXIT
+trap 'kill -INT "$lab" 2>/dev/null || :; wait "$lab" || :' EXIT
 
 for _ in $(seq 600); do
     grep -q 'guide-smoke' "$run/lab" && break
@@ -52,7 +48,7 @@ check() {
     local begun=$SECONDS status=0
     # It keeps what it found below the folder in which it runs.
     (cd "$run" && PYTHONPATH=$scripts SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONDONTWRITEBYTECODE=1 \
-        "$SCHEMATHESIS_PYTHON" "$SCHEMATHESIS" run "http://$2/openapi.json" --seed "$seed" --max-examples "$examples" \
+        "$SCHEMATHESIS/bin/python" "$SCHEMATHESIS/bin/schemathesis" run "http://$2/openapi.json" --seed "$seed" --max-examples "$examples" \
         --workers 1 --checks "$checks" --exclude-path-regex "$streams" --request-timeout 60 --suppress-health-check all \
         --continue-on-failure --generation-database none --no-color) >"$run/$1" 2>&1 || status=$?
     kill -0 "$lab" 2>/dev/null || { echo "the lab ended"; status=1; }
