@@ -322,9 +322,7 @@ async fn connections(
     let mut views = handle.connections(query.status)?;
     views.retain(|view| query.takes(view));
     let page = pages.of(views, |view| view.connection_id.to_string());
-    Ok(page.answer(|views, _| {
-        views.into_iter().map(|view| ConnectionJson::new(vop.clone(), view)).collect()
-    }))
+    Ok(page.answer(|views, _| views.into_iter().map(|view| ConnectionJson::new(vop.clone(), view)).collect()))
 }
 
 async fn connection(

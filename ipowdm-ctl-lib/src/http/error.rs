@@ -107,7 +107,14 @@ impl ApiError {
     /// An error with the status of its code.
     #[must_use]
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, status: status_of(code), message: message.to_string(), hint: None, about: None, retry_after: None }
+        Self {
+            code,
+            status: status_of(code),
+            message: message.to_string(),
+            hint: None,
+            about: None,
+            retry_after: None,
+        }
     }
 
     /// Adds what the caller can do about it.

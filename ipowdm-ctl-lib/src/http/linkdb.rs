@@ -37,9 +37,9 @@ mod watch;
 use super::access::{self, Access, protected};
 use super::answer::Created;
 use super::dto::linkdb::{
-    AllocationJson, InterfaceAdded, InterfaceFilter, InterfaceJson, Interfaces, LinkAdded, LinkChange, LinkFilter,
-    LinkJson, Links, NewInterface, NewLink, NewPop, NewRouter, PopAdded, PopJson, Pops, Removed, RouterAdded,
-    RouterFilter, RouterJson, Routers, ServiceJson, StoreHealth, TopologyJson, TopologySummary,
+    AllocationJson, InterfaceAdded, InterfaceFilter, InterfaceJson, Interfaces, LinkAdded, LinkChange,
+    LinkFilter, LinkJson, Links, NewInterface, NewLink, NewPop, NewRouter, PopAdded, PopJson, Pops, Removed,
+    RouterAdded, RouterFilter, RouterJson, Routers, ServiceJson, StoreHealth, TopologyJson, TopologySummary,
 };
 use super::dto::now;
 use super::error::ApiError;

@@ -13,6 +13,8 @@
 //! itself makes up an id, it makes up the same one from the same key. Only a reconfiguration, which may be a step, is refused
 //! then: 409 `illegal_state`.
 //!
+//! An answer with a secret in it (`Cache-Control: no-store`) is not kept: the same request is carried out again.
+//!
 //! Bounded: a caller has [`BUCKETS`] × [`DEEP`] keys in a store, of which the oldest of a bucket make room; an answer larger
 //! than [`LARGEST`] bytes is not kept. A key is forgotten after [`KEPT`] on the store's clock.
 
@@ -277,7 +279,9 @@ fn key_in(request: &Request) -> Result<String, ApiError> {
         return Err(ApiError::invalid("Idempotency-Key", "one is expected"));
     };
     match key.to_str() {
-        Ok(text) if (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Ok(text)
+            if (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
             Ok(text.to_owned())
         }
         _ => Err(ApiError::invalid(
@@ -310,7 +314,9 @@ fn settles(status: StatusCode) -> bool {
 
 /// The answer to give and the one to keep; none where it is not to be, or too large.
 async fn taken(response: Response) -> (Response, Option<Answer>) {
-    if !settles(response.status()) {
+    // What nobody is to store is not stored here either.
+    let confidential = response.headers().get(header::CACHE_CONTROL).is_some_and(|said| said == "no-store");
+    if confidential || !settles(response.status()) {
         return (response, None);
     }
     let (parts, body) = response.into_parts();
@@ -322,7 +328,8 @@ async fn taken(response: Response) -> (Response, Option<Answer>) {
             return (error.into_response(), None);
         }
     };
-    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text =
+        |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let answer = (bytes.len() <= LARGEST).then(|| Answer {
         status: parts.status.as_u16(),
         content_type: text(header::CONTENT_TYPE),
@@ -350,18 +357,21 @@ impl Answer {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Reused => {
-                Self::new(Code::IdempotencyKeyReused, "the Idempotency-Key was sent with another request before")
-                    .hint("take a new key for a new request")
-            }
-            Refusal::UnderWay => {
-                Self::new(Code::IllegalState, "the request with this Idempotency-Key is still being carried out")
-                    .hint("send it again a little later")
-            }
-            Refusal::CutOff => {
-                Self::new(Code::IllegalState, "the request with this Idempotency-Key was cut off, done or not")
-                    .hint("read the state, then take a new key")
-            }
+            Refusal::Reused => Self::new(
+                Code::IdempotencyKeyReused,
+                "the Idempotency-Key was sent with another request before",
+            )
+            .hint("take a new key for a new request"),
+            Refusal::UnderWay => Self::new(
+                Code::IllegalState,
+                "the request with this Idempotency-Key is still being carried out",
+            )
+            .hint("send it again a little later"),
+            Refusal::CutOff => Self::new(
+                Code::IllegalState,
+                "the request with this Idempotency-Key was cut off, done or not",
+            )
+            .hint("read the state, then take a new key"),
         }
     }
 }

@@ -89,8 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pages {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Params(query) = Params::<PageQuery>::from_request_parts(parts, state).await?;
         let pairs = parts.uri.query().unwrap_or_default().split('&');
-        let rest: Vec<&str> =
-            pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=")).collect();
+        let rest: Vec<&str> = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=")).collect();
         Ok(Self { query, rest: rest.join("&") })
     }
 }

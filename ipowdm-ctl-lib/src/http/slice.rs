@@ -19,7 +19,8 @@ use super::access::{self, Access, Caller, protected};
 use super::answer::{Confidential, Made};
 use super::dto::now;
 use super::dto::slice::{
-    CredentialJson, Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopFilter, VopJson, VopSummaryJson,
+    CredentialJson, Force, InterfaceCheck, NewVop, SliceHealth, TopicsJson, VopFilter, VopJson,
+    VopSummaryJson,
 };
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};

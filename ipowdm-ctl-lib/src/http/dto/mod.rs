@@ -6,11 +6,14 @@ pub(super) mod slice;
 pub(super) mod spectrum;
 pub(super) mod window;
 
+use core::fmt;
+use core::marker::PhantomData;
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::units::{Frequency, Length};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,6 +50,40 @@ impl<const MAX: usize> JsonSchema for Text<MAX> {
             "maxLength": MAX,
             "pattern": "^[^\\u0000-\\u001F\\u007F-\\u009F]*$",
         })
+    }
+}
+
+/// A JSON object and nothing else: a derived reader would take the members of an array one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Object<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
     }
 }
 
@@ -94,6 +131,20 @@ mod tests {
         assert_eq!(iso(Timestamp(1_730_000_000_123)), "2024-10-27T03:33:20.123Z");
         assert_eq!(iso(Timestamp(i64::MAX)), "");
         assert!(now().starts_with("20") && now().ends_with('Z'));
+    }
+
+    #[test]
+    fn an_object_is_not_an_array_of_its_members() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Pair {
+            a: u8,
+            b: Option<u8>,
+        }
+        let read = serde_json::from_str::<Object<Pair>>;
+        assert_eq!(read(r#"{"a": 1}"#).unwrap().0, Pair { a: 1, b: None });
+        for text in ["[1, 2]", "[]", "1", "null"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::linkdb::QuotaJson;
 use super::window::{Window, WindowJson};
-use super::{Text, iso};
+use super::{Object, Text, iso};
 use crate::slice::{ActivationRequest, Credential, Vop, VopAccess, VopView};
 use crate::spectrum::Quota;
 use ipowdm_core::bus::TopicDescription;
@@ -57,14 +57,14 @@ pub(in crate::http) struct NewVop {
     vop_id: VopId,
     tenant_name: Text<255>,
     description: Option<Text<1024>>,
-    interface_assignments: Vec<Assignment>,
+    interface_assignments: Vec<Object<Assignment>>,
     /// The spectrum it may light; the whole band where this is absent.
     spectrum: Option<Vec<Window>>,
     /// Whether that spectrum is its alone.
     #[serde(default)]
     exclusive: bool,
     /// How much it may hold at a time.
-    quota: Option<QuotaJson>,
+    quota: Option<Object<QuotaJson>>,
     /// The transmit power it may set; what modules and operator allow where this is absent.
     tx_power_range: Option<Powers>,
     telemetry_interval_ms: Option<u32>,
@@ -72,7 +72,7 @@ pub(in crate::http) struct NewVop {
 
 impl From<NewVop> for ActivationRequest {
     fn from(body: NewVop) -> Self {
-        let ports = body.interface_assignments.into_iter().flat_map(|of| {
+        let ports = body.interface_assignments.into_iter().flat_map(|Object(of)| {
             let (pop_id, router_id) = (of.pop_id, of.router_id);
             let port =
                 move |port_id| PortRef { pop_id: pop_id.clone(), router_id: router_id.clone(), port_id };
@@ -83,7 +83,7 @@ impl From<NewVop> for ActivationRequest {
         request.windows = body.spectrum.map(|windows| windows.into_iter().map(|Window(of)| of).collect());
         request.exclusive = body.exclusive;
         request.quota =
-            body.quota.map(|QuotaJson { connections, slot_links }| Quota { connections, slot_links });
+            body.quota.map(|Object(QuotaJson { connections, slot_links })| Quota { connections, slot_links });
         request.tx_power = body.tx_power_range.map(|Powers(range)| range);
         request.telemetry_interval_ms = body.telemetry_interval_ms;
         request

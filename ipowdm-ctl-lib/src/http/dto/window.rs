@@ -1,6 +1,6 @@
 //! The JSON of windows of spectrum.
 
-use super::{frequency, ghz};
+use super::{Object, frequency, ghz};
 use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::units::Frequency;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ fn required_frequency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Freq
 
 /// A window of spectrum, in THz, GHz or MHz.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "WindowNumbers")]
+#[serde(try_from = "Object<WindowNumbers>")]
 pub(in crate::http) struct Window(#[schemars(with = "WindowNumbers")] pub(in crate::http) SpectrumWindow);
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,9 +26,9 @@ struct WindowNumbers {
     high: Frequency,
 }
 
-impl TryFrom<WindowNumbers> for Window {
+impl TryFrom<Object<WindowNumbers>> for Window {
     type Error = String;
-    fn try_from(WindowNumbers { low, high }: WindowNumbers) -> Result<Self, String> {
+    fn try_from(Object(WindowNumbers { low, high }): Object<WindowNumbers>) -> Result<Self, String> {
         if low >= high {
             return Err(format!("{low} … {high} is empty"));
         }

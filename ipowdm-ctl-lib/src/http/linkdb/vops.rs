@@ -2,6 +2,7 @@
 
 use super::Result;
 use crate::http::access::Caller;
+use crate::http::dto::Object;
 use crate::http::dto::linkdb::{QuotaJson, VopSpectrumJson, Vops, Withdrawn};
 use crate::http::dto::window::{Window, WindowJson};
 use crate::http::error::ApiError;
@@ -27,7 +28,7 @@ pub(super) struct Windows {
     #[serde(default)]
     exclusive: bool,
     /// How much it may hold at a time.
-    quota: Option<QuotaJson>,
+    quota: Option<Object<QuotaJson>>,
 }
 
 fn shown(grant: &VopGrant) -> VopSpectrumJson {
@@ -79,7 +80,8 @@ pub(super) async fn set_spectrum(
         || vec![db.raster().window()],
         |of| of.into_iter().map(|Window(window)| window).collect(),
     );
-    let quota = body.quota.map(|QuotaJson { connections, slot_links }| Quota { connections, slot_links });
+    let quota =
+        body.quota.map(|Object(QuotaJson { connections, slot_links })| Quota { connections, slot_links });
     let grant = VopGrant { vop, windows, exclusive: body.exclusive, quota };
     db.store()
         .transact(|tx| {

@@ -108,7 +108,10 @@ async fn the_same_request_with_the_same_key_gets_the_same_answer_over_a_restart_
     refused.expect_error(400, "already_exists");
     service.delete("/api/pops/pop1").await.expect(200);
     let again = post(&service, None, "k-2", "/api/pops", &pop("pop1")).await;
-    assert_eq!((again.expect(400), &again.headers["content-type"]), (refused.json(), &refused.headers["content-type"]));
+    assert_eq!(
+        (again.expect(400), &again.headers["content-type"]),
+        (refused.json(), &refused.headers["content-type"])
+    );
     assert_eq!(service.get("/api/pops").await.expect(200)["count"], 0);
 }
 

@@ -102,7 +102,13 @@ fn complete_operation(
             also(&[Code::StorageFull]);
         }
         if method == "POST" {
-            also(&[Code::IdempotencyKeyReused, Code::IllegalState, Code::InvalidField, Code::TooLarge, Code::Malformed]);
+            also(&[
+                Code::IdempotencyKeyReused,
+                Code::IllegalState,
+                Code::InvalidField,
+                Code::TooLarge,
+                Code::Malformed,
+            ]);
             refusals.push(serde_json::json!([408, Code::TimedOut]));
             operation.parameters.push(ReferenceOr::Item(idempotency_key()));
         }

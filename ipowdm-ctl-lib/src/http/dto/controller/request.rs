@@ -1,8 +1,10 @@
 //! Bodies and queries of requests.
 
 use crate::connection::{Ends, State};
-use crate::controller::{ConnectionRequest, ConnectionView, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
-use crate::http::dto::{Text, frequency};
+use crate::controller::{
+    ConnectionRequest, ConnectionView, EndRequest, PathRequest, PowerChange, ReconfigureRequest,
+};
+use crate::http::dto::{Object, Text, frequency};
 use crate::http::error::ApiError;
 use crate::http::guard::MAX_WAIT;
 use core::time::Duration;
@@ -228,7 +230,7 @@ pub(in crate::http) struct ReconfigureBody {
     reason: Option<Text<255>>,
     #[serde(flatten)]
     top: Change,
-    parameters: Option<Change>,
+    parameters: Option<Object<Change>>,
 }
 
 impl ReconfigureBody {
@@ -236,7 +238,7 @@ impl ReconfigureBody {
         if let Some(named) = self.connection_id.filter(|named| named != id) {
             return Err(ApiError::invalid("connection_id", format_args!("{named} is not {id} of the path")));
         }
-        let below = self.parameters.unwrap_or_default();
+        let below = self.parameters.map(|Object(change)| change).unwrap_or_default();
         let step = self.top.tx_power_step_db.or(below.tx_power_step_db);
         let to = self.top.tx_power_dbm.or(below.tx_power_dbm);
         let change = match (step, to) {

@@ -95,7 +95,10 @@ impl ConnectionFilter {
         let ownership = if grant.held { Ownership::Held } else { Ownership::Allocated };
         is(self.status.as_ref(), &ownership)
             && is(self.virtual_operator.as_ref(), &request.vop)
-            && self.pop.as_ref().is_none_or(|pop| request.source.pop == *pop || request.destination.pop == *pop)
+            && self
+                .pop
+                .as_ref()
+                .is_none_or(|pop| request.source.pop == *pop || request.destination.pop == *pop)
             && self.link.as_ref().is_none_or(|link| grant.path.hops.iter().any(|hop| hop.link == *link))
     }
 }

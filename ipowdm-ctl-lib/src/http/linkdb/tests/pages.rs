@@ -23,7 +23,8 @@ async fn a_list_is_whole_unless_a_page_is_asked_for() {
         seen.extend(ids(&page.expect(200), "pops", "pop_id"));
         pages += 1;
         let Some(link) = page.headers.get("link") else { break };
-        let query = link.to_str().unwrap().strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+        let query =
+            link.to_str().unwrap().strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
         let cursor = page.json()["next_cursor"].as_str().unwrap().to_owned();
         assert_eq!(query, format!("?limit=3&cursor={cursor}"));
         path = format!("/api/pops{query}");
