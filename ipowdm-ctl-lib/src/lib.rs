@@ -13,6 +13,7 @@ pub mod slice;
 pub mod spectrum;
 pub mod store;
 pub mod topology;
+pub mod verify;
 
 #[cfg(test)]
 mod testbed;

@@ -5,6 +5,8 @@
 mod archive;
 #[path = "server/client.rs"]
 mod client;
+#[path = "server/dist.rs"]
+mod dist;
 #[path = "server/fill.rs"]
 mod fill;
 #[path = "server/kill.rs"]

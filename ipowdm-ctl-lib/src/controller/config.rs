@@ -75,6 +75,14 @@ impl ControllerConfig {
         if name.is_empty() { format!("controller-{vop}") } else { name.clone() }
     }
 
+    /// Whether a controller would start with it.
+    ///
+    /// # Errors
+    /// What makes no sense.
+    pub fn check(&self) -> Result<(), String> {
+        self.problem().map_or(Ok(()), Err)
+    }
+
     /// Why it makes no sense, where it does not.
     pub(super) fn problem(&self) -> Option<String> {
         if self.paths == 0 || self.paths > MAX_PATHS {

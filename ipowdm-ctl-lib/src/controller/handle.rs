@@ -102,6 +102,11 @@ impl ControllerHandle {
         self.inner.running().is_err()
     }
 
+    /// Ready when another controller has taken over. One that has nothing to store notices at its next checkpoint.
+    pub async fn superseded(&self) {
+        self.inner.until_superseded().await;
+    }
+
     /// Whether this controller still serves its virtual operator.
     ///
     /// # Errors

@@ -99,6 +99,7 @@ mod repair;
 mod request;
 mod stand_by;
 mod start;
+mod stored;
 mod strays;
 mod timers;
 mod views;
@@ -113,6 +114,7 @@ pub(crate) use record::forget_in;
 pub use request::{ConnectionRequest, EndRequest, PathRequest, PowerChange, ReconfigureRequest};
 pub use stand_by::StandBy;
 pub use start::{Controller, ControllerBuilder};
+pub(crate) use stored::{StoredConnection, epoch_in, stored_in};
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,9 @@
-//! How the controller of a virtual operator is started: a trait, and tasks of this process as its default.
+//! How the controller of a virtual operator is started: a trait; tasks of this process, which is the default; controllers that
+//! somebody else starts.
+
+mod external;
+
+pub use external::External;
 
 use super::error::LaunchError;
 use super::record::Vop;
@@ -72,6 +77,12 @@ impl InProcess {
     #[must_use]
     pub fn controller(&self, vop: &VopId) -> Option<ControllerHandle> {
         self.running().get(vop).cloned()
+    }
+
+    /// The virtual operators whose controllers run, in order of their ids.
+    #[must_use]
+    pub fn vops(&self) -> Vec<VopId> {
+        self.running().keys().cloned().collect()
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<VopId, ControllerHandle>> {

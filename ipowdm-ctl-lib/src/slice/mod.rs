@@ -28,7 +28,7 @@ pub use access::{Credential, Enforcement, VopAccess};
 pub use activate::Activation;
 pub use config::{SliceConfig, TopicSettings};
 pub use error::{LaunchError, SliceError};
-pub use launch::{ControllerLauncher, InProcess, OnStart};
+pub use launch::{ControllerLauncher, External, InProcess, OnStart};
 pub use record::{ActivationRequest, AssignmentRevision, Vop, VopPhase};
 
 use crate::controller::{ControllerConfig, WallClock, system_wall_clock};

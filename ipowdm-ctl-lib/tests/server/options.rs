@@ -14,7 +14,8 @@ fn refused(arguments: &[&str]) -> String {
 #[test]
 fn a_store_has_to_be_named() {
     let said = refused(&["linkdb", "--open"]);
-    assert!(said.contains("--store is missing: memory, redb:PATH or redis://HOST:PORT/DB"), "{said}");
+    assert!(said.contains("store.location: is missing"), "{said}");
+    assert!(said.contains("memory, redb:PATH or redis://HOST:PORT/DB"), "{said}");
 }
 
 #[test]

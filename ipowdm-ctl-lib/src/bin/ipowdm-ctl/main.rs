@@ -1,11 +1,15 @@
-//! The control plane as programs: so far LinkDB, the resource database, with its REST surface.
+//! The control plane as programs: LinkDB, slice manager and controllers with their REST surfaces, alone or in one process.
 
 mod archive;
-mod linkdb;
+mod health;
 mod place;
+mod serve;
+mod settings;
 mod token;
+mod verify;
 
 use clap::{Parser, Subcommand};
+use settings::Program;
 use std::process::ExitCode;
 
 /// Records come and go with every transaction, often made by one thread and dropped by another.
@@ -20,24 +24,35 @@ const BAD_OPTIONS: u8 = 2;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// What is logged to stderr, as in RUST_LOG.
-    #[arg(long, global = true, value_name = "FILTER", env = "LOG_LEVEL", default_value = "info")]
-    log: String,
+    /// What is logged to stderr, as in RUST_LOG; without it LOG_LEVEL, then the file's log.level, then info.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Serve LinkDB over REST until interrupted.
-    Linkdb(linkdb::Options),
+    Linkdb(serve::LinkdbOptions),
+    /// Activate and deactivate virtual operators, over REST, until interrupted.
+    SliceManager(serve::SliceOptions),
+    /// Command the connections of one virtual operator until interrupted.
+    Controller(serve::ControllerOptions),
+    /// LinkDB, slice manager and all controllers in one process until interrupted.
+    All(serve::SliceOptions),
     /// Write all records of a store, as of one commit, into a file: a backup, and what `plan what-if` reads.
     Archive(archive::Options),
     /// Fill an empty store with the records of an archive.
     Restore(archive::Options),
+    /// Compare the store with what agents read from their modules, and print what does not agree: 0 where all does, 1 where not.
+    Verify(verify::VerifyOptions),
+    /// Ask a service how it is: 0 where it is well.
+    Health(health::HealthOptions),
     /// Make a bearer token: the secret goes to stdout, the line for the table of tokens, which has its digest only, to stderr.
     Token(token::Options),
 }
 
 /// Why a program did not do its work.
+#[derive(Debug)]
 enum Failure {
     /// The options are wrong.
     Options(String),
@@ -46,22 +61,8 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let filter = match tracing_subscriber::EnvFilter::try_new(&cli.log) {
-        Ok(filter) => filter,
-        Err(error) => {
-            eprintln!("--log {}: {error}", cli.log);
-            return ExitCode::from(BAD_OPTIONS);
-        }
-    };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let done = match cli.command {
-        Command::Linkdb(options) => linkdb::run(&options),
-        Command::Archive(options) => archive::archive(&options),
-        Command::Restore(options) => archive::restore(&options),
-        Command::Token(options) => token::run(&options),
-    };
-    match done {
+    let Cli { command, log } = Cli::parse();
+    match run(command, log.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Options(reason)) => {
             eprintln!("{reason}");
@@ -72,4 +73,36 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command, log: Option<&str>) -> Result<(), Failure> {
+    match command {
+        Command::Linkdb(options) => serve::run(Program::Linkdb, &options.common, log, |to| options.over(to)),
+        Command::SliceManager(options) => {
+            serve::run(Program::SliceManager, &options.common, log, |to| options.over(to))
+        }
+        Command::Controller(options) => {
+            serve::run(Program::Controller, &options.common, log, |to| options.over(to))
+        }
+        Command::All(options) => serve::run(Program::All, &options.common, log, |to| options.over(to)),
+        Command::Archive(options) => log_as_told(log).and_then(|()| archive::archive(&options)),
+        Command::Restore(options) => log_as_told(log).and_then(|()| archive::restore(&options)),
+        Command::Verify(options) => verify::run(&options, log),
+        Command::Health(options) => health::run(&options),
+        Command::Token(options) => log_as_told(log).and_then(|()| token::run(&options)),
+    }
+}
+
+/// Logging of programs that read no settings.
+fn log_as_told(log: Option<&str>) -> Result<(), Failure> {
+    let level = std::env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty());
+    log_to_stderr(log.or(level.as_deref()).unwrap_or("info")).map_err(Failure::Options)
+}
+
+/// Begins to log.
+fn log_to_stderr(filter: &str) -> Result<(), String> {
+    let parsed =
+        tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
+    tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).init();
+    Ok(())
 }

@@ -1,0 +1,112 @@
+//! `ipowdm-ctl linkdb`, `slice-manager`, `controller` and `all`: from settings to services, and back.
+//!
+//! Order of the start: store, LinkDB, bus, controllers, slice manager. A service is announced on stdout when it answers; systemd
+//! is told when all do. A signal stops in the opposite order, within [`STOP_LIMIT`].
+
+mod controllers;
+mod one;
+mod options;
+mod parts;
+mod signals;
+mod supervisor;
+
+pub(super) use options::{ControllerOptions, LinkdbOptions, Options, SliceOptions};
+pub(super) use parts::open_bus;
+
+use super::Failure;
+use super::settings::{Document, Program, Resolved, Settings};
+use core::time::Duration;
+use parts::Parts;
+use signals::Signals;
+use std::io::Write as _;
+
+/// A stop takes no longer: requests in flight have 5 s of it, controllers store what they know in the rest.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// The settings in force for a program.
+pub(super) fn resolved(
+    program: Program,
+    options: &Options,
+    log: Option<&str>,
+    change: impl FnOnce(&mut Settings),
+) -> Result<Resolved, Failure> {
+    let document = match &options.config {
+        Some(path) => Document::read(path),
+        None => Ok(Document::default()),
+    };
+    let environment = |name: &str| std::env::var(name).ok();
+    let resolved = document.and_then(|document| {
+        document.resolve(program, &environment, |settings| {
+            options.over(settings);
+            change(settings);
+            if let Some(log) = log {
+                settings.log.level = Some(log.to_owned());
+            }
+        })
+    });
+    resolved.map_err(|error| Failure::Options(error.to_string()))
+}
+
+/// Serves until a signal comes, or says what it would serve.
+pub(super) fn run(
+    program: Program,
+    options: &Options,
+    log: Option<&str>,
+    change: impl FnOnce(&mut Settings),
+) -> Result<(), Failure> {
+    let resolved = resolved(program, options, log, change)?;
+    if options.check_config {
+        print!("{resolved}");
+        for notice in &resolved.notices {
+            println!("# {notice}");
+        }
+        return Ok(());
+    }
+    super::log_to_stderr(&resolved.log).map_err(Failure::Options)?;
+    for notice in &resolved.notices {
+        tracing::warn!("{notice}");
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Work(error.to_string()))?;
+    let done = runtime.block_on(serve(resolved));
+    // What does not stop by itself by now is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+async fn serve(settings: Resolved) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let mut parts = tokio::select! {
+        biased;
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopped before it served");
+            return Ok(());
+        }
+        parts = Parts::start(&settings) => parts?,
+    };
+    supervisor::ready();
+    let ended = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping");
+            Ok(())
+        }
+        ended = parts.ended() => Err(Failure::Work(ended)),
+        never = supervisor::keep_alive() => match never {},
+    };
+    supervisor::stopping();
+    let stopped = tokio::select! {
+        stopped = tokio::time::timeout(STOP_LIMIT, parts.stop()) => stopped.is_ok(),
+        // Whoever asks twice does not want to wait.
+        _ = signals.next() => false,
+    };
+    if !stopped {
+        tracing::warn!("not everything had stopped; the next start takes it up");
+    }
+    ended
+}
+
+/// One line on stdout when a service answers: whoever started this waits for it.
+fn announce(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{line}").and_then(|()| out.flush());
+    written.map_err(|error| Failure::Work(error.to_string()))
+}

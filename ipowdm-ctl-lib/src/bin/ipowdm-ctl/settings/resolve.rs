@@ -1,0 +1,480 @@
+//! Settings checked and complete.
+
+use super::problem::Problem;
+use super::{AccessTable, BusTable, ControllerTable, LauncherName, Program, QotTable, Settings, SliceTable};
+use core::fmt::Display;
+use core::time::Duration;
+use ipowdm_core::bus::kafka::{Client, KafkaOptions, Sasl, SaslMechanism, Secret, Tls};
+use ipowdm_core::capability::PowerRange;
+use ipowdm_core::grid::{Band, Centres};
+use ipowdm_core::ids::VopId;
+use ipowdm_core::qot::{Adjust, Thresholds};
+use ipowdm_core::units::{Ber, Db, Power};
+use ipowdm_ctl_lib::controller::ControllerConfig;
+use ipowdm_ctl_lib::http::{Access, CONTROLLER_ADDR, LINKDB_ADDR, SLICE_ADDR, TokenTable};
+use ipowdm_ctl_lib::slice::SliceConfig;
+use ipowdm_ctl_lib::store::Location;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Ports after the first that controllers of one process may take, unless told otherwise.
+const CONTROLLER_PORTS: u16 = 64;
+
+/// How the slice manager starts controllers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Launching {
+    /// As tasks of its process.
+    Task,
+    /// Somebody else does.
+    External,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Nobody is kept out.
+    Open,
+    /// Whoever has a token of this table.
+    Tokens(PathBuf),
+}
+
+/// Settings checked and complete.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    pub(crate) program: Program,
+    pub(crate) store: Location,
+    /// Of programs that use a bus.
+    pub(crate) bus: Option<KafkaOptions>,
+    pub(crate) client: Client,
+    pub(crate) closed: Closed,
+    pub(crate) access: Access,
+    pub(crate) allow_remote: bool,
+    pub(crate) band: Band,
+    /// As they were named.
+    pub(crate) band_names: (String, String, u32),
+    pub(crate) topology: Option<PathBuf>,
+    pub(crate) linkdb_listen: SocketAddr,
+    pub(crate) slice_listen: SocketAddr,
+    pub(crate) slice: SliceConfig,
+    pub(crate) launching: Launching,
+    pub(crate) controller_listen: SocketAddr,
+    pub(crate) controller_ports: u16,
+    pub(crate) advertised_host: Option<String>,
+    pub(crate) vop: Option<VopId>,
+    pub(crate) controller: ControllerConfig,
+    /// What is logged.
+    pub(crate) log: String,
+    /// What was read and has no effect.
+    pub(crate) notices: Vec<String>,
+}
+
+/// Collects what is wrong.
+struct Checker<'a>(&'a mut Vec<Problem>);
+
+impl Checker<'_> {
+    fn refuse(&mut self, key: &str, reason: impl Display, fix: &str) {
+        self.0.push(Problem::new(key, reason.to_string(), fix));
+    }
+
+    /// Seconds as a duration; `least` to a day.
+    fn seconds(&mut self, key: &str, value: Option<f64>, least: f64) -> Option<Duration> {
+        let seconds = value?;
+        if seconds >= least && seconds <= 86_400.0 {
+            return Some(Duration::from_secs_f64(seconds));
+        }
+        self.refuse(
+            key,
+            format_args!("{seconds} s"),
+            &format!("give at least {least} and at most 86400 seconds"),
+        );
+        None
+    }
+
+    fn milliseconds(&mut self, key: &str, value: Option<f64>, least: f64) -> Option<u32> {
+        self.seconds(key, value, least).and_then(|time| u32::try_from(time.as_millis()).ok())
+    }
+
+    fn unit<T, E: Display>(
+        &mut self,
+        key: &str,
+        value: Option<f64>,
+        convert: impl FnOnce(f64) -> Result<T, E>,
+    ) -> Option<T> {
+        convert(value?).map_err(|error| self.refuse(key, error, "give another number")).ok()
+    }
+
+    fn one_of<T>(&mut self, key: &str, text: &str, names: &[(&str, T)]) -> Option<T>
+    where
+        T: Copy,
+    {
+        let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
+        if found.is_none() {
+            let list: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+            self.refuse(key, format_args!("{text:?} is none of {}", list.join(", ")), "give one of these");
+        }
+        found
+    }
+}
+
+impl Settings {
+    /// Checks everything and fills in the defaults; `None` where something stands in the way. Adds what is wrong to
+    /// `problems`.
+    pub(super) fn resolve(
+        self,
+        program: Program,
+        notices: Vec<String>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Resolved> {
+        let mut check = Checker(problems);
+        let Self { store, bus, access, linkdb, slice, controller, log } = self;
+        let client = client(&mut check, bus.client.as_deref());
+        let bus = if program.has_bus() { kafka(&mut check, bus) } else { None };
+        let store = location(&mut check, store.location.as_deref());
+        let band_names = (
+            linkdb.band.unwrap_or_else(|| "c".to_owned()),
+            linkdb.centres.unwrap_or_else(|| "flex".to_owned()),
+            linkdb.edge_guard_ghz.unwrap_or(0),
+        );
+        let band = band(&mut check, &band_names);
+        // Who looks from outside lets nobody in.
+        let closed = if program == Program::Verify {
+            Some((Closed::Open, Access::open()))
+        } else {
+            closed(&mut check, &access)
+        };
+        let linkdb_listen = linkdb.listen.unwrap_or(LINKDB_ADDR);
+        let slice_listen = slice.listen.unwrap_or(SLICE_ADDR);
+        let controller_listen = controller.listen.unwrap_or(CONTROLLER_ADDR);
+        let places = [
+            ("linkdb.listen", program.has_linkdb(), linkdb_listen),
+            ("slice.listen", program.has_slices(), slice_listen),
+            ("controller.listen", program.has_controllers(), controller_listen),
+        ];
+        for (key, used, addr) in places {
+            if used && !addr.ip().is_loopback() && !access.allow_remote {
+                let reason = format_args!("others can reach {addr} and nothing is encrypted").to_string();
+                let fix = "listen on a loopback address, or say --allow-remote (access.allow_remote)";
+                check.refuse(key, reason, fix);
+            }
+        }
+        let launching = launching(&mut check, program, &slice, store.as_ref());
+        let vop = controller.virtual_operator.clone();
+        if program == Program::Controller {
+            if vop.is_none() {
+                let fix = "name it with --vop or VIRTUAL_OPERATOR";
+                check.refuse("controller.virtual_operator", "is missing: whose controller?", fix);
+            }
+            if store == Some(Location::Memory) {
+                let fix = "use redb:PATH or redis://HOST:PORT/DB";
+                check.refuse(
+                    "store.location",
+                    "nobody can activate anything in a store of this process",
+                    fix,
+                );
+            }
+        }
+        let slice = slice_config(&mut check, &slice);
+        let (controller_ports, advertised_host) = (
+            controller.ports.unwrap_or(if program == Program::Controller { 0 } else { CONTROLLER_PORTS }),
+            controller.advertised_host.clone(),
+        );
+        let controller = controller_config(&mut check, &controller);
+        let log = log_filter(&mut check, log.level);
+        let allow_remote = access.allow_remote;
+        let (closed, access) = closed?;
+        Some(Resolved {
+            program,
+            store: store?,
+            bus,
+            client: client?,
+            closed,
+            access,
+            allow_remote,
+            band: band?,
+            band_names,
+            topology: linkdb.topology,
+            linkdb_listen,
+            slice_listen,
+            slice,
+            launching: launching?,
+            controller_listen,
+            controller_ports,
+            advertised_host,
+            vop,
+            controller,
+            log,
+            notices,
+        })
+    }
+}
+
+fn location(check: &mut Checker<'_>, text: Option<&str>) -> Option<Location> {
+    const CHOICES: &str = "memory, redb:PATH or redis://HOST:PORT/DB";
+    let Some(text) = text else {
+        check.refuse(
+            "store.location",
+            "is missing",
+            &format!("name it with --store, IPOWDM_STORE or REDIS_URL: {CHOICES}"),
+        );
+        return None;
+    };
+    text.parse().map_err(|error| check.refuse("store.location", error, &format!("name {CHOICES}"))).ok()
+}
+
+fn client(check: &mut Checker<'_>, name: Option<&str>) -> Option<Client> {
+    match name.map(str::parse) {
+        None => Some(Client::default()),
+        Some(Ok(client)) => Some(client),
+        Some(Err(error)) => {
+            check.refuse("bus.client", error, "name one of these");
+            None
+        }
+    }
+}
+
+fn kafka(check: &mut Checker<'_>, table: BusTable) -> Option<KafkaOptions> {
+    let mut options = KafkaOptions::new(table.bootstrap.as_deref().unwrap_or("127.0.0.1:9092"));
+    let protocol = table.security_protocol.as_deref().unwrap_or("PLAINTEXT");
+    let names = [
+        ("PLAINTEXT", (false, false)),
+        ("SSL", (true, false)),
+        ("SASL_PLAINTEXT", (false, true)),
+        ("SASL_SSL", (true, true)),
+    ];
+    let (tls, sasl) = check.one_of("bus.security_protocol", protocol, &names)?;
+    if tls {
+        options.tls = Some(Tls { ca_file: table.ca_file.clone() });
+    }
+    if sasl {
+        options.sasl = Some(sasl_of(check, &table)?);
+    }
+    let fix = "change the table [bus]";
+    options.check().map_err(|error| check.refuse("bus", error, fix)).ok()?;
+    Some(options)
+}
+
+fn sasl_of(check: &mut Checker<'_>, table: &BusTable) -> Option<Sasl> {
+    let names = [
+        ("PLAIN", SaslMechanism::Plain),
+        ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
+        ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
+    ];
+    let named = table.sasl_mechanism.as_deref().unwrap_or("SCRAM-SHA-512");
+    let mechanism = check.one_of("bus.sasl_mechanism", named, &names);
+    let Some(username) = table.sasl_username.clone() else {
+        check.refuse("bus.sasl_username", "is missing", "name the user (KAFKA_SASL_USERNAME)");
+        return None;
+    };
+    let password = match (&table.sasl_password, &table.sasl_password_file) {
+        (Some(password), _) => password.clone(),
+        (None, Some(path)) => match std::fs::read_to_string(path) {
+            Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
+            Err(error) => {
+                let reason = format!("{}: {error}", path.display());
+                check.refuse("bus.sasl_password_file", reason, "name a file that can be read");
+                return None;
+            }
+        },
+        (None, None) => {
+            let fix = "name the file that holds it, or set KAFKA_SASL_PASSWORD";
+            check.refuse("bus.sasl_password_file", "is missing", fix);
+            return None;
+        }
+    };
+    Some(Sasl { mechanism: mechanism?, username, password: Secret::new(password) })
+}
+
+fn closed(check: &mut Checker<'_>, table: &AccessTable) -> Option<(Closed, Access)> {
+    let fix = "say --tokens <FILE> (access.tokens), or --open (access.open) in a laboratory";
+    match (&table.tokens, table.open) {
+        (Some(_), true) => {
+            check.refuse("access.open", "contradicts access.tokens", "say one of the two");
+            None
+        }
+        (None, true) => Some((Closed::Open, Access::open())),
+        (None, false) => {
+            check.refuse("access.tokens", "nothing says who is let in", fix);
+            None
+        }
+        (Some(path), false) => match TokenTable::read(path) {
+            Ok(table) => Some((Closed::Tokens(path.clone()), Access::tokens(table))),
+            Err(error) => {
+                let reason = format!("{}: {error}", path.display());
+                check.refuse("access.tokens", reason, "make a table with `ipowdm-ctl token`");
+                None
+            }
+        },
+    }
+}
+
+fn band(check: &mut Checker<'_>, (name, centres, guard): &(String, String, u32)) -> Option<Band> {
+    let Some(band) = Band::by_name(name) else {
+        check.refuse("linkdb.band", format_args!("{name:?} is no band"), "name one of c, super-c, c+l");
+        return None;
+    };
+    let Some(rule) = Centres::by_name(centres) else {
+        let fix = format!("name one of {}", Centres::NAMES.join(", "));
+        check.refuse("linkdb.centres", format_args!("{centres:?} is no rule for centres"), &fix);
+        return None;
+    };
+    let guarded = band.with_centres(rule).with_edge_guard(guard.saturating_mul(1_000));
+    guarded.map_err(|error| check.refuse("linkdb.edge_guard_ghz", error, "give less")).ok()
+}
+
+fn launching(
+    check: &mut Checker<'_>,
+    program: Program,
+    table: &SliceTable,
+    store: Option<&Location>,
+) -> Option<Launching> {
+    let shared = matches!(store, Some(Location::Redis(_)));
+    match table.launcher.unwrap_or(LauncherName::Task) {
+        LauncherName::Task => Some(Launching::Task),
+        LauncherName::External if program.has_slices() && !shared => {
+            let fix = "use redis://HOST:PORT/DB, or launcher = \"task\"";
+            check.refuse("slice.launcher", "controllers in other processes cannot open this store", fix);
+            None
+        }
+        LauncherName::External => Some(Launching::External),
+    }
+}
+
+fn slice_config(check: &mut Checker<'_>, table: &SliceTable) -> SliceConfig {
+    const HOUR_MS: u64 = 3_600_000;
+    let mut config = SliceConfig::default();
+    for (key, zero) in [
+        ("slice.partitions", table.partitions == Some(0)),
+        ("slice.replication", table.replication == Some(0)),
+        ("slice.config_retention_hours", table.config_retention_hours == Some(0)),
+        ("slice.monitoring_retention_hours", table.monitoring_retention_hours == Some(0)),
+    ] {
+        if zero {
+            check.refuse(key, "is 0", "give at least 1");
+        }
+    }
+    for topic in [&mut config.config, &mut config.monitoring, &mut config.health] {
+        topic.partitions = table.partitions.unwrap_or(topic.partitions);
+        topic.replication = table.replication.unwrap_or(topic.replication);
+    }
+    config.assignments_replication = table.replication.unwrap_or(config.assignments_replication);
+    if let Some(hours) = table.config_retention_hours {
+        config.config.retention_ms = u64::from(hours) * HOUR_MS;
+    }
+    if let Some(hours) = table.monitoring_retention_hours {
+        config.monitoring.retention_ms = u64::from(hours) * HOUR_MS;
+        config.health.retention_ms = u64::from(hours) * HOUR_MS;
+    }
+    if let Some(ms) = check.milliseconds("slice.telemetry_interval_sec", table.telemetry_interval_sec, 0.1) {
+        config.telemetry_interval_ms = ms;
+    }
+    if let Some(ms) = check.milliseconds("slice.health_interval_sec", table.health_interval_sec, 0.1) {
+        config.health_interval_ms = ms;
+    }
+    if let Some(limit) = check.seconds("slice.drain_sec", table.drain_sec, 0.0) {
+        config.drain = limit;
+    }
+    config
+}
+
+fn controller_config(check: &mut Checker<'_>, table: &ControllerTable) -> ControllerConfig {
+    let mut config = ControllerConfig::default();
+    if let Some(id) = &table.id {
+        config.controller_id.clone_from(id);
+    }
+    config.paths = table.paths.unwrap_or(config.paths);
+    let min = check.unit("controller.tx_min_dbm", table.tx_min_dbm, Power::from_number);
+    let max = check.unit("controller.tx_max_dbm", table.tx_max_dbm, Power::from_number);
+    config.tx_power.min = min.unwrap_or(config.tx_power.min);
+    config.tx_power.max = max.unwrap_or(config.tx_power.max);
+    if let Some(hold) = check.milliseconds("controller.hold_sec", table.hold_sec, 1.0) {
+        config.times.hold_ms = u64::from(hold);
+    }
+    if let Some(lease) = check.seconds("controller.lease_sec", table.lease_sec, 0.3) {
+        config.lease = lease;
+    }
+    quality(check, &table.qot, &mut config);
+    if let Err(reason) = config.check() {
+        check.refuse("controller", reason, "change the table [controller]");
+    }
+    config
+}
+
+fn quality(check: &mut Checker<'_>, table: &QotTable, config: &mut ControllerConfig) {
+    let limits = config.tx_power;
+    let qot = &mut config.qot;
+    qot.enabled = table.enabled.unwrap_or(qot.enabled);
+    qot.thresholds = thresholds(check, table);
+    qot.samples = table.samples.unwrap_or(qot.samples);
+    qot.max_attempts = table.max_attempts.unwrap_or(qot.max_attempts);
+    if let Some(ms) = check.milliseconds("controller.qot.cooldown_sec", table.cooldown_sec, 0.0) {
+        qot.cooldown_ms = u64::from(ms);
+    }
+    if let Some(step) = check.unit("controller.qot.step_db", table.step_db, Db::from_number) {
+        if step <= Db::from_hundredths(0) {
+            check.refuse("controller.qot.step_db", format_args!("{step}"), "give more than 0");
+        }
+        qot.step = step;
+    }
+    let min = check.unit("controller.qot.tx_min_dbm", table.tx_min_dbm, Power::from_number);
+    let max = check.unit("controller.qot.tx_max_dbm", table.tx_max_dbm, Power::from_number);
+    if min.is_some() || max.is_some() {
+        let range = PowerRange { min: min.unwrap_or(limits.min), max: max.unwrap_or(limits.max) };
+        if range.min > range.max {
+            let reason = format_args!("{} is above {}", range.min, range.max).to_string();
+            check.refuse("controller.qot.tx_min_dbm", reason, "give the least power first");
+        }
+        qot.tx_power = Some(range);
+    }
+    if let Some(text) = &table.adjust {
+        let names = [
+            ("opposite", Adjust::Opposite),
+            ("both", Adjust::Both),
+            ("source", Adjust::Source),
+            ("destination", Adjust::Destination),
+            // The existing system's word for one transmitter.
+            ("one", Adjust::Opposite),
+        ];
+        if let Some(adjust) = check.one_of("controller.qot.adjust", text, &names) {
+            qot.adjust = adjust;
+        }
+    }
+}
+
+/// Absolute thresholds around what is asked for, as far apart as the reference's: warning 2 dB above and critical 3 dB below
+/// in OSNR, a decade in bit error ratio.
+fn thresholds(check: &mut Checker<'_>, table: &QotTable) -> Option<Thresholds> {
+    const OSNR: &str = "controller.qot.osnr_threshold_db";
+    const BER: &str = "controller.qot.ber_threshold";
+    let osnr = check.unit(OSNR, table.osnr_threshold_db, Db::from_number);
+    let scaled = |factor: f64| move |value: f64| Ber::from_number(value * factor);
+    let ber = check.unit(BER, table.ber_threshold, scaled(1.0)).and_then(|degraded| {
+        let warning = check.unit(BER, table.ber_threshold, scaled(0.1))?;
+        let critical = check.unit(BER, table.ber_threshold, scaled(10.0))?;
+        Some((warning, degraded, critical))
+    });
+    if osnr.is_none() && ber.is_none() {
+        return None;
+    }
+    let mut thresholds = Thresholds::reference();
+    if let Some(osnr) = osnr {
+        thresholds.warning.osnr_below = Some(osnr.plus(Db::from_hundredths(200)));
+        thresholds.degraded.osnr_below = Some(osnr);
+        thresholds.critical.osnr_below = Some(osnr.plus(Db::from_hundredths(-300)));
+    }
+    if let Some((warning, degraded, critical)) = ber {
+        thresholds.warning.ber_above = Some(warning);
+        thresholds.degraded.ber_above = Some(degraded);
+        thresholds.critical.ber_above = Some(critical);
+    }
+    Some(thresholds)
+}
+
+fn log_filter(check: &mut Checker<'_>, level: Option<String>) -> String {
+    let text = level.unwrap_or_else(|| "info".to_owned());
+    // Python's names are upper case and say `warning`.
+    let text = if text.eq_ignore_ascii_case("warning") { "warn".to_owned() } else { text };
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&text) {
+        check.refuse("log.level", format_args!("{text:?}: {error}"), "name a level such as info");
+    }
+    text
+}
