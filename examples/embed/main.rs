@@ -56,7 +56,8 @@ async fn light() -> Result<(State, u64), Box<dyn Error>> {
     let (mut ports, mut modules, mut agents) = (Vec::new(), Vec::new(), Vec::<AgentHandle>::new());
     let clock = ModuleClock::scaled(100);
     for (pop, serial) in [("pop1", 1), ("pop2", 2)] {
-        let at = PortRef { pop_id: pop.parse()?, router_id: "router1".parse()?, port_id: "Ethernet48".parse()? };
+        let at =
+            PortRef { pop_id: pop.parse()?, router_id: "router1".parse()?, port_id: "Ethernet48".parse()? };
         db.add_pop(Pop::new(at.pop_id.clone())).await?;
         db.add_router(Router::new(at.router())).await?;
         db.add_port(Port::new(at.clone())).await?;
@@ -78,7 +79,9 @@ async fn light() -> Result<(State, u64), Box<dyn Error>> {
     let connection = loop {
         match controller.create_connection(request.clone()).await {
             // The agents have not told of their modules yet.
-            Err(error) if error.code() == Code::ModuleAbsent => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) if error.code() == Code::ModuleAbsent => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
             created => break created?.0,
         }
     };

@@ -33,8 +33,13 @@ impl Program {
              [controller]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
         );
         std::fs::write(settings(folder), text).unwrap();
-        let mut child =
-            command().arg("all").arg("--config").arg(settings(folder)).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command()
+            .arg("all")
+            .arg("--config")
+            .arg(settings(folder))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         let mut program = Self { child, lines, slices: None, controller: None, pops };
         while program.slices.is_none() {
