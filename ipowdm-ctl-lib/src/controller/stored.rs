@@ -1,5 +1,6 @@
 //! What is stored of connections, for those who compare it with something else.
 
+use super::engine::grant_id;
 use super::record::{Command, ConnectionRecord};
 use crate::connection::{Ends, State, Wanted};
 use crate::store::{StoreError, Tx};
@@ -10,6 +11,8 @@ use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
 pub(crate) struct StoredConnection {
     pub(crate) vop: VopId,
     pub(crate) id: ConnectionId,
+    /// What LinkDB calls it.
+    pub(crate) grant_id: ConnectionId,
     /// Grows with every write.
     pub(crate) revision: u64,
     pub(crate) state: State,
@@ -28,6 +31,8 @@ pub(crate) fn stored_in(tx: &mut Tx, vop: &VopId) -> Result<Vec<StoredConnection
         holds_grant: record.life.holds_grant(),
         wanted: record.life.ends().map(|_, end| end.wanted.clone()),
         ports: record.ports,
+        // An id that LinkDB would not take has no grant there under any name.
+        grant_id: grant_id(vop, &record.id).unwrap_or_else(|_| record.id.clone()),
         id: record.id,
     };
     Ok(records.filter(|record| !record.is_over()).map(stored).collect())

@@ -163,7 +163,7 @@ fn records(stored: &Stored, findings: &mut Vec<Finding>) {
     }
     for ((vop, id), connection) in &stored.connections {
         if connection.holds_grant && !stored.grants.contains_key(id) {
-            findings.push(Finding::Ungranted { vop: vop.clone(), connection: id.clone() });
+            findings.push(Finding::Ungranted { vop: vop.clone(), connection: connection.id.clone() });
         }
     }
     for (link, occupants) in &stored.links {

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Stored {
     /// Active virtual operators, with the epoch of their commands.
     pub(super) vops: Vec<(Vop, u64)>,
+    /// By virtual operator and LinkDB's name for it.
     pub(super) connections: BTreeMap<(VopId, ConnectionId), StoredConnection>,
     pub(super) grants: BTreeMap<ConnectionId, Grant>,
     pub(super) links: BTreeMap<LinkId, Vec<Occupied>>,
@@ -31,7 +32,7 @@ impl Stored {
         let mut stored = Self::default();
         for (_, vop) in tx.scan(&Vop::all())? {
             for connection in stored_in(tx, vop.id())? {
-                stored.connections.insert((vop.id().clone(), connection.id.clone()), connection);
+                stored.connections.insert((vop.id().clone(), connection.grant_id.clone()), connection);
             }
             if vop.phase == VopPhase::Active {
                 let epoch = epoch_in(tx, vop.id())?;

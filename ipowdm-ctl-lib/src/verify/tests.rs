@@ -101,7 +101,7 @@ async fn an_agent_that_does_not_answer_is_found() {
 async fn records_that_do_not_follow_from_each_other_are_found() {
     let (bed, controller) = lit().await;
     controller.shutdown().await.unwrap();
-    let connection = id("POP1-POP2-1");
+    let connection = id("vOp2:POP1-POP2-1");
     let grant = bed.linkdb.store().get(&Grant::key(&connection)).await.unwrap().unwrap();
     let link: LinkId = grant.path.hops[0].link.clone();
     delete(&bed, VopConnection::key(&vop("vOp2"), &connection)).await;
@@ -117,7 +117,7 @@ async fn records_that_do_not_follow_from_each_other_are_found() {
     delete(&bed, Grant::key(&connection)).await;
     let found = findings(&bed).await;
     assert!(
-        found.contains(&Finding::Ungranted { vop: vop("vOp2"), connection: connection.clone() }),
+        found.contains(&Finding::Ungranted { vop: vop("vOp2"), connection: id("POP1-POP2-1") }),
         "{found:?}"
     );
     assert!(found.iter().any(|one| matches!(one, Finding::StrayClaim { .. })), "{found:?}");
@@ -131,7 +131,7 @@ async fn slots_without_a_connection_and_ports_of_another_are_found() {
     let heard = ask::ask(&bed.bus, &stored, MINUTE).await.unwrap();
     stored.connections.clear();
     let found = judge::judge(&stored, &stored, &heard).findings;
-    let connection = id("POP1-POP2-1");
+    let connection = id("vOp2:POP1-POP2-1");
     assert!(found.contains(&Finding::Ungoverned { vop: vop("vOp2"), connection }), "{found:?}");
     assert_eq!(found.iter().filter(|one| matches!(one, Finding::Unowned { .. })).count(), 2);
     let (at, owner) = stored.ports.iter().find(|(_, owner)| owner.is_some()).unwrap();
