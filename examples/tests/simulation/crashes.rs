@@ -2,7 +2,7 @@
 //! publish, at each receive. The next one, started from the store, finds the connection ACTIVE, or gives everything back.
 
 use super::invariants::{self, Violations};
-use super::life::Point;
+use super::life::{Life, Point};
 use super::world::{PAIRS, World, id, port, request, sleep_ms};
 use super::{run, threads};
 use core::time::Duration;
@@ -10,6 +10,7 @@ use ipowdm_core::units::Db;
 use ipowdm_ctl_lib::connection::State;
 use ipowdm_ctl_lib::controller::{ControllerHandle, ReconfigureRequest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The connection of every sweep.
 const ID: &str = "c1";
@@ -44,13 +45,22 @@ enum Operation {
     Setup,
     Reconfigure,
     Teardown,
+    /// Of a connection whose set-up the far end has refused.
+    Repair,
+    /// A set-up is under way when its controller ends, and an instance that stood by is cut as it takes over.
+    TakeOver,
 }
 
 impl Operation {
     async fn prepare(self, world: &World) {
-        let controller = world.controller().unwrap();
+        let controller = world.controller(0).unwrap();
         controller.create_connection(request(0, ID)).await.unwrap();
-        if self != Self::Setup {
+        if self == Self::Repair {
+            world.modules[&port(PAIRS[0][1])].module.reject_applies(1);
+            let done = controller.setup_and_wait(&id(ID), Duration::from_secs(60)).await.unwrap();
+            assert!(done.has_ended(), "{done:?}");
+            assert_eq!(controller.connection(&id(ID)).unwrap().state, State::Failed);
+        } else if !matches!(self, Self::Setup | Self::TakeOver) {
             let done = controller.setup_and_wait(&id(ID), Duration::from_secs(60)).await.unwrap();
             assert!(done.has_ended(), "{done:?}");
             assert_eq!(controller.connection(&id(ID)).unwrap().state, State::Active);
@@ -60,7 +70,8 @@ impl Operation {
     async fn begin(self, controller: &ControllerHandle) {
         // A request that is cut never returns, and one that is refused shows in the outcome.
         let _ = match self {
-            Self::Setup => controller.setup(&id(ID)).await,
+            Self::Setup | Self::TakeOver => controller.setup(&id(ID)).await,
+            Self::Repair => controller.repair(&id(ID)).await,
             Self::Reconfigure => {
                 let step = ReconfigureRequest::step("sweep", Db::from_hundredths(50), None);
                 controller.reconfigure(&id(ID), &step).await
@@ -90,31 +101,60 @@ async fn cut_after(operation: Operation, far: FarEnd, points: usize) -> Outcome 
         FarEnd::Rejects => world.modules[&port(PAIRS[0][1])].module.reject_applies(1),
         FarEnd::Away => world.kill_agent(FAR).await,
     }
-    let (controller, life) = {
-        let running = world.controllers.last().unwrap();
-        (running.handle.clone(), running.life.clone())
+    let (life, before) = match operation {
+        Operation::TakeOver => cut_successor(&mut world, points).await,
+        _ => cut_controller(&mut world, operation, points).await,
     };
-    life.cut_after(points);
-    // What was begun goes on without the request.
-    let _ = tokio::time::timeout(Duration::from_secs(1), operation.begin(&controller)).await;
-    let _ = tokio::time::timeout(AWAY, life.ended()).await;
-    world.start_agent(FAR);
-    let _ = tokio::time::timeout(WINDOW - AWAY, life.ended()).await;
     let cut = life.passed().last().copied().filter(|_| life.is_over());
-    let state = |controller: &ControllerHandle| controller.connection(&id(ID)).ok().map(|view| view.state);
-    let before = state(&controller);
-    drop(controller);
-    world.kill_controller();
+    world.kill_controller(0);
     world.start_controller().await.unwrap();
     sleep_ms(REST_MS).await;
     let mut found = Violations::default();
-    let after = state(world.controller().unwrap());
+    let after = state_of(&world.controller(0).unwrap());
     if !matches!(after, None | Some(State::Active | State::Terminated | State::Failed)) {
         found.0.push(format!("at rest after 30 s: {after:?}"));
     }
     invariants::at_rest(&world, &mut found).await;
     invariants::of_active(&world, &mut found);
     Outcome { cut, before, after, found }
+}
+
+fn state_of(controller: &ControllerHandle) -> Option<State> {
+    controller.connection(&id(ID)).ok().map(|view| view.state)
+}
+
+/// Cuts the controller that is asked for an operation; answers its life, and the state that it has seen last.
+async fn cut_controller(
+    world: &mut World,
+    operation: Operation,
+    points: usize,
+) -> (Arc<Life>, Option<State>) {
+    let life = Arc::clone(&world.controllers[0].last().unwrap().life);
+    let controller = world.controller(0).unwrap();
+    life.cut_after(points);
+    // What was begun goes on without the request.
+    let _ = tokio::time::timeout(Duration::from_secs(1), operation.begin(&controller)).await;
+    let _ = tokio::time::timeout(AWAY, life.ended()).await;
+    world.start_agent(FAR);
+    let _ = tokio::time::timeout(WINDOW - AWAY, life.ended()).await;
+    (life, state_of(&controller))
+}
+
+/// Cuts the instance that takes over from a controller which ended in the middle of a set-up.
+async fn cut_successor(world: &mut World, points: usize) -> (Arc<Life>, Option<State>) {
+    world.start_stand_by(0);
+    let life = Arc::clone(&world.controllers[0].last().unwrap().life);
+    life.cut_after(points);
+    let first = world.controller(0).unwrap();
+    let _ = tokio::time::timeout(Duration::from_millis(300), Operation::TakeOver.begin(&first)).await;
+    sleep_ms(300).await;
+    drop(first);
+    world.kill_controller(0);
+    let _ = tokio::time::timeout(AWAY, life.ended()).await;
+    world.start_agent(FAR);
+    let lease = world.config.lease;
+    let _ = tokio::time::timeout(lease + WINDOW - AWAY, life.ended()).await;
+    (life, world.controller(0).as_ref().and_then(state_of))
 }
 
 /// Where a controller was cut, the states before and after, and how often.
@@ -179,4 +219,18 @@ fn a_controller_cut_at_every_point_of_a_teardown_leaves_it_active_or_released() 
     let ends = sweep(Operation::Teardown, &[FarEnd::Well, FarEnd::Away]);
     let legal = BTreeSet::from([None, Some(State::Active), Some(State::Terminated)]);
     assert!(ends.is_subset(&legal), "{ends:?}");
+}
+
+#[test]
+fn a_controller_cut_at_every_point_of_a_repair_leaves_it_active_or_released() {
+    let ends = sweep(Operation::Repair, &[FarEnd::Well, FarEnd::Rejects, FarEnd::Away]);
+    let legal = BTreeSet::from([None, Some(State::Active), Some(State::Failed)]);
+    assert!(ends.is_subset(&legal) && ends.contains(&Some(State::Active)), "{ends:?}");
+}
+
+#[test]
+fn an_instance_cut_at_every_point_of_its_take_over_leaves_what_was_under_way_active_or_released() {
+    let ends = sweep(Operation::TakeOver, &[FarEnd::Well, FarEnd::Rejects]);
+    let legal = BTreeSet::from([None, Some(State::Active), Some(State::Failed)]);
+    assert!(ends.is_subset(&legal) && ends.contains(&Some(State::Active)), "{ends:?}");
 }

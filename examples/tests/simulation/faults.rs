@@ -43,7 +43,11 @@ impl FaultyBus {
         let fate = chance.of_publish(may_be_lost);
         for record in &records {
             let value = record.value.as_deref().unwrap_or_default();
-            let said = if topic.starts_with("config_") { tap.command(value) } else { tap.answer(value) };
+            let said = match topic.split_once('_') {
+                Some(("config", vop)) => tap.command(vop, value),
+                Some((_, vop)) => tap.answer(vop, value),
+                None => None,
+            };
             let said = said.unwrap_or_else(|| format!("{} bytes", value.len()));
             tap.say(format_args!("{who} publishes {topic} {fate:?}: {said}"));
         }
@@ -156,7 +160,7 @@ impl FaultyStore {
     async fn commit_by(&self, batch: Batch) -> Result<Version, CommitError> {
         let Line { who, life, chance, tap } = &self.line;
         life.point(Point::BeforeWrite).await;
-        let fate = chance.of_commit();
+        let fate = if life.is_severed() { CommitFate::Unavailable } else { chance.of_commit() };
         let reason = || "simulated".to_owned();
         let (writes, stamped) = (batch.writes.len(), batch.stamped.len());
         let result = match fate {
@@ -180,6 +184,9 @@ impl Backend for FaultyStore {
     fn view(&self) -> BoxFuture<'_, Result<Box<dyn View>, BackendError>> {
         Box::pin(async {
             self.line.life.alive().await;
+            if self.line.life.is_severed() {
+                return Err(BackendError::Unavailable { reason: "simulated".to_owned() });
+            }
             self.inner.view().await
         })
     }

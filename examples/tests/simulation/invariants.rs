@@ -1,24 +1,35 @@
 //! What must hold, whatever has gone wrong.
 
-use super::world::{World, vop};
+use super::world::{TENANTS, World, ports_of, vop};
 use ipowdm_core::grid::CHANNEL_ROUNDING_MHZ;
+use ipowdm_core::ids::PortRef;
 use ipowdm_core::msg::{AckStatus, Outcome};
 use ipowdm_ctl_lib::connection::{Ends, Light, State};
 use ipowdm_ctl_lib::controller::ConnectionView;
+use ipowdm_ctl_lib::linkdb::TopologyView;
 use ipowdm_ctl_lib::store::{OutboxRecord, Prefix};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The invariants, as the tests print them.
-pub(crate) const LIST: [(&str, &str); 10] = [
+pub(crate) const LIST: [(&str, &str); 13] = [
     ("I1", "at any time: no slot of a link, and no port, has two owners; grants and spectrum tell the same"),
     ("I2", "at rest: the grants are those of the connections that hold, each of one life"),
     ("I3", "at rest: no laser shines without an owner, and none beside its owner's channel"),
-    ("I4", "ACTIVE only after both ends have answered a command of the set-up with what was read back"),
+    (
+        "I4",
+        "ACTIVE only after both ends have answered a set-up of this life of the connection with what was read back",
+    ),
     ("I5", "at rest: both modules of a connection that is ACTIVE shine on its channel"),
     ("I6", "a command has one outcome at a port, however often it is answered"),
     ("I7", "no agent obeys an epoch after a later one at the same port"),
     ("I8", "at rest: nothing is in progress, and every operation has ended"),
     ("I9", "at rest: the outbox is empty"),
+    ("I11", "no command, answer, grant or heartbeat of a virtual operator is about another's port"),
+    (
+        "I12",
+        "an epoch of a virtual operator is one instance's, and of instances that stand by at most one commands at any time",
+    ),
+    ("I13", "the last instance left commands within its lease and 3 s"),
     ("I10", "after everything was taken down: nothing is held, everything is dark, usage is zero"),
 ];
 
@@ -27,7 +38,7 @@ pub(crate) const LIST: [(&str, &str); 10] = [
 pub(crate) struct Violations(pub(crate) Vec<String>);
 
 impl Violations {
-    fn claim(&mut self, holds: bool, invariant: &str, what: impl FnOnce() -> String) {
+    pub(crate) fn claim(&mut self, holds: bool, invariant: &str, what: impl FnOnce() -> String) {
         if !holds {
             self.0.push(format!("{invariant}: {}", what()));
         }
@@ -73,7 +84,7 @@ pub(crate) async fn at_any_time(world: &World, found: &mut Violations) {
 /// I2 … I9 of a world that has come to rest.
 pub(crate) async fn at_rest(world: &World, found: &mut Violations) {
     at_any_time(world, found).await;
-    let connections = world.controller().unwrap().connections(None).unwrap();
+    let connections: Vec<ConnectionView> = world.connections().into_iter().map(|(_, view)| view).collect();
     let holding: BTreeSet<String> =
         connections.iter().filter(|view| view.holds_grant).map(|view| view.grant_id.clone()).collect();
     let topology = world.linkdb.topology().await.unwrap();
@@ -91,6 +102,7 @@ pub(crate) async fn at_rest(world: &World, found: &mut Violations) {
     let waiting = snapshot.scan(&Prefix::<OutboxRecord>::all()).await.unwrap().len();
     found.claim(waiting == 0, "I9", || format!("{waiting} messages wait"));
     of_commands(world, found);
+    of_isolation(world, &topology, found);
 }
 
 /// I3 and I5.
@@ -118,24 +130,81 @@ fn lasers(world: &World, connections: &[ConnectionView], found: &mut Violations)
     }
 }
 
-/// I4 of one connection that is seen ACTIVE: each end has answered a set-up of this connection.
+/// The life of a connection that the id of its newest operation names, in hexadecimal.
+fn life_of(view: &ConnectionView) -> Option<&str> {
+    view.operation.as_ref()?.id.rsplit('.').nth(1)
+}
+
+/// I4 of the connections that are seen ACTIVE: each end has answered a set-up of this life of the connection.
 pub(crate) fn of_active(world: &World, found: &mut Violations) {
-    let Some(controller) = world.controller() else { return };
     let answers = world.tap.answers();
-    for view in controller.connections(Some(State::Active)).unwrap() {
-        let id = &view.connection_id;
+    for (tenant, view) in world.connections() {
+        if view.state != State::Active {
+            continue;
+        }
+        let (id, life) = (&view.connection_id, life_of(&view));
         found.claim(view.verified_at.is_some(), "I4", || format!("{id} is ACTIVE and was not verified"));
         for end in Ends::<()>::BOTH {
             let end = view.ends.get(end);
             let answered = answers.iter().any(|answer| {
-                answer.connection.as_ref() == Some(id)
+                // `<connection>.<life of the operator>.<life>.<start>.<number>`
+                answer.vop == TENANTS[tenant]
+                    && answer.connection.as_ref() == Some(id)
                     && answer.port.as_ref() == Some(&end.port.port_id)
                     && answer.action == "setupConnection"
+                    && answer.command.as_str().rsplit('.').nth(2) == life
                     && answer.outcome.status() == AckStatus::Success
             });
             found.claim(answered, "I4", || format!("{id} is ACTIVE, {} has not answered", end.port));
             found.claim(end.light == Light::Lit, "I4", || format!("{id}: {} is {:?}", end.port, end.light));
         }
+    }
+}
+
+/// I11 and the first part of I12.
+fn of_isolation(world: &World, topology: &TopologyView, found: &mut Violations) {
+    let own: BTreeMap<&str, BTreeSet<PortRef>> = (0..world.controllers.len())
+        .map(|tenant| (TENANTS[tenant], ports_of(tenant).into_iter().collect()))
+        .collect();
+    let theirs = |vop: &str, port: &PortRef| own.get(vop).is_some_and(|ports| ports.contains(port));
+    let mut epochs: BTreeMap<(String, u64), BTreeSet<String>> = BTreeMap::new();
+    for (id, sent) in world.tap.commands() {
+        for port in &sent.ports {
+            found.claim(theirs(&sent.vop, port), "I11", || format!("{id} of {} is about {port}", sent.vop));
+        }
+        let start = id.as_str().rsplit('.').nth(1).unwrap_or_default().to_owned();
+        epochs.entry((sent.vop, sent.epoch)).or_default().insert(start);
+    }
+    for answer in world.tap.answers() {
+        let of = |port: &PortRef| {
+            Some(&port.port_id) == answer.port.as_ref() && port.router().default_agent() == answer.agent
+        };
+        let own = answer.port.is_none() || own[answer.vop.as_str()].iter().any(of);
+        // A command about another's port is refused, and that is answered.
+        let refused = answer.outcome == Outcome::Rejected;
+        found.claim(own || refused, "I11", || format!("{answer:?}"));
+    }
+    for (vop, port) in world.tap.shown() {
+        found.claim(theirs(&vop, &port), "I11", || format!("{port} is shown to {vop}"));
+    }
+    for grant in &topology.grants {
+        let vop = grant.request.vop.as_str();
+        for port in grant.ports() {
+            found.claim(theirs(vop, port), "I11", || format!("{vop} holds {port}"));
+        }
+    }
+    for ((vop, epoch), starts) in epochs {
+        found.claim(starts.len() == 1, "I12", || format!("epoch {epoch} of {vop} is of {starts:?}"));
+    }
+}
+
+/// The second part of I12: of a virtual operator whose instances all stand by.
+pub(crate) fn of_instances(world: &World, found: &mut Violations) {
+    for tenant in 1..world.controllers.len() {
+        let commands =
+            |running: &&super::world::Running| running.handle().is_some_and(|handle| handle.commands());
+        let count = world.controllers[tenant].iter().filter(commands).count();
+        found.claim(count <= 1, "I12", || format!("{count} instances of {} command", TENANTS[tenant]));
     }
 }
 
@@ -170,7 +239,9 @@ pub(crate) async fn all_released(world: &World, found: &mut Violations) {
     for (port, plugged) in &world.modules {
         found.claim(plugged.light().is_none(), "I10", || format!("{port} shines"));
     }
-    let linkdb = world.linkdb.clone();
-    let usage = world.linkdb.store().transact(|tx| linkdb.usage_in(tx, &vop())).await.unwrap();
-    found.claim(usage == Default::default(), "I10", || format!("{usage:?}"));
+    for tenant in 0..world.controllers.len() {
+        let (linkdb, vop) = (world.linkdb.clone(), vop(tenant));
+        let usage = world.linkdb.store().transact(|tx| linkdb.usage_in(tx, &vop)).await.unwrap();
+        found.claim(usage == Default::default(), "I10", || format!("{vop}: {usage:?}"));
+    }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Point {
 pub(crate) struct Life {
     dead: AtomicBool,
     died: Notify,
+    /// Whether it does not reach the store.
+    severed: AtomicBool,
     /// Points that may still be passed.
     left: AtomicUsize,
     /// What was passed since the cut was set.
@@ -30,6 +32,7 @@ impl Life {
         Self {
             dead: AtomicBool::new(false),
             died: Notify::new(),
+            severed: AtomicBool::new(false),
             left: AtomicUsize::new(usize::MAX),
             passed: Mutex::default(),
         }
@@ -44,6 +47,15 @@ impl Life {
     /// Points passed since [`Life::cut_after`], and the one it ended at.
     pub(crate) fn passed(&self) -> Vec<Point> {
         self.passed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Cuts it off from the store, or puts it back.
+    pub(crate) fn sever(&self, severed: bool) {
+        self.severed.store(severed, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_severed(&self) -> bool {
+        self.severed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -1,22 +1,25 @@
 //! What is seen of a run: commands and acks as they were sent, and a trace of everything.
 
 use core::fmt::Write as _;
-use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, PortId};
-use ipowdm_core::msg::{AgentMessage, Command, CommandAck, Outcome, Target};
-use std::collections::BTreeMap;
+use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, PortId, PortRef};
+use ipowdm_core::msg::{Action, AgentMessage, Command, CommandAck, Outcome, Target};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 /// A command as its controller sent it.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
+    pub(crate) vop: String,
     pub(crate) action: &'static str,
     pub(crate) epoch: u64,
+    pub(crate) ports: Vec<PortRef>,
 }
 
 /// An ack as its agent sent it, the first time.
 #[derive(Debug, Clone)]
 pub(crate) struct Answered {
+    pub(crate) vop: String,
     pub(crate) agent: AgentId,
     pub(crate) port: Option<PortId>,
     pub(crate) connection: Option<ConnectionId>,
@@ -35,6 +38,10 @@ struct Seen {
     answers: Vec<Answered>,
     /// Acks that contradict an earlier one of the same command and port.
     contradictions: Vec<String>,
+    /// Ports that heartbeats and capabilities have shown to a virtual operator.
+    shown: BTreeSet<(String, PortRef)>,
+    /// Steps of the quality loop.
+    quality_steps: u64,
 }
 
 /// What is seen of a run.
@@ -85,26 +92,40 @@ impl Tap {
     }
 
     /// Takes in what a controller publishes.
-    pub(crate) fn command(&self, value: &[u8]) -> Option<String> {
+    pub(crate) fn command(&self, vop: &str, value: &[u8]) -> Option<String> {
         let command = Command::from_json(value).ok()?;
         let (id, epoch) = (command.command_id.clone()?, command.epoch?);
         let Target::Agent(agent) = &command.target else { return None };
         let action = command.action.name();
         let line = format!("{action} {id} to {agent}, epoch {epoch}");
+        let (ports, steps) = about(&command.action);
         self.with(|seen| {
-            seen.commands.entry(id).or_insert(Sent { action, epoch });
+            let vop = vop.to_owned();
+            let new = !seen.commands.contains_key(&id);
+            seen.quality_steps += u64::from(new && steps);
+            seen.commands.entry(id).or_insert(Sent { vop, action, epoch, ports });
         });
         Some(line)
     }
 
     /// Takes in what an agent publishes.
-    pub(crate) fn answer(&self, value: &[u8]) -> Option<String> {
-        let AgentMessage::Ack(ack) = AgentMessage::from_json(value).ok()? else { return None };
+    pub(crate) fn answer(&self, vop: &str, value: &[u8]) -> Option<String> {
+        let message = AgentMessage::from_json(value).ok()?;
+        if let AgentMessage::Health(said) = &message {
+            let port = |port_id: &PortId| PortRef {
+                pop_id: said.pop_id.clone(),
+                router_id: said.router_id.clone(),
+                port_id: port_id.clone(),
+            };
+            let shown = said.interfaces.iter().map(|interface| (vop.to_owned(), port(&interface.port_id)));
+            self.with(|seen| seen.shown.extend(shown));
+        }
+        let AgentMessage::Ack(ack) = message else { return None };
         let CommandAck { agent_id, interface, command_id, outcome, .. } = &ack;
         let port = interface.as_ref().map_or("", PortId::as_str);
         let why = ack.details.error.as_deref().unwrap_or("");
         let line = format!("{outcome:?} to {command_id} by {agent_id} {port} {why}");
-        self.with(|seen| seen.take(&ack));
+        self.with(|seen| seen.take(vop, &ack));
         Some(line)
     }
 
@@ -116,13 +137,22 @@ impl Tap {
         self.with(|seen| seen.answers.clone())
     }
 
+    /// Ports that were shown to a virtual operator.
+    pub(crate) fn shown(&self) -> BTreeSet<(String, PortRef)> {
+        self.with(|seen| seen.shown.clone())
+    }
+
+    pub(crate) fn quality_steps(&self) -> u64 {
+        self.with(|seen| seen.quality_steps)
+    }
+
     pub(crate) fn contradictions(&self) -> Vec<String> {
         self.with(|seen| seen.contradictions.clone())
     }
 }
 
 impl Seen {
-    fn take(&mut self, ack: &CommandAck) {
+    fn take(&mut self, vop: &str, ack: &CommandAck) {
         let same = |known: &&Answered| {
             (&known.agent, &known.command, &known.port) == (&ack.agent_id, &ack.command_id, &ack.interface)
         };
@@ -135,6 +165,7 @@ impl Seen {
             return;
         }
         self.answers.push(Answered {
+            vop: vop.to_owned(),
             agent: ack.agent_id.clone(),
             port: ack.interface.clone(),
             connection: ack.connection_id.clone(),
@@ -143,5 +174,20 @@ impl Seen {
             outcome: ack.outcome,
             ack_id: ack.ack_id.clone(),
         });
+    }
+}
+
+/// The ports that a command is about, and whether the quality loop has given it.
+fn about(action: &Action) -> (Vec<PortRef>, bool) {
+    let ports =
+        |endpoints: &[ipowdm_core::msg::Endpoint]| endpoints.iter().map(|end| end.port.clone()).collect();
+    match action {
+        Action::Setup { endpoints, .. } | Action::Teardown { endpoints, .. } => (ports(endpoints), false),
+        Action::Reconfigure { endpoints, reason, .. } => {
+            let quality = reason.as_ref().is_some_and(|reason| reason.starts_with("quality"));
+            (ports(endpoints), quality)
+        }
+        Action::InterfaceControl { port, .. } => (vec![port.clone()], false),
+        _ => (Vec::new(), false),
     }
 }

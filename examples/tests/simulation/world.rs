@@ -1,7 +1,7 @@
 //! A small network on a memory bus: real controller, real agents, emulated modules, virtual time.
 //!
 //! Three PoPs in a row, a router in each, two ports in a router; fibre joins the ports in pairs, so that each connection has
-//! its place and those of the outer pair share links with the others.
+//! its place and those of the outer pairs share links with the others. One of the outer pairs is another virtual operator's.
 
 use super::chance::Chance;
 use super::faults::{FaultyBus, FaultyStore, Line};
@@ -17,17 +17,19 @@ use ipowdm_cmis::access::{Counters, Eeprom, Paged, TransportError};
 use ipowdm_cmis::emulator::{
     EmulatedModule, EmulatedWindow, ModuleClock, Profile, ProfileData, VirtualClock,
 };
-use ipowdm_cmis::line::{LineParameters, OpticalLine};
+use ipowdm_cmis::line::{Direction, Impairment, LineParameters, OpticalLine};
 use ipowdm_cmis::map::Address;
 use ipowdm_cmis::time::{Clock as _, Millis};
-use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::memory::MemoryBus;
+use ipowdm_core::bus::{Bus, Outgoing};
 use ipowdm_core::ids::{ConnectionId, PopId, PortRef, RouterRef, VopId};
+use ipowdm_core::msg::{Action, Command, Target, VERSION};
 use ipowdm_core::time::Timestamp;
-use ipowdm_core::units::{Frequency, Length};
+use ipowdm_core::units::{Db, Frequency, Length};
 use ipowdm_ctl_lib::connection::Times;
 use ipowdm_ctl_lib::controller::{
-    ConnectionRequest, Controller, ControllerConfig, ControllerError, ControllerHandle, EndRequest,
+    ConnectionRequest, ConnectionView, Controller, ControllerBuilder, ControllerConfig, ControllerError,
+    ControllerHandle, EndRequest, StandBy,
 };
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{
@@ -42,18 +44,30 @@ use tokio::time::Instant;
 /// When every simulation begins, for those who look at a calendar.
 const BEGINNING: i64 = 1_730_000_000_000;
 
-/// The virtual operator.
-pub(crate) const VOP: &str = "vOp2";
+/// The virtual operators: the first has one controller after another, of the second several instances stand by.
+pub(crate) const TENANTS: [&str; 2] = ["vOp2", "vOp3"];
 
 /// The pairs of ports that fibre joins: PoP and port of both ends.
-pub(crate) const PAIRS: [[(&str, &str); 2]; 3] = [
+pub(crate) const PAIRS: [[(&str, &str); 2]; 4] = [
     [("pop1", "Ethernet48"), ("pop2", "Ethernet48")],
     [("pop2", "Ethernet56"), ("pop3", "Ethernet48")],
     [("pop1", "Ethernet56"), ("pop3", "Ethernet56")],
+    [("pop1", "Ethernet64"), ("pop3", "Ethernet64")],
 ];
 
-pub(crate) fn vop() -> VopId {
-    VOP.parse().unwrap()
+/// The virtual operator that a pair belongs to.
+pub(crate) const fn tenant_of(pair: usize) -> usize {
+    if pair < 3 { 0 } else { 1 }
+}
+
+/// The ports of a virtual operator.
+pub(crate) fn ports_of(tenant: usize) -> Vec<PortRef> {
+    let own = PAIRS.iter().enumerate().filter(|(pair, _)| tenant_of(*pair) == tenant);
+    own.flat_map(|(_, ends)| ends.map(port)).collect()
+}
+
+pub(crate) fn vop(tenant: usize) -> VopId {
+    TENANTS[tenant].parse().unwrap()
 }
 
 pub(crate) fn port((pop, port): (&str, &str)) -> PortRef {
@@ -199,8 +213,25 @@ struct Site {
 
 /// A controller that runs.
 pub(crate) struct Running {
-    pub(crate) handle: ControllerHandle,
+    instance: Instance,
     pub(crate) life: Arc<Life>,
+}
+
+enum Instance {
+    /// Took command when it started.
+    Started(ControllerHandle),
+    /// Takes command when nobody has it.
+    StandBy(StandBy),
+}
+
+impl Running {
+    /// Its handle, unless it stands by.
+    pub(crate) fn handle(&self) -> Option<ControllerHandle> {
+        match &self.instance {
+            Instance::Started(handle) => Some(handle.clone()),
+            Instance::StandBy(stand_by) => stand_by.controller(),
+        }
+    }
 }
 
 /// Starts no controllers: the simulation does.
@@ -227,12 +258,15 @@ pub(crate) struct World {
     pub(crate) chance: Arc<Chance>,
     pub(crate) tap: Arc<Tap>,
     pub(crate) modules: BTreeMap<PortRef, Plugged>,
-    pub(crate) controllers: Vec<Running>,
+    /// The controllers of each virtual operator.
+    pub(crate) controllers: Vec<Vec<Running>>,
     pub(crate) wall: Wall,
     pub(crate) config: ControllerConfig,
     backend: Arc<MemoryBackend>,
     sites: Vec<Site>,
-    _fibre: Vec<OpticalLine>,
+    /// The fibre of each pair.
+    fibre: Vec<OpticalLine>,
+    accept_unfenced: bool,
     starts: u64,
 }
 
@@ -263,22 +297,33 @@ fn slice_config() -> SliceConfig {
 }
 
 impl World {
-    /// The network with its virtual operator activated and its agents and a controller running; calm and without faults.
+    /// The network with one virtual operator activated and its agents and a controller running; calm and without faults.
     pub(crate) async fn new(seed: u64, verbose: bool) -> Self {
+        Self::of(1, seed, verbose).await
+    }
+
+    /// The same with both.
+    pub(crate) async fn shared(seed: u64, verbose: bool) -> Self {
+        Self::of(2, seed, verbose).await
+    }
+
+    async fn of(tenants: usize, seed: u64, verbose: bool) -> Self {
         ipowdm_core::bus::seed_pauses(u32::try_from(seed & 0xFFFF_FFFF).unwrap());
         let bus = MemoryBus::since(BEGINNING);
         let backend = Arc::new(MemoryBackend::new());
         let store = Store::new(Arc::<MemoryBackend>::clone(&backend), StoreOptions::default());
         let linkdb = LinkDb::new(store);
-        let ports: Vec<PortRef> = PAIRS.iter().flatten().map(|end| port(*end)).collect();
+        let ports: Vec<PortRef> = (0..tenants).flat_map(ports_of).collect();
+        let pairs = PAIRS.into_iter().enumerate().filter(|(pair, _)| tenant_of(*pair) < tenants);
         inventory(&linkdb, &ports).await;
         let profile = fast_module();
         let plugged = |(port, serial): (&PortRef, u32)| (port.clone(), Plugged::new(&profile, serial));
         let modules: BTreeMap<PortRef, Plugged> = ports.iter().zip(1..).map(plugged).collect();
-        let fibre = PAIRS.map(|ends| {
+        let fibre = pairs.map(|(_, ends)| {
             let [a, b] = ends.map(|end| &modules[&port(end)].module);
             OpticalLine::connect(a, b, LineParameters::amplified(1, Length::from_metres(80_000))).unwrap()
         });
+        let fibre = fibre.collect();
         let routers = ["pop1", "pop2", "pop3"].map(router);
         let sites = routers.map(|router| {
             let (journal, wall) = (MemoryStorage::default(), Wall::new());
@@ -291,24 +336,29 @@ impl World {
             chance: Arc::new(Chance::new(seed)),
             tap: Arc::new(Tap::new(verbose)),
             modules,
-            controllers: Vec::new(),
+            controllers: (0..tenants).map(|_| Vec::new()).collect(),
             wall: Wall::new(),
             config,
             backend,
             sites: sites.into(),
-            _fibre: fibre.into(),
+            fibre,
+            accept_unfenced: seed % 2 == 1,
             starts: 0,
         };
-        world.activate(ports).await;
+        world.activate().await;
         for site in 0..world.sites.len() {
             world.start_agent(site);
         }
         world.start_controller().await.unwrap();
+        if tenants > 1 {
+            world.start_stand_by(1);
+            world.start_stand_by(1);
+        }
         world.until_known().await;
         world
     }
 
-    async fn activate(&self, ports: Vec<PortRef>) {
+    async fn activate(&self) {
         let bus: Arc<dyn Bus> = Arc::new(self.bus.clone());
         let slices = SliceManager::builder(self.linkdb.clone(), bus)
             .config(slice_config())
@@ -317,7 +367,10 @@ impl World {
             .start()
             .await
             .unwrap();
-        slices.activate(ActivationRequest::new(vop(), "Tenant 2", ports)).await.unwrap();
+        for tenant in 0..self.controllers.len() {
+            let request = ActivationRequest::new(vop(tenant), TENANTS[tenant], ports_of(tenant));
+            slices.activate(request).await.unwrap();
+        }
         // Until its relay has told the agents.
         sleep_ms(100).await;
     }
@@ -354,6 +407,7 @@ impl World {
         self.tap.say(format_args!("{} starts", line.who));
         let mut config = AgentConfig::new(identity, Service::Assigned);
         config.emulated = true;
+        config.accept_unfenced = self.accept_unfenced;
         let bus = FaultyBus { inner: self.bus.clone(), line };
         let mut builder =
             Agent::builder(config).bus(Arc::new(bus)).storage(journal.clone()).wall_clock(wall.clock());
@@ -381,38 +435,82 @@ impl World {
 
     // --- controllers --------------------------------------------------------------------------------------------------
 
-    /// Starts a controller beside those that run.
+    /// Starts a controller of the first virtual operator, which takes command at once.
     pub(crate) async fn start_controller(&mut self) -> Result<(), ControllerError> {
-        self.starts += 1;
-        let life = Arc::new(Life::new());
-        let line = self.line(&format!("controller-{}", self.starts), &life);
-        self.tap.say(format_args!("{} starts", line.who));
-        let backend = FaultyStore { inner: Arc::clone(&self.backend), line: line.clone() };
-        let store = Store::new(Arc::new(backend), StoreOptions::default());
-        let bus: Arc<dyn Bus> = Arc::new(FaultyBus { inner: self.bus.clone(), line });
-        let handle = Controller::builder(vop(), LinkDb::new(store), bus)
-            .config(self.config.clone())
-            .wall_clock(self.wall.clock())
-            .start_tag(self.starts)
-            .start()
-            .await?;
-        self.controllers.push(Running { handle, life });
+        let (builder, life) = self.builder(0);
+        let instance = Instance::Started(builder.start().await?);
+        self.controllers[0].push(Running { instance, life });
         Ok(())
     }
 
-    /// Ends the oldest controller as a crash would.
-    pub(crate) fn kill_controller(&mut self) {
-        if !self.controllers.is_empty() {
-            let Running { handle, life } = self.controllers.remove(0);
-            self.tap.say(format_args!("a controller is killed"));
+    /// Starts an instance that takes command when nobody has it.
+    pub(crate) fn start_stand_by(&mut self, tenant: usize) {
+        let (builder, life) = self.builder(tenant);
+        let instance = Instance::StandBy(builder.stand_by().unwrap());
+        self.controllers[tenant].push(Running { instance, life });
+    }
+
+    fn builder(&mut self, tenant: usize) -> (ControllerBuilder, Arc<Life>) {
+        self.starts += 1;
+        let life = Arc::new(Life::new());
+        let line = self.line(&format!("controller-{}", self.starts), &life);
+        self.tap.say(format_args!("{} of {} starts", line.who, TENANTS[tenant]));
+        let backend = FaultyStore { inner: Arc::clone(&self.backend), line: line.clone() };
+        let store = Store::new(Arc::new(backend), StoreOptions::default());
+        let bus: Arc<dyn Bus> = Arc::new(FaultyBus { inner: self.bus.clone(), line });
+        let builder = Controller::builder(vop(tenant), LinkDb::new(store), bus)
+            .config(self.config.clone())
+            .wall_clock(self.wall.clock())
+            .start_tag(self.starts);
+        (builder, life)
+    }
+
+    /// Ends the oldest controller of a virtual operator as a crash would.
+    pub(crate) fn kill_controller(&mut self, tenant: usize) {
+        if !self.controllers[tenant].is_empty() {
+            let Running { instance, life } = self.controllers[tenant].remove(0);
+            self.tap.say(format_args!("a controller of {} is killed", TENANTS[tenant]));
             life.end();
-            drop(handle);
+            drop(instance);
         }
     }
 
-    /// The controller that was started last.
-    pub(crate) fn controller(&self) -> Option<&ControllerHandle> {
-        self.controllers.last().map(|running| &running.handle)
+    /// The controller of a virtual operator that was started last, of those that do not stand by.
+    pub(crate) fn controller(&self, tenant: usize) -> Option<ControllerHandle> {
+        self.controllers[tenant].iter().rev().find_map(Running::handle)
+    }
+
+    /// The connections of all virtual operators, as their controllers know them.
+    pub(crate) fn connections(&self) -> Vec<(usize, ConnectionView)> {
+        let of = |tenant: usize| {
+            let views = self.controller(tenant).map(|controller| controller.connections(None).unwrap());
+            views.into_iter().flatten().map(move |view| (tenant, view))
+        };
+        (0..self.controllers.len()).flat_map(of).collect()
+    }
+
+    // --- fibre and people ---------------------------------------------------------------------------------------------
+
+    /// Adds noise to one direction of a pair's fibre, in place of what was there.
+    pub(crate) fn impair(&mut self, pair: usize, direction: Direction, noise: Db) {
+        self.modules.values_mut().for_each(Plugged::sync);
+        self.fibre[pair].set_impairment(direction, Impairment::noise(noise));
+    }
+
+    /// Publishes a command as somebody would type it: without an epoch.
+    pub(crate) async fn type_command(&self, tenant: usize, at: &PortRef, action: Action) {
+        let command = Command {
+            command_id: None,
+            vop: Some(vop(tenant)),
+            target: Target::Agent(at.router().default_agent()),
+            epoch: None,
+            lifetime_ms: None,
+            v: VERSION,
+            action,
+        };
+        let record = Outgoing::new(at.router().default_agent().as_str(), command.to_json());
+        // Where the bus is away nobody hears it.
+        let _ = self.bus.publish(&format!("config_{}", TENANTS[tenant]), vec![record]).await;
     }
 }
 

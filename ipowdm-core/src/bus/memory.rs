@@ -29,7 +29,7 @@ struct Shared {
 struct State {
     topics: BTreeMap<String, Topic>,
     available: bool,
-    /// Log-append time never runs backwards, whatever the wall clock does. It follows tokio's clock, also a paused one.
+    /// Log-append time follows tokio's clock, also a paused one, whatever the wall clock does; it jumps where it is told to.
     clock: Clock,
 }
 
@@ -84,6 +84,12 @@ impl MemoryBus {
     pub fn set_available(&self, available: bool) {
         self.lock().available = available;
         self.wake();
+    }
+
+    /// Sets the clock of log-append times forward, or back, as a broker's host clock that is set.
+    pub fn jump(&self, ms: i64) {
+        let mut state = self.lock();
+        state.clock.epoch_ms = state.clock.epoch_ms.saturating_add(ms);
     }
 
     /// Drops the records before `offset` from a partition, as retention or an operator would.

@@ -22,7 +22,7 @@ use ipowdm_core::qot::End;
 use ipowdm_core::units::Power;
 use std::sync::Arc;
 use tokio::sync::broadcast;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A running controller of one virtual operator. Clones are the same controller; when the last one is dropped it stops,
 /// leaving everything stored for the next.
@@ -43,6 +43,13 @@ impl ControllerHandle {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.inner.generation
+    }
+
+    /// Whether this controller commands now: its lease has not ended, and it was neither stopped nor replaced as far as it knows.
+    #[must_use]
+    pub fn commands(&self) -> bool {
+        let replaced = self.inner.running().is_err() || self.inner.is_superseded();
+        !replaced && self.inner.tenure.holds(Instant::now())
     }
 
     /// The band in which spectrum is counted.

@@ -66,10 +66,14 @@ struct Instance {
 }
 
 fn instance(bed: &Testbed, name: &str) -> Instance {
+    instance_with(bed, name, LEASE)
+}
+
+fn instance_with(bed: &Testbed, name: &str, lease: Duration) -> Instance {
     let cable = Arc::new(Cable { inner: bed.backend(), broken: AtomicBool::new(false) });
     let store = Store::new(Arc::<Cable>::clone(&cable), StoreOptions::default());
     let bus: Arc<dyn Bus> = Arc::new(bed.bus.clone());
-    let config = ControllerConfig { controller_id: name.to_owned(), ..ControllerConfig::default() };
+    let config = ControllerConfig { controller_id: name.to_owned(), lease, ..ControllerConfig::default() };
     let builder = Controller::builder(vop("vOp2"), LinkDb::new(store), bus).config(config);
     Instance { stand_by: builder.stand_by().unwrap(), cable }
 }
@@ -240,4 +244,26 @@ async fn an_instance_that_is_shut_down_while_it_waits_never_commands() {
     two.stand_by.shutdown().await.unwrap();
     drop((one, first));
     assert_eq!(two.stand_by.commanding().await.unwrap_err().code(), Code::Stopped);
+}
+
+/// On the real clock: the figure is printed, and a loaded machine may take its time.
+#[tokio::test]
+async fn a_take_over_in_real_time_finishes_what_was_under_way() {
+    let lease = Duration::from_secs(1);
+    let bed = vacant().await;
+    let (one, two) = (instance_with(&bed, "one", lease), instance_with(&bed, "two", lease));
+    let first = tokio::select! {
+        biased;
+        first = one.stand_by.commanding() => first.unwrap(),
+        _ = two.stand_by.commanding() => panic!("the first comes first"),
+    };
+    first.create_connection(guide()).await.unwrap();
+    let operation = first.setup(&id("POP1-POP2-1")).await.unwrap();
+    let ended = Instant::now();
+    drop((one, first));
+    let second = tokio::time::timeout(MINUTE, two.stand_by.commanding()).await.unwrap().unwrap();
+    let took = ended.elapsed();
+    println!("taken over {took:?} after the end of an instance with a lease of {lease:?}");
+    let operation = second.wait(operation, MINUTE).await.unwrap();
+    assert_eq!((operation.status, state(&second)), (OperationStatus::Succeeded, State::Active));
 }
