@@ -386,6 +386,7 @@ impl Intake {
         inner.agents_changed(changes).await;
         if let AgentMessage::Health(said) = message {
             inner.darken_strays(said).await;
+            inner.hear_denials(said).await;
         }
     }
 

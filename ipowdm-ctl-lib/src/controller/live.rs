@@ -3,6 +3,7 @@
 //! The store is the truth; this is brought up to date after each commit, by revision, so that two commits that end in the
 //! other order leave the newer one.
 
+use super::denials::Denied;
 use super::record::ConnectionRecord;
 use crate::connection::Ends;
 use crate::qot_loop::QotLoop;
@@ -20,6 +21,7 @@ pub(super) struct Entry {
     record: watch::Sender<Arc<ConnectionRecord>>,
     pub(super) rule: Rule,
     pub(super) qot: QotLoop,
+    pub(super) denied: Denied,
     due: Option<Millis>,
 }
 
@@ -87,13 +89,15 @@ impl Live {
                     entry.record = watch::Sender::new(Arc::clone(&record));
                     entry.qot = QotLoop::resumed(record.quality.clone());
                     entry.rule = rule;
+                    entry.denied = Denied::default();
                 } else {
                     entry.record.send_replace(record);
                 }
             }
             None => {
                 let qot = QotLoop::resumed(record.quality.clone());
-                let entry = Entry { record: watch::Sender::new(record), rule, qot, due };
+                let denied = Denied::default();
+                let entry = Entry { record: watch::Sender::new(record), rule, qot, denied, due };
                 self.entries.insert(id.clone(), entry);
             }
         }

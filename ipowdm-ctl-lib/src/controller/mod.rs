@@ -82,6 +82,7 @@ mod clock;
 mod command;
 mod config;
 mod create;
+mod denials;
 mod engine;
 mod error;
 mod event;

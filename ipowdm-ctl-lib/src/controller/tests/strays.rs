@@ -43,3 +43,21 @@ async fn a_port_that_serves_another_ports_connection_is_a_stray_too() {
     assert!(bed.agent("pop2").port("Ethernet48").lit, "its own port shines on");
     assert_eq!(state(&controller), State::Active);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_end_whose_port_serves_nobody_is_dark_once_heartbeats_have_repeated_it() {
+    let (bed, controller) = lit().await;
+    let agent = bed.agent("pop2");
+    agent.change("Ethernet48", |port| {
+        port.lit = false;
+        port.connection = None;
+    });
+    agent.report().await;
+    calm().await;
+    assert_eq!(state(&controller), State::Active, "one heartbeat may be from before");
+    tokio::time::sleep(MINUTE).await;
+    let view = controller.connection(&id("POP1-POP2-1")).unwrap();
+    assert_eq!((view.state, view.verified_at), (State::Degraded, None));
+    assert_eq!(view.ends.destination.light, Light::Dark);
+    assert_eq!(view.ends.source.light, Light::Lit);
+}
