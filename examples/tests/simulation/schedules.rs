@@ -103,10 +103,10 @@ impl Player {
         usize::try_from(self.below(World::SITES as u64)).unwrap()
     }
 
-    /// A pair of ports and the name of one of its two connections.
+    /// A pair of ports and the name of one of its two connections; both virtual operators give the same names.
     fn any_connection(&self) -> (usize, String) {
         let pair = usize::try_from(self.below(PAIRS.len() as u64)).unwrap();
-        (pair, format!("c{pair}{}", ["a", "b"][usize::try_from(self.below(2)).unwrap()]))
+        (pair, format!("c{}{}", pair % 3, ["a", "b"][usize::try_from(self.below(2)).unwrap()]))
     }
 
     fn draw_rates(&self) -> Rates {
