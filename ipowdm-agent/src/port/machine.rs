@@ -18,7 +18,7 @@ use ipowdm_cmis::procedure::{
 };
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{PortId, VopId};
-use ipowdm_core::msg::{AckDetails, Outcome, Readback};
+use ipowdm_core::msg::{AckDetails, COMMAND_TRACE, Outcome, Readback};
 use ipowdm_core::time::Millis;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -289,6 +289,8 @@ impl PortMachine {
     ) -> Option<Millis> {
         loop {
             let mut running = self.running.take()?;
+            let span = running.job.trace.0.clone();
+            let _in_its_span = span.enter();
             let finished = match running.active.advance(now, eeprom) {
                 Progress::Sleep(until) => {
                     self.running = Some(running);
@@ -400,6 +402,10 @@ impl PortMachine {
         let writes = eeprom.counters().writes.saturating_sub(running.writes_before);
         let sessions_before = self.state.sessions.len() + usize::from(running.reserved);
         let (outcome, details) = self.conclude(&running, refusal, writes);
+        let module_ms = details.module_ms;
+        running.job.trace.0.in_scope(|| {
+            tracing::debug!(target: COMMAND_TRACE, ?outcome, module_ms, writes, "work ended");
+        });
         for _ in self.state.sessions.len()..sessions_before {
             self.budget.give_back();
         }

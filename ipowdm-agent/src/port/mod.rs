@@ -38,13 +38,28 @@ pub struct Job {
     pub start_by: Option<Millis>,
     /// It is not worth waiting longer for its turn.
     pub give_up: Option<Millis>,
+    /// What is logged during the work belongs to.
+    pub trace: JobTrace,
 }
+
+/// The span of a piece of work. It says nothing about the work itself: all are equal.
+#[derive(Debug, Clone)]
+pub struct JobTrace(pub tracing::Span);
+
+impl PartialEq for JobTrace {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for JobTrace {}
 
 impl Job {
     /// Work of the agent's own.
     #[must_use]
     pub const fn own(work: Work) -> Self {
-        Self { number: None, work, start_by: None, give_up: None }
+        let trace = JobTrace(tracing::Span::none());
+        Self { number: None, work, start_by: None, give_up: None, trace }
     }
 }
 

@@ -5,11 +5,11 @@ use super::task::{AgentTask, Discovery};
 use crate::assignment::STATIC_INCARNATION;
 use crate::intake::{Concern, Origin, Ruling, check_grant};
 use crate::journal::{Accepted, Answer, Entry};
-use crate::port::{Job, JobReport, PortMessage, QUEUE, Work};
+use crate::port::{Job, JobReport, JobTrace, PortMessage, QUEUE, Work};
 use ipowdm_core::bus::Record;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{PortId, VopId};
-use ipowdm_core::msg::{AckDetails, Action, Command, Outcome};
+use ipowdm_core::msg::{AckDetails, Action, COMMAND_TRACE, Command, Outcome};
 use ipowdm_core::time::Millis;
 use std::collections::BTreeSet;
 
@@ -65,6 +65,13 @@ impl AgentTask {
                     Some(no) => entries.push(self.answered(vop, concern, no)),
                     None => {
                         let accepted = self.accepted(vop, concern, stamp_ms);
+                        tracing::debug!(
+                            target: COMMAND_TRACE,
+                            command_id = %accepted.command_id,
+                            %vop,
+                            port = accepted.port.as_ref().map(display),
+                            "command accepted"
+                        );
                         entries.push(Entry::Accepted(accepted.clone()));
                         orders.push((accepted, start_by));
                     }
@@ -131,6 +138,15 @@ impl AgentTask {
         details.epoch = self.ledger.state().epoch(&accepted.vop);
         // Written by ourselves, so it decodes.
         let action = Command::from_json(&accepted.command).map(|command| command.action).ok();
+        tracing::debug!(
+            target: COMMAND_TRACE,
+            command_id = %accepted.command_id,
+            vop = %accepted.vop,
+            connection = action.as_ref().and_then(Action::connection_id).map(display),
+            port = accepted.port.as_ref().map(display),
+            ?outcome,
+            "command answered"
+        );
         let answered = Answered {
             vop: &accepted.vop,
             command_id: &accepted.command_id,
@@ -170,7 +186,17 @@ impl AgentTask {
             Some(port) => match Work::of(&command.action, &accepted.vop, interval_ms) {
                 Some(work) => {
                     let give_up = start_by.is_none().then(|| now.plus(self.config.queue_wait_ms));
-                    let job = Job { number: Some(accepted.number), work, start_by, give_up };
+                    let span = tracing::debug_span!(
+                        target: COMMAND_TRACE,
+                        "execute",
+                        command_id = %accepted.command_id,
+                        vop = %accepted.vop,
+                        connection = command.action.connection_id().map(display),
+                        %port,
+                        action = command.action.name(),
+                    );
+                    let trace = JobTrace(span);
+                    let job = Job { number: Some(accepted.number), work, start_by, give_up, trace };
                     self.tell(port, PortMessage::Job(Box::new(job)));
                 }
                 None => self.give_up(accepted, No::rejected(Code::Internal, "no work for a port")),

@@ -93,6 +93,7 @@ impl Settings {
             let level = level.to_ascii_lowercase();
             self.log.level = Some(if level == "warning" { "warn".to_string() } else { level });
         }
+        read.parse("LOG_FORMAT", &mut self.log.format, "text or json");
         self.check_topics(&mut read);
         notices(&read)
     }

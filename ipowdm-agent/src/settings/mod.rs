@@ -98,6 +98,36 @@ pub struct TelemetryTable {
 pub struct LogTable {
     /// `LOG_LEVEL`: `error`, `warn`, `info`, `debug`, `trace` or a filter such as `ipowdm_agent=debug`.
     pub level: Option<String>,
+    /// `LOG_FORMAT`: `text` for people, or `json`, an object per line.
+    pub format: Option<LogFormat>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, with the spans that it belongs to.
+    Json,
+}
+
+/// The text names no format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither text nor json")]
+pub struct NoLogFormat;
+
+impl core::str::FromStr for LogFormat {
+    type Err = NoLogFormat;
+
+    fn from_str(text: &str) -> Result<Self, NoLogFormat> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(NoLogFormat),
+        }
+    }
 }
 
 /// Where a module is.
@@ -122,6 +152,8 @@ pub struct Resolved {
     pub journal: Option<PathBuf>,
     /// The log filter.
     pub log: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
     /// What was read and has no effect here.
     pub notices: Vec<String>,
 }
@@ -189,8 +221,9 @@ impl Settings {
         agent.max_sessions = self.telemetry.max_sessions;
         agent.queue_wait_ms = u64::from(wait);
         agent.outgoing = self.bus.queue.unwrap_or(agent.outgoing);
+        let log_format = self.log.format.unwrap_or_default();
         let log = self.log.level.unwrap_or_else(|| "info".to_string());
-        Ok(Resolved { agent, modules, bootstrap, journal: self.agent.journal, log, notices })
+        Ok(Resolved { agent, modules, bootstrap, journal: self.agent.journal, log, log_format, notices })
     }
 
     fn identity(&self, problems: &mut Vec<Problem>) -> Option<Identity> {

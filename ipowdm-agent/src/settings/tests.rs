@@ -167,7 +167,7 @@ fn a_file_is_enough_the_environment_goes_before_it_and_unknown_keys_are_refused(
     assert!(resolved.agent.accept_unfenced);
     assert_eq!(resolved.bootstrap.len(), 2);
     assert_eq!(resolved.modules[0].1, ModuleSource::Eeprom(PathBuf::from("/run/eeprom/7")));
-    assert_eq!(resolved.log, "info");
+    assert_eq!((resolved.log.as_str(), resolved.log_format), ("info", LogFormat::Text));
     assert!(problems("[agent]\npop = 1", &[])[0].contains("unknown field"));
     assert!(
         problems("[agent]\npop_id = \"\"", &[])[0].contains(&IdError::Empty { kind: "PoP id" }.to_string())

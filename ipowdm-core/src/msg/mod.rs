@@ -30,6 +30,9 @@ use serde_json::Value;
 /// the reference's.
 pub const VERSION: u16 = 1;
 
+/// The target under which controllers and agents trace a command's way, each step with its `command_id`.
+pub const COMMAND_TRACE: &str = "ipowdm::command";
+
 /// Greatest size of a record that is looked at at all.
 pub const MAX_RECORD: usize = 1 << 20;
 

@@ -118,6 +118,16 @@ pub(super) struct Sender {
 }
 
 impl Sender {
+    /// The id of a command to an end of a connection.
+    pub(super) fn command_id(
+        &self,
+        record: &ConnectionRecord,
+        number: CommandNumber,
+    ) -> Result<CommandId, IdError> {
+        let command = CommandRef { incarnation: record.incarnation.0.get(), start: self.start, number };
+        command_id(&record.id, self.life, command)
+    }
+
     /// The message that gives one end of a connection its order.
     pub(super) fn order(
         &self,
@@ -148,8 +158,7 @@ impl Sender {
             }
             Order::Teardown => Action::Teardown { connection_id, endpoints: vec![bare] },
         };
-        let command = CommandRef { incarnation: record.incarnation.0.get(), start: self.start, number };
-        let id = command_id(&record.id, self.life, command)?;
+        let id = self.command_id(record, number)?;
         Ok(self.to_agent(record.agents.get(end), id, epoch, lifetime_ms, action))
     }
 

@@ -6,6 +6,7 @@ use super::event::ControllerEvent;
 use super::inner::Inner;
 use super::live::end_at;
 use super::record::{Command, ConnectionRecord, KEPT_OPERATIONS, OperationRecord, PortOperation, Position};
+use super::trace;
 use super::views::operation_id;
 use crate::connection::{Action, Answer, Event, Now, Order, Verdict};
 use crate::linkdb::{LinkDb, LinkDbError};
@@ -17,6 +18,7 @@ use ipowdm_core::error::Code;
 use ipowdm_core::ids::{CommandId, ConnectionId, VopId};
 use ipowdm_core::msg::CommandAck;
 use ipowdm_core::qot::End;
+use tracing::Instrument as _;
 
 /// Pauses while the store cannot be reached.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -110,6 +112,14 @@ pub(super) struct PortEnd {
     pub(super) result: Result<(), (Code, String)>,
 }
 
+/// A command that is stored to be published.
+#[derive(Debug, Clone)]
+pub(super) struct Commanded {
+    pub(super) action: &'static str,
+    pub(super) id: Option<CommandId>,
+    pub(super) end: End,
+}
+
 /// What a job led to.
 #[derive(Debug, Clone)]
 pub(super) struct Driven {
@@ -118,7 +128,7 @@ pub(super) struct Driven {
     pub(super) forgotten: bool,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) told: Vec<ControllerEvent>,
-    pub(super) commands: Vec<&'static str>,
+    pub(super) commands: Vec<Commanded>,
 }
 
 /// Everything that a commit changed.
@@ -184,7 +194,7 @@ impl Scope<'_> {
             if effect.verdict != Verdict::Applied {
                 continue;
             }
-            self.begun(&mut record, operation_before);
+            run.told.extend(self.begun(&mut record, operation_before));
             match event {
                 Event::Step { tx_power, attempt } => run.told.push(ControllerEvent::Step {
                     connection_id: record.id.clone(),
@@ -216,17 +226,17 @@ impl Scope<'_> {
     }
 
     /// Remembers an operation that has just begun.
-    fn begun(&self, record: &mut ConnectionRecord, before: u32) {
-        let Some((number, kind)) = record.life.operation() else {
-            return;
-        };
+    fn begun(&self, record: &mut ConnectionRecord, before: u32) -> Option<ControllerEvent> {
+        let (number, kind) = record.life.operation()?;
         if number == before || record.operations.iter().any(|known| known.number == number) {
-            return;
+            return None;
         }
         if record.operations.len() == KEPT_OPERATIONS {
             record.operations.pop_front();
         }
         record.operations.push_back(OperationRecord { number, kind, started_at: self.now.wall, ended: None });
+        let (connection_id, operation_id) = (record.id.clone(), operation_id(record, number));
+        Some(ControllerEvent::Begun { connection_id, operation_id, kind })
     }
 
     fn act(
@@ -247,7 +257,8 @@ impl Scope<'_> {
                     .map_err(|error| ControllerError::Invalid { field: "id", reason: error.to_string() })?;
                 tx.publish(&message)?;
                 *record.commanded_by.get_mut(*end) = self.sender.start;
-                run.commands.push(action_name(order.0));
+                let id = self.sender.command_id(record, *number).ok();
+                run.commands.push(Commanded { action: action_name(order.0), id, end: *end });
             }
             Action::Release => self.release(tx, record)?,
             Action::Moved { from, to, cause } => run.told.push(ControllerEvent::Moved {
@@ -305,7 +316,7 @@ fn remember(record: &mut ConnectionRecord, operation: OperationRecord) {
 
 struct Run {
     told: Vec<ControllerEvent>,
-    commands: Vec<&'static str>,
+    commands: Vec<Commanded>,
     forgotten: bool,
 }
 
@@ -361,6 +372,16 @@ impl Inner {
         beside: &Beside,
         strict: bool,
     ) -> Result<Outcome, ControllerError> {
+        let span = tracing::debug_span!("transaction", vop = %self.vop.id(), jobs = jobs.len());
+        self.drive_traced(jobs, beside, strict).instrument(span).await
+    }
+
+    async fn drive_traced(
+        &self,
+        jobs: &[Job],
+        beside: &Beside,
+        strict: bool,
+    ) -> Result<Outcome, ControllerError> {
         let now = self.now();
         let (mut outcome, version) = self
             .commanding(beside.reported_epoch, |tx, epoch| {
@@ -370,6 +391,7 @@ impl Inner {
         outcome.version = version;
         self.settle(&outcome);
         for (job, driven) in jobs.iter().zip(&outcome.driven) {
+            trace::taken_in(self.vop.id(), job, driven.as_ref());
             if driven.is_none() {
                 self.live().absent(&job.id, version);
             }
@@ -473,6 +495,7 @@ impl Inner {
         }
         for operation in &outcome.ports {
             self.port_operation_is(operation.clone());
+            self.tell(operation.told());
         }
         self.timers.notify_one();
     }
@@ -484,8 +507,9 @@ impl Inner {
         } else {
             self.live().stored(driven.record.clone(), rule);
         }
-        for action in &driven.commands {
-            self.metrics.command(action);
+        for command in &driven.commands {
+            self.metrics.command(command.action);
+            trace::stored(self.vop.id(), &driven.record, command);
         }
         for event in &driven.told {
             self.tell(event.clone());

@@ -31,6 +31,35 @@ pub enum ControllerEvent {
         /// When, for display.
         at: Timestamp,
     },
+    /// An operation has begun.
+    Begun {
+        /// On which connection.
+        connection_id: ConnectionId,
+        /// Its id.
+        operation_id: String,
+        /// What it is.
+        kind: OperationKind,
+    },
+    /// An operation on a port has begun.
+    PortBegun {
+        /// Which port.
+        port: PortRef,
+        /// Its id.
+        operation_id: String,
+        /// Whether the transmitter is to be on.
+        up: bool,
+    },
+    /// An operation on a port has ended.
+    PortFinished {
+        /// Which port.
+        port: PortRef,
+        /// Its id.
+        operation_id: String,
+        /// Whether the transmitter was to be on.
+        up: bool,
+        /// Why it failed, where it did.
+        failure: Option<Failure>,
+    },
     /// An operation has ended.
     Finished {
         /// Of which connection.

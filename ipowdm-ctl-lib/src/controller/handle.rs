@@ -4,6 +4,7 @@ use super::create::check_power;
 use super::engine::{Beside, Job, grant_id};
 use super::error::ControllerError;
 use super::event::ControllerEvent;
+use super::feed::{Following, Place};
 use super::inner::Inner;
 use super::metrics::{DeadLetter, MetricsView};
 use super::record::ConnectionRecord;
@@ -15,6 +16,7 @@ use super::views::{
 };
 use crate::connection::{Ends, Event, OperationKind, State};
 use crate::slice::Vop;
+use crate::store::Store;
 use core::time::Duration;
 use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{ConnectionId, VopId};
@@ -23,6 +25,7 @@ use ipowdm_core::units::Power;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 
 /// A running controller of one virtual operator. Clones are the same controller; when the last one is dropped it stops,
 /// leaving everything stored for the next.
@@ -43,6 +46,12 @@ impl ControllerHandle {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.inner.generation
+    }
+
+    /// The store that everything is kept in, of all virtual operators.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        self.inner.linkdb.store()
     }
 
     /// Whether this controller commands now: its lease has not ended, and it was neither stopped nor replaced as far as it knows.
@@ -68,6 +77,13 @@ impl ControllerHandle {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<ControllerEvent> {
         self.inner.listen()
+    }
+
+    /// Follows what happens from now on, or after a place that an earlier following has told; with `samples` also what modules
+    /// measure. A follower does not keep the controller running.
+    #[must_use]
+    pub fn follow(&self, after: Option<Place>, samples: bool) -> Following {
+        self.inner.feed.follow(after, samples)
     }
 
     /// All counters.
@@ -403,7 +419,9 @@ impl ControllerHandle {
     async fn request(&self, id: &ConnectionId, event: Event) -> Result<OperationView, ControllerError> {
         self.inner.running()?;
         let request = event.name();
-        let outcome = self.inner.drive(&[Job::new(id.clone(), event)], &Beside::default(), true).await;
+        let span = tracing::info_span!("operation", vop = %self.vop(), connection = %id, kind = request);
+        let jobs = [Job::new(id.clone(), event)];
+        let outcome = self.inner.drive(&jobs, &Beside::default(), true).instrument(span).await;
         let outcome = outcome.inspect_err(|error| self.count_refusal(request, error))?;
         let driven = outcome.driven.into_iter().flatten().next().ok_or_else(|| unknown(id))?;
         let record = driven.record;

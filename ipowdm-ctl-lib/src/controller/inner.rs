@@ -5,11 +5,12 @@ use super::command::{LifeTag, Sender, StartTag};
 use super::config::ControllerConfig;
 use super::error::ControllerError;
 use super::event::ControllerEvent;
+use super::feed::Feed;
 use super::lease::Tenure;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::record::{Command, ConnectionRecord, PortOperation, Position};
-use crate::connection::{Now, OperationKind};
+use crate::connection::Now;
 use crate::linkdb::LinkDb;
 use crate::registry::Registry;
 use crate::slice::Vop;
@@ -55,6 +56,10 @@ pub(super) struct Inner {
     events: broadcast::Sender<ControllerEvent>,
     discoveries: AtomicU64,
     positions: Mutex<BTreeMap<u32, Progress>>,
+    /// The offset after what was taken in, by topic and partition.
+    read: Mutex<BTreeMap<(Role, u32), i64>>,
+    /// Those who follow what happens, over REST for instance.
+    pub(super) feed: Feed,
 }
 
 /// How far a partition of the monitoring topic has been worked off.
@@ -118,6 +123,8 @@ impl Inner {
             events: broadcast::Sender::new(BACKLOG),
             discoveries: AtomicU64::new(0),
             positions: Mutex::default(),
+            read: Mutex::default(),
+            feed: Feed::new(start.0),
         }
     }
 
@@ -168,9 +175,14 @@ impl Inner {
 
     pub(super) fn tell(&self, event: ControllerEvent) {
         tracing::info!(vop = %self.vop.id(), ?event);
-        if let ControllerEvent::Finished { kind: OperationKind::Setup, failure, timing, .. } = &event {
-            self.metrics.setup(failure.is_none(), *timing);
+        match &event {
+            ControllerEvent::Finished { kind, failure, timing, .. } => {
+                self.metrics.finished(*kind, failure.is_none(), *timing);
+            }
+            ControllerEvent::QualityRecovered { .. } => self.metrics.recovery(),
+            _ => {}
         }
+        self.feed.tell((self.wall)(), event.clone());
         // An error only says that nobody listens.
         let _ = self.events.send(event);
     }
@@ -211,6 +223,8 @@ impl Inner {
     pub(super) fn noticed(&self, error: &ControllerError) {
         let superseded = matches!(error, ControllerError::Superseded { .. });
         if superseded && !self.superseded.send_replace(true) {
+            // What happens from now on the other one tells.
+            self.feed.close();
             tracing::error!(vop = %self.vop.id(), %error, "this controller stops commanding");
         }
     }
@@ -226,6 +240,7 @@ impl Inner {
     /// Nothing is done for anybody from now on.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.feed.close();
     }
 
     /// Refuses what is asked of a controller that has been stopped.
@@ -251,6 +266,19 @@ impl Inner {
 
     pub(super) fn outage_is(&self, reason: Option<String>) {
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn read(&self) -> MutexGuard<'_, BTreeMap<(Role, u32), i64>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything of a partition before `offset` was taken in, or is not read by this controller.
+    pub(super) fn has_read(&self, role: Role, partition: u32, offset: i64) {
+        self.read().insert((role, partition), offset);
+    }
+
+    pub(super) fn read_up_to(&self, role: Role, partition: u32) -> Option<i64> {
+        self.read().get(&(role, partition)).copied()
     }
 
     fn positions(&self) -> MutexGuard<'_, BTreeMap<u32, Progress>> {

@@ -13,6 +13,7 @@ use super::inventory::question;
 use super::live::end_at;
 use super::metrics::DeadLetter;
 use super::record::{PortOperation, Position};
+use super::trace;
 use crate::connection::{Event, Light, State, Verdict};
 use crate::qot_loop::{Context, Finding};
 use crate::registry::{Change, Conflict, Presence};
@@ -63,6 +64,9 @@ pub(super) async fn run(inner: Arc<Inner>, positions: BTreeMap<u32, i64>) {
     let (monitoring, health) = (topic(Role::Monitoring), topic(Role::Health));
     let horizon = ends(&inner, &monitoring).await;
     let heard_from = ends(&inner, &health).await;
+    for (role, from) in [(Role::Monitoring, &positions), (Role::Health, &heard_from)] {
+        from.iter().for_each(|(partition, offset)| inner.has_read(role, *partition, *offset));
+    }
     let mut reader = Reader::new(Arc::clone(&inner.bus));
     reader.follow(&monitoring, move |partition| {
         positions.get(&partition).map_or(Start::Earliest, |offset| Start::At(*offset))
@@ -123,6 +127,10 @@ impl Intake {
                     for record in &records {
                         self.health_record(partition, record).await;
                     }
+                }
+                let role = if topic == self.health { Role::Health } else { Role::Monitoring };
+                if let Some(last) = records.last() {
+                    self.inner.has_read(role, partition, last.offset + 1);
                 }
             }
             Delivery::Resync { topic, partition, lost, from } => {
@@ -209,6 +217,7 @@ impl Intake {
                 continue;
             }
             inner.metrics.ack(ack.outcome);
+            trace::received(inner.vop.id(), &ack);
             self.heard(&ack.agent_id, from).await;
             if ack.outcome == Outcome::StaleEpoch {
                 beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
@@ -281,6 +290,9 @@ impl Intake {
             || from.as_ref().is_some_and(|router| !self.routers.contains(router));
         let found = if foreign { None } else { self.judge(sample, offset, fresh) };
         inner.metrics.sample(found.is_some());
+        if fresh && found.is_some() {
+            inner.feed.sample(sample);
+        }
         if let Some(router) = from.filter(|_| !foreign) {
             self.heard(&sample.agent_id, router).await;
         }
@@ -332,7 +344,11 @@ impl Intake {
             max_age_ms: inner.config.qot.max_age_ms,
         };
         let place = u64::try_from(offset).unwrap_or(0);
+        let acting = entry.qot.is_acting();
         let findings = entry.qot.observe(now, end, sample, place, &context);
+        if entry.qot.is_acting() && !acting {
+            inner.metrics.episode();
+        }
         if findings.is_empty() {
             return Some(None);
         }

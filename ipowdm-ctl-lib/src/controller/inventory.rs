@@ -178,6 +178,7 @@ impl ControllerHandle {
             .await?;
         self.inner.metrics.command("interfaceControl");
         self.inner.port_operation_is(operation.clone());
+        self.inner.tell(operation.told());
         self.inner.timers.notify_one();
         Ok(port_operation_view(&operation))
     }

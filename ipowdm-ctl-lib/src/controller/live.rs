@@ -51,6 +51,10 @@ impl Live {
         self.entries.values_mut()
     }
 
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
     pub(super) fn entry(&self, id: &ConnectionId) -> Option<&Entry> {
         self.entries.get(id)
     }

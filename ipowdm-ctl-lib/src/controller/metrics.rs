@@ -1,6 +1,8 @@
 //! What a controller counts and times.
 
-use crate::connection::{State, Timing, Verdict};
+use super::histogram::Histogram;
+use crate::connection::{OperationKind, State, Timing, Verdict};
+use core::time::Duration;
 use ipowdm_core::msg::Outcome;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +69,15 @@ pub struct Distribution {
     pub max: Option<u64>,
 }
 
+/// How operations have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OperationCounts {
+    /// Read back as asked for.
+    pub succeeded: u64,
+    /// Undone, or given up.
+    pub failed: u64,
+}
+
 /// All counters and distributions as of one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct MetricsView {
@@ -92,6 +103,10 @@ pub struct MetricsView {
     pub conflicts: u64,
     /// Positions that were not in the log any more.
     pub resyncs: u64,
+    /// Times that the quality loop began to act on a connection.
+    pub episodes: u64,
+    /// Times that it came to an end with a quality that is good again.
+    pub recoveries: u64,
     /// Steps of the quality loop.
     pub steps: u64,
     /// Alarms of the quality loop.
@@ -102,15 +117,31 @@ pub struct MetricsView {
     pub setup_module_ms: Distribution,
     /// Set-ups that failed.
     pub setups_failed: u64,
+    /// Operations on connections that have ended, by kind.
+    pub operations: BTreeMap<OperationKind, OperationCounts>,
     /// From the sample that asks for a step to the stored command, in microseconds.
     pub step_decided_us: Distribution,
     /// From the sample that asks for a step to the confirmed command on the bus, in microseconds.
     pub step_published_us: Distribution,
 }
 
+/// How long things took, over the life of a controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Durations {
+    /// Set-ups that succeeded: the control plane's part.
+    pub setup_control: Histogram,
+    /// Set-ups that succeeded: the modules' part.
+    pub setup_module: Histogram,
+    /// From the sample that asks for a step to the stored command.
+    pub step_decided: Histogram,
+    /// From the sample that asks for a step to the confirmed command on the bus.
+    pub step_published: Histogram,
+}
+
 #[derive(Debug, Default)]
 struct Figures {
     view: MetricsView,
+    durations: Durations,
     setup_control: Window,
     setup_module: Window,
     step_decided: Window,
@@ -152,6 +183,10 @@ impl Metrics {
             step_published_us: figures.step_published.distribution(),
             ..figures.view.clone()
         }
+    }
+
+    pub(super) fn durations(&self) -> Durations {
+        self.lock().durations
     }
 
     pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
@@ -207,24 +242,43 @@ impl Metrics {
         figures.letters.push_back(letter);
     }
 
-    pub(super) fn setup(&self, succeeded: bool, timing: Timing) {
+    /// An operation on a connection has ended.
+    pub(super) fn finished(&self, kind: OperationKind, succeeded: bool, timing: Timing) {
         let mut figures = self.lock();
-        if succeeded {
-            figures.setup_control.add(timing.control_plane_ms());
-            figures.setup_module.add(timing.module_ms);
-        } else {
-            figures.view.setups_failed += 1;
+        let counts = figures.view.operations.entry(kind).or_default();
+        *if succeeded { &mut counts.succeeded } else { &mut counts.failed } += 1;
+        match (kind, succeeded) {
+            (OperationKind::Setup, true) => {
+                figures.setup_control.add(timing.control_plane_ms());
+                figures.setup_module.add(timing.module_ms);
+                figures.durations.setup_control.add(Duration::from_millis(timing.control_plane_ms()));
+                figures.durations.setup_module.add(Duration::from_millis(timing.module_ms));
+            }
+            (OperationKind::Setup, false) => figures.view.setups_failed += 1,
+            _ => {}
         }
     }
 
-    pub(super) fn step_decided(&self, after: core::time::Duration) {
+    pub(super) fn step_decided(&self, after: Duration) {
         let mut figures = self.lock();
         figures.view.steps += 1;
         figures.step_decided.add(micros(after));
+        figures.durations.step_decided.add(after);
     }
 
-    pub(super) fn step_published(&self, after: core::time::Duration) {
-        self.lock().step_published.add(micros(after));
+    pub(super) fn step_published(&self, after: Duration) {
+        let mut figures = self.lock();
+        figures.step_published.add(micros(after));
+        figures.durations.step_published.add(after);
+    }
+
+    /// The loop begins to act on a connection.
+    pub(super) fn episode(&self) {
+        self.lock().view.episodes += 1;
+    }
+
+    pub(super) fn recovery(&self) {
+        self.lock().view.recoveries += 1;
     }
 
     pub(super) fn alarm(&self) {
@@ -232,7 +286,7 @@ impl Metrics {
     }
 }
 
-fn micros(duration: core::time::Duration) -> u64 {
+fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

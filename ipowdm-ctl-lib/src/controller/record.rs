@@ -1,6 +1,7 @@
 //! What a controller stores.
 
 use super::command::StartTag;
+use super::event::ControllerEvent;
 use super::lease::Lease;
 use super::request::ConnectionRequest;
 use crate::connection::{Ends, Failure, Lifecycle, OperationKind, Timing};
@@ -140,6 +141,19 @@ impl PortOperation {
 
     pub(super) fn of(vop: &VopId) -> Prefix<Self> {
         Prefix::under(&[vop.as_str()])
+    }
+
+    /// What is told of it as it stands: that it has begun, or ended.
+    pub(super) fn told(&self) -> ControllerEvent {
+        let (port, operation_id, up) = (self.port.clone(), self.command_id.to_string(), self.up);
+        match &self.ended {
+            None => ControllerEvent::PortBegun { port, operation_id, up },
+            Some(ended) => {
+                let failed = |(code, text): (Code, String)| Failure { code, end: None, text };
+                let failure = ended.clone().err().map(failed);
+                ControllerEvent::PortFinished { port, operation_id, up, failure }
+            }
+        }
     }
 }
 

@@ -99,6 +99,8 @@ pub const USUAL_RATE: Rate = Rate { interval: Duration::from_millis(5), burst: 1
 pub struct Access {
     kind: Kind,
     limits: Limits,
+    /// Whether figures are for everybody.
+    open_metrics: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -113,14 +115,14 @@ impl Access {
     #[must_use]
     pub fn open() -> Self {
         let anybody = Principal { name: Arc::from("anybody"), role: Role::Operator };
-        Self { kind: Kind::Open(anybody), limits: Limits::default() }
+        Self { kind: Kind::Open(anybody), limits: Limits::default(), open_metrics: false }
     }
 
     /// Only callers with a bearer token of the table, each at most [`USUAL_RATE`].
     #[must_use]
     pub fn tokens(table: TokenTable) -> Self {
         let limits = Limits { rate: Some(USUAL_RATE), ..Limits::default() };
-        Self { kind: Kind::Tokens(Arc::new(table)), limits }
+        Self { kind: Kind::Tokens(Arc::new(table)), limits, open_metrics: false }
     }
 
     /// With other limits than the usual ones.
@@ -134,6 +136,14 @@ impl Access {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Answers `GET /metrics` to whoever reaches the service, token or none: for scrapers that cannot send one, where others
+    /// are kept away by the network. Without this it takes a viewer's token, or the operator's.
+    #[must_use]
+    pub const fn with_open_metrics(mut self) -> Self {
+        self.open_metrics = true;
+        self
     }
 
     /// Whether everybody is let in.

@@ -12,12 +12,17 @@
 //! | `POST /connections/{id}/repair` | sets a FAILED connection up once more: an operation |
 //! | `POST /interfaces/{pop}/{router}/{interface}/control` | an operation |
 //! | `GET /operations/{id}` | how an operation stands |
+//! | `GET /events?kinds=alarm,connection&connection=C-1` | server-sent events: telemetry, connections, operations, quality, alarms, agents |
 //! | `GET /agents`, `/agents/{pop}/{router}`, `/interfaces/{pop}/{router}` | who is there, and what their modules say |
 //! | `POST /agents/discover` | asks all agents to read their modules again |
+//!
+//! `GET /metrics`, without the prefix: figures for Prometheus.
 //!
 //! What begins an operation answers 202 and the operation, whose path is in `Location`. With `?wait=<seconds>` it answers
 //! when the operation has ended: 200 where the result was read back from the modules, the error where it failed (409 where a
 //! port does not know the connection), 202 where it goes on. `DELETE …?force=true` gives everything back at once, whatever the ends do.
+
+mod events;
 
 use super::access::{self, Access, protected};
 use super::answer::{Begun, Made};
@@ -32,9 +37,11 @@ use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::Health;
+use super::metrics::{self, Meter, metered};
 use super::once::{Once, once};
 use super::openapi::{About, documented, does};
 use super::page::{Paged, Pages};
+use super::sse::Streams;
 use crate::connection::Ends;
 use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
 use aide::axum::ApiRouter;
@@ -67,11 +74,24 @@ pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
     };
     let (store, limits) = (handle.store().clone(), *access.limits());
     let router = documented(about, || {
-        let v1 = routes().layer(from_fn_with_state(handle.clone(), serving)).with_state(handle);
-        ApiRouter::new().nest("/api/v1", v1)
+        let figures = get_with(figures, does("Figures for Prometheus", &[]));
+        let figures = ApiRouter::new().api_route(metrics::PATH, figures);
+        let router = ApiRouter::new().nest("/api/v1", routes()).merge(figures);
+        router.layer(from_fn_with_state(handle.clone(), serving)).with_state(handle)
     });
     let router = once(router, store, format!("controller/{vop}"), REQUEST_TIME);
-    guarded_by(protected(router, access, access::CONTROLLER, Some(vop)), &limits, REQUEST_TIME)
+    let meter = Meter::new();
+    let router = router.layer(Extension(Streams::new())).layer(Extension(meter.clone()));
+    let router = protected(router, access, access::CONTROLLER, Some(vop));
+    metered(guarded_by(router, &limits, REQUEST_TIME), meter)
+}
+
+async fn figures(
+    State(handle): Handle,
+    Extension(meter): Extension<Meter>,
+    metrics::SeesAll(all): metrics::SeesAll,
+) -> metrics::Answer {
+    metrics::controller(&handle, all, &meter).await
 }
 
 /// What a command to modules, or the operation that waited for its answer, may be refused with.
@@ -208,6 +228,13 @@ fn connection_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<Controlle
 fn equipment_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<ControllerHandle> {
     router
         .api_route("/agents", get_with(list_agents, does("The agents by PoP", &[])))
+        .api_route(
+            "/events",
+            get_with(
+                events::events,
+                does("What happens from now on, or since the place in Last-Event-ID", &[]),
+            ),
+        )
         .api_route(
             "/agents/discover",
             post_with(discover, does("Asks all agents to read their modules again", &[Code::BusUnavailable])),

@@ -11,6 +11,7 @@ use core::time::Duration;
 use ipowdm_core::error::Code;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 /// Time for an ordinary request.
 pub(super) const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -110,7 +111,7 @@ async fn within(limit: Duration, work: impl Future<Output = Response>) -> Respon
 /// As [`within`], but what changes something is carried on to its end, whether the client is still there or not: it holds
 /// its place until then.
 async fn to_the_end(limit: Duration, work: impl Future<Output = Response> + Send + 'static) -> Response {
-    let task = tokio::spawn(work);
+    let task = tokio::spawn(work.in_current_span());
     match tokio::time::timeout(limit, task).await {
         Ok(Ok(response)) => response,
         Ok(Err(failed)) => {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /` | service, version, status, endpoints |
 //! | `GET /health` | 200, or 503 with the reason while the store cannot be read |
+//! | `GET /metrics` | figures for Prometheus |
 //! | `GET`, `POST /api/pops` | the PoPs; a new one. 400 where the id is taken |
 //! | `DELETE /api/pops/{id}` | removes one without routers and links |
 //! | `GET`, `POST /api/links` | the links; a new one. 400 where the id is taken, 404 for an unknown PoP |
@@ -46,18 +47,18 @@ use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::{self, Health};
+use super::metrics::{self, Meter, metered};
 use super::once::once;
 use super::openapi::{About, documented};
 use super::page::{Paged, Pages};
+use super::sse::Streams;
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::store::StoreClock;
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use ipowdm_core::ids::{LinkId, PopId, PortId, PortRef, RouterId, RouterRef};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Candidate paths of an allocation.
 const PATHS: u16 = 8;
@@ -70,7 +71,7 @@ struct Shared {
     db: LinkDb,
     holds: Holds,
     /// Places for watches.
-    watches: Arc<Semaphore>,
+    watches: Streams,
 }
 
 /// The clock of holds, where somebody gives back what is not confirmed.
@@ -101,7 +102,7 @@ pub fn linkdb_router_with_holds(db: LinkDb, clock: StoreClock, access: Access) -
 }
 
 fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
-    let shared = Shared { db, holds, watches: Arc::new(Semaphore::new(watch::WATCHES)) };
+    let shared = Shared { db, holds, watches: Streams::new() };
     let about = About {
         title: "ipowdm LinkDB",
         description: "PoPs, fibre links, routers, interfaces and the spectrum of an IP-over-WDM network.",
@@ -112,7 +113,9 @@ fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
     let (store, limits) = (shared.db.store().clone(), *access.limits());
     let router = documented(about, || routes::routes().with_state(shared));
     let router = once(router, store, "linkdb".to_owned(), REQUEST_TIME);
-    guarded_by(protected(router, access, access::LINKDB, None), &limits, REQUEST_TIME)
+    let meter = Meter::new();
+    let router = protected(router.layer(Extension(meter.clone())), access, access::LINKDB, None);
+    metered(guarded_by(router, &limits, REQUEST_TIME), meter)
 }
 
 impl From<LinkDbError> for ApiError {
@@ -135,6 +138,10 @@ async fn root(State(db): State<LinkDb>) -> Json<ServiceJson> {
     // The methods of a path follow each other.
     endpoints.dedup();
     Json(ServiceJson { service: "ipowdm LinkDB", version: env!("CARGO_PKG_VERSION"), status, endpoints })
+}
+
+async fn figures(State(shared): State<Shared>, Extension(meter): Extension<Meter>) -> metrics::Answer {
+    metrics::linkdb(&shared.db, shared.watches.open(), &meter).await
 }
 
 async fn health(State(db): State<LinkDb>) -> Health<StoreHealth> {

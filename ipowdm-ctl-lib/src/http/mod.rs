@@ -30,11 +30,13 @@ pub mod extract;
 mod guard;
 mod health;
 mod linkdb;
+mod metrics;
 mod once;
 mod openapi;
 mod page;
 mod serve;
 mod slice;
+mod sse;
 mod stand_by;
 
 pub use access::{Access, Caller, NewToken, Principal, Rate, Role, TokenError, TokenTable, USUAL_RATE};

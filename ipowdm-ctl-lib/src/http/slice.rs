@@ -3,6 +3,7 @@
 //! | method and path | answers |
 //! |---|---|
 //! | `GET /`, `/health` | 200, or 503 with the reasons while store or bus cannot be used |
+//! | `GET /metrics` | figures for Prometheus |
 //! | `POST /api/v1/vops` | 201 when topics, assignments and controller are there; 200 where the same request made it before |
 //! | `GET /api/v1/vops`, `/api/v1/vops/{id}` | all virtual operators; one |
 //! | `DELETE /api/v1/vops/{id}` | 204 when everything is taken back; 409 with live connections unless `?force=true` |
@@ -26,6 +27,7 @@ use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};
 use super::guard::guarded_by;
 use super::health::Health;
+use super::metrics::{self, Meter, metered};
 use super::once::once;
 use super::openapi::{About, documented, does};
 use super::page::{Paged, Pages};
@@ -34,7 +36,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with, put_with};
 use axum::extract::State;
 use axum::response::NoContent;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{ApplicationId, PopId, PortId, PortRef, RouterId, VopId};
@@ -57,7 +59,9 @@ pub fn slice_router(manager: SliceManager, access: Access) -> Router {
     let (store, limits) = (manager.store().clone(), *access.limits());
     let router = documented(about, || routes().with_state(manager));
     let router = once(router, store, "slice-manager".to_owned(), REQUEST_TIME);
-    guarded_by(protected(router, access, access::SLICE, None), &limits, REQUEST_TIME)
+    let meter = Meter::new();
+    let router = protected(router.layer(Extension(meter.clone())), access, access::SLICE, None);
+    metered(guarded_by(router, &limits, REQUEST_TIME), meter)
 }
 
 /// What a change of a virtual operator, its topics and its controller may be refused with.
@@ -95,6 +99,7 @@ fn routes() -> ApiRouter<SliceManager> {
     ApiRouter::new()
         .api_route("/", get_with(health, does("Whether store and bus can be used", &[])))
         .api_route("/health", get_with(health, does("Whether store and bus can be used", &[])))
+        .api_route(metrics::PATH, get_with(figures, does("Figures for Prometheus", &[])))
         .api_route(
             "/api/v1/vops",
             get_with(list, does("All virtual operators", &[])).post_with(
@@ -144,6 +149,10 @@ impl From<SliceError> for ApiError {
     fn from(error: SliceError) -> Self {
         Self::new(error.code(), error)
     }
+}
+
+async fn figures(State(manager): Manager, Extension(meter): Extension<Meter>) -> metrics::Answer {
+    metrics::slice(&manager, &meter).await
 }
 
 async fn health(State(manager): Manager) -> Health<SliceHealth> {

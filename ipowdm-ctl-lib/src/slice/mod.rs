@@ -33,7 +33,7 @@ pub use record::{ActivationRequest, AssignmentRevision, Vop, VopPhase};
 
 use crate::controller::{ControllerConfig, WallClock, system_wall_clock};
 use crate::linkdb::{LinkDb, LinkDbError};
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 use crate::store::outbox::{OutboxRelay, RelayOptions};
 use core::time::Duration;
 use ipowdm_core::bus::{Bus, TopicDescription};
@@ -291,6 +291,12 @@ impl SliceManager {
         };
         let (store, bus) = tokio::join!(store, bus);
         SliceHealth { store, bus }
+    }
+
+    /// The store that everything is kept in.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        self.shared.linkdb.store()
     }
 
     fn config(&self) -> &SliceConfig {

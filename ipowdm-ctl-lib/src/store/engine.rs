@@ -1,6 +1,7 @@
 //! The handle and the loop that runs updaters: conflicts, retries, deadlines.
 
 use super::backend::{Backend, BackendError, Batch, CommitError, View};
+use super::counts::{Run as Counted, StoreCounts};
 use super::instances::{Instances, SharingView};
 use super::transaction::difference;
 use super::{
@@ -96,6 +97,7 @@ struct Inner {
     turns: Arc<Turns>,
     /// `None` where the back end itself reads an unchanged key as the same value.
     instances: Option<Arc<Instances>>,
+    counts: StoreCounts,
 }
 
 /// Held for the length of one attempt.
@@ -141,7 +143,8 @@ impl Store {
     pub fn new(backend: Arc<dyn Backend>, options: StoreOptions) -> Self {
         let (gate, turns) = (Arc::default(), Arc::default());
         let instances = (!backend.shares_values()).then(Arc::default);
-        Self { inner: Arc::new(Inner { backend, options, gate, turns, instances }) }
+        let counts = StoreCounts::default();
+        Self { inner: Arc::new(Inner { backend, options, gate, turns, instances, counts }) }
     }
 
     /// A store in memory with the default options.
@@ -155,9 +158,16 @@ impl Store {
     pub fn with_options(&self, change: impl FnOnce(&mut StoreOptions)) -> Self {
         let mut options = self.inner.options.clone();
         change(&mut options);
-        let Inner { backend, gate, turns, instances, .. } = &*self.inner;
+        let Inner { backend, gate, turns, instances, counts, .. } = &*self.inner;
         let (backend, gate, turns) = (Arc::clone(backend), Arc::clone(gate), Arc::clone(turns));
-        Self { inner: Arc::new(Inner { backend, options, gate, turns, instances: instances.clone() }) }
+        let (instances, counts) = (instances.clone(), counts.clone());
+        Self { inner: Arc::new(Inner { backend, options, gate, turns, instances, counts }) }
+    }
+
+    /// What this store has done in this process.
+    #[must_use]
+    pub fn counts(&self) -> &StoreCounts {
+        &self.inner.counts
     }
 
     /// Runs a transaction, see [`Store::transact_versioned`].
@@ -196,7 +206,7 @@ impl Store {
                 Some(pass) => pass,
                 None => deadline.bound(self.inner.pass(attempt)).await?,
             };
-            match self.inner.attempt(&mut updater, deadline).await? {
+            match self.inner.attempt(&mut updater, deadline).await.inspect_err(|_| self.inner.failed())? {
                 Attempt::Done(result, version) => {
                     self.inner.end_turn(attempt).await;
                     return Ok((result, version));
@@ -205,11 +215,12 @@ impl Store {
                     self.inner.end_turn(attempt).await;
                     return Err(error);
                 }
-                Attempt::Conflict => {}
+                Attempt::Conflict => self.inner.counts.add(Counted::Conflict),
             }
             drop(pass);
-            deadline.check()?;
+            deadline.check().inspect_err(|_| self.inner.failed())?;
         }
+        self.inner.failed();
         let attempts = self.inner.options.max_attempts;
         Err(StoreError::RetryExceeded { attempts }.into())
     }
@@ -288,6 +299,10 @@ impl Store {
 }
 
 impl Inner {
+    fn failed(&self) {
+        self.counts.add(Counted::Failed);
+    }
+
     fn pass_at_once(&self, attempt: u32) -> Option<Pass<'_>> {
         if attempt < self.options.serialise_after {
             self.gate.try_read().ok().map(Pass::Shared)
@@ -372,9 +387,13 @@ impl Inner {
         }
         let result = match outcome {
             Ok(result) => result,
-            Err(error) => return Ok(Attempt::Aborted(error)),
+            Err(error) => {
+                self.counts.add(Counted::Aborted);
+                return Ok(Attempt::Aborted(error));
+            }
         };
         if batch.is_empty() {
+            self.counts.add(Counted::Read);
             return Ok(Attempt::Done(result, batch.version));
         }
         deadline.check()?;
@@ -388,7 +407,10 @@ impl Inner {
         // The view stays open until the commit is through: it keeps the history that the validation needs.
         drop(tx);
         match committed {
-            Ok(version) => Ok(Attempt::Done(result, version)),
+            Ok(version) => {
+                self.counts.add(Counted::Committed);
+                Ok(Attempt::Done(result, version))
+            }
             Err(CommitError::Conflict) => Ok(Attempt::Conflict),
             Err(CommitError::Unavailable { reason }) => Err(StoreError::Unavailable { reason }),
             Err(CommitError::Indeterminate { reason }) => Err(StoreError::Indeterminate { reason }),

@@ -33,6 +33,7 @@ mod archive;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod counts;
 mod engine;
 #[cfg(any(test, feature = "conformance"))]
 pub mod faulty;
@@ -60,13 +61,14 @@ pub use backend::{
     Backend, BackendError, Batch, BoxFuture, CommitError, Lookup, Range, StampedWrite, Version, View, Want,
     Write,
 };
+pub use counts::StoreCounts;
 pub use engine::{Answers, Store, StoreOptions, Walk, WallTime};
 pub use index::{Index, IndexFault, IndexValues};
 pub use key::{Key, Prefix, RawKey};
 pub use lease::{LeaseSweeper, StoreClock, Swept};
 pub use location::{Location, LocationError, OpenError};
 pub use memory::MemoryBackend;
-pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayOptions};
+pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayCounts, RelayOptions};
 pub use record::{Record, SharedEntries, SharedEntry, decode, decode_shared, encode};
 #[cfg(feature = "redb")]
 pub use redb::{RedbBackend, RedbOptions};

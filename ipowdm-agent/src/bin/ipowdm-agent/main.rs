@@ -7,7 +7,7 @@ mod run;
 mod test_cmis;
 
 use clap::{Args, Parser, Subcommand};
-use ipowdm_agent::settings::{Resolved, Settings};
+use ipowdm_agent::settings::{LogFormat, Resolved, Settings};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    log_to_stderr(&resolved.log);
+    log_to_stderr(&resolved.log, resolved.log_format);
     for notice in &resolved.notices {
         tracing::warn!("{notice}");
     }
@@ -116,7 +116,11 @@ fn ended(done: Result<bool, Box<dyn std::error::Error>>) -> ExitCode {
     }
 }
 
-fn log_to_stderr(filter: &str) {
+fn log_to_stderr(filter: &str, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
 }

@@ -8,7 +8,7 @@ mod settings;
 mod token;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use settings::Program;
 use std::process::ExitCode;
 
@@ -27,6 +27,26 @@ struct Cli {
     /// What is logged to stderr, as in RUST_LOG; without it LOG_LEVEL, then the file's log.level, then info.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", env = "LOG_FORMAT", default_value_t)]
+    log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, with the spans that it belongs to.
+    Json,
+}
+
+/// What the command line says of logging.
+#[derive(Debug, Clone, Copy)]
+struct Log<'a> {
+    filter: Option<&'a str>,
+    format: LogFormat,
 }
 
 #[derive(Subcommand)]
@@ -61,8 +81,8 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let Cli { command, log } = Cli::parse();
-    match run(command, log.as_deref()) {
+    let Cli { command, log, log_format } = Cli::parse();
+    match run(command, Log { filter: log.as_deref(), format: log_format }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Options(reason)) => {
             eprintln!("{reason}");
@@ -75,7 +95,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, log: Option<&str>) -> Result<(), Failure> {
+fn run(command: Command, log: Log<'_>) -> Result<(), Failure> {
     match command {
         Command::Linkdb(options) => serve::run(Program::Linkdb, &options.common, log, |to| options.over(to)),
         Command::SliceManager(options) => {
@@ -94,15 +114,19 @@ fn run(command: Command, log: Option<&str>) -> Result<(), Failure> {
 }
 
 /// Logging of programs that read no settings.
-fn log_as_told(log: Option<&str>) -> Result<(), Failure> {
+fn log_as_told(log: Log<'_>) -> Result<(), Failure> {
     let level = std::env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty());
-    log_to_stderr(log.or(level.as_deref()).unwrap_or("info")).map_err(Failure::Options)
+    log_to_stderr(log.filter.or(level.as_deref()).unwrap_or("info"), log.format).map_err(Failure::Options)
 }
 
 /// Begins to log.
-fn log_to_stderr(filter: &str) -> Result<(), String> {
+fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
     let parsed =
         tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
-    tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `ipowdm-ctl verify`
 
 use super::serve::{Options, open_bus, resolved};
-use super::{Failure, settings::Program};
+use super::{Failure, Log, settings::Program};
 use clap::Args;
 use core::time::Duration;
 use ipowdm_ctl_lib::linkdb::LinkDb;
@@ -25,13 +25,13 @@ pub(super) struct VerifyOptions {
 }
 
 /// Compares, prints, and fails where something does not agree.
-pub(super) fn run(options: &VerifyOptions, log: Option<&str>) -> Result<(), Failure> {
-    let settings = resolved(Program::Verify, &options.common, log.or(Some("warn")), |settings| {
+pub(super) fn run(options: &VerifyOptions, log: Log<'_>) -> Result<(), Failure> {
+    let settings = resolved(Program::Verify, &options.common, log.filter.or(Some("warn")), |settings| {
         if options.bus.is_some() {
             settings.bus.bootstrap.clone_from(&options.bus);
         }
     })?;
-    super::log_to_stderr(&settings.log).map_err(Failure::Options)?;
+    super::log_to_stderr(&settings.log, log.format).map_err(Failure::Options)?;
     if let Location::Redb(path) = &settings.store
         && !path.exists()
     {

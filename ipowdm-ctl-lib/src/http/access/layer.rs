@@ -1,8 +1,9 @@
 //! Every request: who asks, whether a rule lets him, and what came of it where something was to change.
 
 use super::rate::Rates;
-use super::{Access, Principal, Rule};
+use super::{Access, Need, Principal, Rule};
 use crate::http::error::ApiError;
+use crate::http::metrics;
 use aide::OperationInput;
 use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -97,15 +98,17 @@ impl Gate {
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let rules = path.and_then(|path| self.rules.get(path));
         let rule = rules.and_then(|rules| rules.iter().find(|rule| rule.method == method));
+        let opened = self.access.open_metrics && path == Some(metrics::PATH);
+        let need = rule.map(|rule| if opened { Need::Nobody } else { rule.need });
         let service_of = self.service_of.as_ref();
-        match (principal, rule) {
-            (Some(principal), Some(rule)) if rule.need.is_met_by(&principal.role, service_of) => {
-                if rule.need != super::Need::Nobody {
+        match (principal, need) {
+            (Some(principal), Some(need)) if need.is_met_by(&principal.role, service_of) => {
+                if need != Need::Nobody {
                     self.count(&principal)?;
                 }
                 Ok(Some(principal))
             }
-            (None, Some(rule)) if rule.need == super::Need::Nobody => Ok(None),
+            (None, Some(Need::Nobody)) => Ok(None),
             (None, _) => Err(ApiError::new(Code::Unauthenticated, "a bearer token is needed")
                 .hint("send it as Authorization: Bearer …")),
             (Some(principal), _) => {

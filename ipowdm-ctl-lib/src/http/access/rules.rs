@@ -1,6 +1,7 @@
 //! One rule per route. What has none is refused.
 
 use super::Role;
+use crate::http::metrics::PATH as METRICS;
 use ipowdm_core::ids::VopId;
 
 /// What it takes to use a route.
@@ -58,6 +59,7 @@ pub(in crate::http) const LINKDB: &[Rule] = &[
     rule("GET", "/openapi.json", Need::Nobody),
     #[cfg(feature = "viewer")]
     rule("GET", "/docs", Need::Nobody),
+    rule("GET", METRICS, Need::See),
     rule("GET", "/api/pops", Need::SeeOwn),
     rule("POST", "/api/pops", Need::Operate),
     rule("DELETE", "/api/pops/{id}", Need::Operate),
@@ -103,6 +105,7 @@ pub(in crate::http) const SLICE: &[Rule] = &[
     rule("GET", "/openapi.json", Need::Nobody),
     #[cfg(feature = "viewer")]
     rule("GET", "/docs", Need::Nobody),
+    rule("GET", METRICS, Need::See),
     rule("GET", "/api/v1/vops", Need::SeeOwn),
     rule("POST", "/api/v1/vops", Need::Operate),
     rule("GET", "/api/v1/vops/{id}", Need::SeeOwn),
@@ -119,6 +122,7 @@ pub(in crate::http) const CONTROLLER: &[Rule] = &[
     rule("GET", "/openapi.json", Need::Nobody),
     #[cfg(feature = "viewer")]
     rule("GET", "/docs", Need::Nobody),
+    rule("GET", METRICS, Need::SeeOwn),
     rule("GET", "/api/v1/health", Need::Nobody),
     rule("GET", "/api/v1/status", Need::SeeOwn),
     rule("GET", "/api/v1/vop/status", Need::SeeOwn),
@@ -136,6 +140,7 @@ pub(in crate::http) const CONTROLLER: &[Rule] = &[
     rule("GET", "/api/v1/connections/{id}/qot", Need::SeeOwn),
     rule("GET", "/api/v1/monitoring/qot", Need::SeeOwn),
     rule("GET", "/api/v1/operations/{*id}", Need::SeeOwn),
+    rule("GET", "/api/v1/events", Need::SeeOwn),
     rule("GET", "/api/v1/agents", Need::SeeOwn),
     rule("POST", "/api/v1/agents/discover", Need::ChangeOwn),
     rule("GET", "/api/v1/agents/{pop}/{router}", Need::SeeOwn),

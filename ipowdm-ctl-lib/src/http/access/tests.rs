@@ -70,7 +70,7 @@ fn example(rule: &Rule) -> String {
         path = path.replace(&format!("{{{name}}}"), if name == "b" { "y" } else { "x" });
     }
     // A watch that is let in and not refused never ends.
-    if path.ends_with("/watch") { format!("{path}?kinds=none") } else { path }
+    if path.ends_with("/watch") || path.ends_with("/events") { format!("{path}?kinds=none") } else { path }
 }
 
 /// Asks every route of a service as everybody, and as nobody.

@@ -1,10 +1,11 @@
 //! The routes, and how each may refuse.
 
 use super::{
-    Shared, add_interface, add_link, add_pop, add_router, change_link, connections, health, interface,
-    interfaces, link, links, planning, pops, remove_interface, remove_link, remove_pop, remove_router,
-    reservations, root, routers, topology, vops, watch,
+    Shared, add_interface, add_link, add_pop, add_router, change_link, connections, figures, health,
+    interface, interfaces, link, links, planning, pops, remove_interface, remove_link, remove_pop,
+    remove_router, reservations, root, routers, topology, vops, watch,
 };
+use crate::http::metrics::PATH as METRICS;
 use crate::http::openapi::{does, refuses};
 use aide::axum::ApiRouter;
 use aide::axum::routing::{delete_with, get_with, post_with, put_with};
@@ -19,7 +20,8 @@ use ipowdm_core::error::Code::{
 pub(super) fn routes() -> ApiRouter<Shared> {
     let router = ApiRouter::new()
         .api_route("/", get_with(root, does("What this service is", &[])))
-        .api_route("/health", get_with(health, does("Whether the store can be read", &[])));
+        .api_route("/health", get_with(health, does("Whether the store can be read", &[])))
+        .api_route(METRICS, get_with(figures, does("Figures for Prometheus", &[])));
     connection_routes(topology_routes(spectrum_routes(router)))
 }
 

@@ -11,28 +11,22 @@
 
 use super::{Result, Shared};
 use crate::http::answer::Events;
-use crate::http::error::ApiError;
 use crate::http::extract::Params;
+use crate::http::sse::{self, Sent, named};
 use crate::linkdb::Grant;
 use crate::spectrum::{LinkSpectrum, PortClaim, VopGrant};
 use crate::store::{Change, RawKey, Record, Store, Version, Watch};
 use crate::topology::{FibreLink, Pop, Port, Router};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Sse;
-use axum::response::sse::{Event, KeepAlive};
-use core::convert::Infallible;
+use axum::http::HeaderMap;
+use axum::response::sse::Event;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use ipowdm_core::error::Code;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeSet, VecDeque};
 use tokio::sync::OwnedSemaphorePermit;
-
-/// Watches of one service at a time.
-pub(super) const WATCHES: usize = 256;
 
 /// What can be watched, and the records behind it.
 const KINDS: &[(&str, &[&str])] = &[
@@ -55,18 +49,10 @@ pub(super) struct WatchQuery {
 /// The prefixes of the kinds asked for.
 fn prefixes(asked: Option<&str>) -> Result<Vec<RawKey>> {
     let rows = match asked {
-        None => KINDS.iter().collect(),
-        Some(list) => {
-            let row = |name: &str| {
-                KINDS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-                    let all: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
-                    ApiError::invalid("kinds", format_args!("{name:?} is none of {}", all.join(", ")))
-                })
-            };
-            list.split(',').map(row).collect::<Result<Vec<_>>>()?
-        }
+        None => KINDS.iter().map(|(_, records)| *records).collect(),
+        Some(list) => sse::listed("kinds", list, KINDS)?,
     };
-    let records = rows.into_iter().flat_map(|(_, records)| records.iter());
+    let records = rows.into_iter().flatten();
     Ok(records.map(|record| RawKey::from_stored(&format!("{record}/"))).collect())
 }
 
@@ -126,7 +112,7 @@ impl Watching {
         }
     }
 
-    async fn next(mut self) -> Option<(core::result::Result<Event, Infallible>, Self)> {
+    async fn next(mut self) -> Option<(Sent, Self)> {
         if let Some(event) = self.ready.pop_front() {
             return Some((Ok(event), self));
         }
@@ -137,10 +123,6 @@ impl Watching {
             }
         }
     }
-}
-
-fn named(name: &str, data: &serde_json::Value) -> Event {
-    Event::default().event(name).data(data.to_string())
 }
 
 /// Begins to watch. `seen` is the version that a client who comes back has seen, as far as it can tell.
@@ -166,15 +148,11 @@ pub(super) async fn watch(
     State(shared): State<Shared>,
     headers: HeaderMap,
     Params(query): Params<WatchQuery>,
-) -> Result<Events<impl Stream<Item = core::result::Result<Event, Infallible>>>> {
+) -> Result<Events<impl Stream<Item = Sent>>> {
     let prefixes = prefixes(query.kinds.as_deref())?;
-    let version = |id: &HeaderValue| id.to_str().ok()?.parse().ok().map(Version::new);
-    let seen = headers.get("last-event-id").map(version);
-    let place = shared.watches.try_acquire_owned().map_err(|_| {
-        ApiError::new(Code::LimitReached, format_args!("{WATCHES} watches are open, there is no more"))
-    })?;
-    let watching = begin(shared.db.store(), prefixes, seen, place).await?;
-    Ok(Events(Sse::new(unfold(watching, Watching::next)).keep_alive(KeepAlive::default())))
+    let seen = sse::last_seen(&headers, |id| id.parse().ok().map(Version::new));
+    let watching = begin(shared.db.store(), prefixes, seen, shared.watches.enter()?).await?;
+    Ok(sse::answer(unfold(watching, Watching::next)))
 }
 
 #[cfg(test)]
@@ -182,47 +160,12 @@ mod tests {
     use crate::http::Access;
     use crate::http::linkdb::linkdb_router;
     use crate::http::tests::client::Service;
+    use crate::http::tests::stream::Events;
     use crate::linkdb::LinkDb;
     use crate::store::Store;
     use crate::topology::Pop;
     use ipowdm_core::ids::PopId;
-    use serde_json::{Value, json};
-    use std::net::SocketAddr;
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-    use tokio::net::TcpStream;
-
-    /// A client that reads events as they come.
-    struct Events {
-        stream: BufReader<TcpStream>,
-    }
-
-    impl Events {
-        async fn open(addr: SocketAddr, query: &str, headers: &str) -> Self {
-            let mut stream = TcpStream::connect(addr).await.unwrap();
-            let request = format!("GET /api/watch{query} HTTP/1.1\r\nhost: {addr}\r\n{headers}\r\n");
-            stream.write_all(request.as_bytes()).await.unwrap();
-            Self { stream: BufReader::new(stream) }
-        }
-
-        /// Name, id and data of the next event.
-        async fn next(&mut self) -> (String, String, Value) {
-            let (mut name, mut id, mut data) = (String::new(), String::new(), None);
-            loop {
-                let mut line = String::new();
-                assert_ne!(self.stream.read_line(&mut line).await.unwrap(), 0, "the stream ended");
-                match line.trim_end().split_once(": ") {
-                    Some(("event", text)) => name = text.to_owned(),
-                    Some(("id", text)) => id = text.to_owned(),
-                    Some(("data", text)) => data = Some(serde_json::from_str(text).unwrap()),
-                    // An empty line ends an event.
-                    None if line.trim_end().is_empty() && data.is_some() => {
-                        return (name, id, data.unwrap());
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
+    use serde_json::json;
 
     fn pop(name: &str) -> Pop {
         Pop::new(PopId::new(name).unwrap())
@@ -233,7 +176,7 @@ mod tests {
         let db = LinkDb::new(Store::memory());
         let service = Service::start(linkdb_router(db.clone(), Access::open())).await;
         db.add_pop(pop("before")).await.unwrap();
-        let mut events = Events::open(service.addr(), "?kinds=pop", "").await;
+        let mut events = Events::open(service.addr(), "/api/watch?kinds=pop", "").await;
         let (name, _, ready) = events.next().await;
         assert_eq!((name.as_str(), &ready["version"]), ("ready", &json!(1)));
         db.import(vec![pop("a"), pop("b")], Vec::new()).await.unwrap();
@@ -249,14 +192,14 @@ mod tests {
         let db = LinkDb::new(Store::memory());
         let service = Service::start(linkdb_router(db.clone(), Access::open())).await;
         db.add_pop(pop("a")).await.unwrap();
-        let mut same = Events::open(service.addr(), "", "last-event-id: 1\r\n").await;
+        let mut same = Events::open(service.addr(), "/api/watch", "last-event-id: 1\r\n").await;
         assert_eq!(same.next().await.0, "ready");
         db.add_pop(pop("b")).await.unwrap();
-        let mut behind = Events::open(service.addr(), "", "last-event-id: 1\r\n").await;
+        let mut behind = Events::open(service.addr(), "/api/watch", "last-event-id: 1\r\n").await;
         assert_eq!(behind.next().await.0, "resync");
         assert_eq!(behind.next().await.0, "ready");
         // An id that is none of this service's tells nothing of what was missed.
-        let mut lost = Events::open(service.addr(), "", "last-event-id: a-2\r\n").await;
+        let mut lost = Events::open(service.addr(), "/api/watch", "last-event-id: a-2\r\n").await;
         assert_eq!(lost.next().await.0, "resync");
     }
 

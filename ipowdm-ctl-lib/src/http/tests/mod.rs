@@ -3,6 +3,7 @@
 pub(in crate::http) mod client;
 pub(super) mod lab;
 pub(super) mod outage;
+pub(super) mod stream;
 
 use super::error::ApiError;
 use super::extract::{Params, Payload, Segments};

@@ -1,6 +1,6 @@
 //! Transactions that need something from outside between reading and committing: a path, a measurement, a file.
 
-use super::{Attempt, Deadline, Inner, Store, run_once};
+use super::{Attempt, Counted, Deadline, Inner, Store, run_once};
 use crate::store::{BackendError, StoreError, Tx};
 use core::future::Future;
 use core::hash::Hash;
@@ -96,7 +96,9 @@ impl Store {
         let mut answers = Answers::new();
         for attempt in 0..self.inner.options.max_attempts {
             self.inner.yield_to_others(attempt, deadline).await?;
-            match self.inner.converse(&mut updater, &mut resolve, &mut answers, attempt, deadline).await? {
+            let ended =
+                self.inner.converse(&mut updater, &mut resolve, &mut answers, attempt, deadline).await;
+            match ended.inspect_err(|_| self.inner.failed())? {
                 Attempt::Done(result, _) => {
                     self.inner.end_turn(attempt).await;
                     return Ok(result);
@@ -105,10 +107,14 @@ impl Store {
                     self.inner.end_turn(attempt).await;
                     return Err(error);
                 }
-                Attempt::Conflict => answers.retain_asked(),
+                Attempt::Conflict => {
+                    self.inner.counts.add(Counted::Conflict);
+                    answers.retain_asked();
+                }
             }
-            deadline.check()?;
+            deadline.check().inspect_err(|_| self.inner.failed())?;
         }
+        self.inner.failed();
         Err(StoreError::RetryExceeded { attempts: self.inner.options.max_attempts }.into())
     }
 }

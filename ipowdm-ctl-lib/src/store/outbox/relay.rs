@@ -9,7 +9,9 @@ use core::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use ipowdm_core::bus::{Bus, BusError, Outgoing};
+use ipowdm_core::msg::COMMAND_TRACE;
 use ipowdm_core::time::Millis;
+use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -59,7 +61,7 @@ impl Publish for Arc<dyn Bus> {
     }
 }
 
-/// What a relay has done so far; clones show the same figures.
+/// What the relays of a store have done so far in this process; clones show the same figures.
 #[derive(Debug, Clone, Default)]
 pub struct RelayCounts {
     figures: Arc<Figures>,
@@ -135,10 +137,10 @@ impl<P: Publish> OutboxRelay<P> {
     #[must_use]
     pub fn new(store: Store, publisher: P, options: RelayOptions) -> Self {
         Self {
+            counts: store.counts().relay().clone(),
             store,
             publisher,
             lanes: Lanes::new(options),
-            counts: RelayCounts::default(),
             epoch: Instant::now(),
             cursor: None,
             done: Vec::new(),
@@ -257,13 +259,32 @@ async fn publish<P: Publish>(store: &Store, publisher: &P, work: Work) -> Ended 
         // Somebody else has deleted them: there is nothing left to publish.
         return Ended { work, outcome: Outcome::Confirmed, reason: String::new(), first };
     }
+    let commands = commands_in(&messages);
     let (outcome, reason) = match publisher.publish(&work.topic, messages).await {
-        Ok(()) => (Outcome::Confirmed, String::new()),
+        Ok(()) => {
+            for command_id in commands {
+                tracing::debug!(target: COMMAND_TRACE, command_id, topic = work.topic, "command published");
+            }
+            (Outcome::Confirmed, String::new())
+        }
         Err(PublishError::Transient(reason)) => (Outcome::Failed, reason),
         Err(PublishError::NoTopic(reason)) => (Outcome::NoTopic, reason),
         Err(PublishError::Permanent(reason)) => (Outcome::Refused, reason),
     };
     Ended { work, outcome, reason, first }
+}
+
+/// The commands among messages by their ids, where somebody traces them.
+fn commands_in(messages: &[OutboxRecord]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        command_id: String,
+    }
+    if !tracing::enabled!(target: COMMAND_TRACE, tracing::Level::DEBUG) {
+        return Vec::new();
+    }
+    let named = |message: &OutboxRecord| serde_json::from_slice::<Named>(message.payload.as_deref()?).ok();
+    messages.iter().filter_map(named).map(|named| named.command_id).collect()
 }
 
 fn record(lanes: &mut Lanes, counts: &RelayCounts, done: &mut Vec<Done>, ended: Ended, now: Millis) {

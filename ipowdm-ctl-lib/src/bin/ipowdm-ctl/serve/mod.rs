@@ -13,7 +13,7 @@ mod supervisor;
 pub(super) use options::{ControllerOptions, LinkdbOptions, Options, SliceOptions};
 pub(super) use parts::open_bus;
 
-use super::Failure;
+use super::{Failure, Log};
 use super::settings::{Document, Program, Resolved, Settings};
 use core::time::Duration;
 use parts::Parts;
@@ -51,10 +51,10 @@ pub(super) fn resolved(
 pub(super) fn run(
     program: Program,
     options: &Options,
-    log: Option<&str>,
+    log: Log<'_>,
     change: impl FnOnce(&mut Settings),
 ) -> Result<(), Failure> {
-    let resolved = resolved(program, options, log, change)?;
+    let resolved = resolved(program, options, log.filter, change)?;
     if options.check_config {
         print!("{resolved}");
         for notice in &resolved.notices {
@@ -62,7 +62,7 @@ pub(super) fn run(
         }
         return Ok(());
     }
-    super::log_to_stderr(&resolved.log).map_err(Failure::Options)?;
+    super::log_to_stderr(&resolved.log, log.format).map_err(Failure::Options)?;
     for notice in &resolved.notices {
         tracing::warn!("{notice}");
     }

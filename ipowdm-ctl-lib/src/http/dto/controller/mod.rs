@@ -2,6 +2,7 @@
 
 mod agent;
 mod connection;
+mod event;
 mod network;
 mod operation;
 mod qot;
@@ -12,10 +13,11 @@ pub(in crate::http) use agent::{
     AgentJson, AgentsJson, ControlAnswer, Discovery, InterfaceJson, RouterInterfaces,
 };
 pub(in crate::http) use connection::{ConnectionAnswer, ConnectionJson};
+pub(in crate::http) use event::{Kind, connection_of, news};
 pub(in crate::http) use network::{
     ComputedPathJson, LinksById, NetworkJson, PopsById, links_by_id, pops_by_id,
 };
-pub(in crate::http) use operation::OperationJson;
+pub(in crate::http) use operation::{OperationJson, kind_name};
 pub(in crate::http) use qot::{QotJson, QualitiesJson};
 pub(in crate::http) use request::{
     ControlBody, ControlQuery, Force, ListQuery, NewConnection, PathQuery, ReconfigureBody, SetupBody,

@@ -24,6 +24,16 @@ impl From<Failure> for FailureJson {
     }
 }
 
+/// What an operation on a connection is called.
+pub(in crate::http) const fn kind_name(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Setup => "setup",
+        OperationKind::Reconfigure => "reconfigure",
+        OperationKind::Teardown => "teardown",
+        OperationKind::Repair => "repair",
+    }
+}
+
 /// An operation. `total_ms` is `module_ms` (what the slower module needed) and `control_plane_ms` (the rest).
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct OperationJson {
@@ -49,10 +59,7 @@ pub(in crate::http) struct OperationJson {
 impl From<OperationView> for OperationJson {
     fn from(view: OperationView) -> Self {
         let kind = match view.subject {
-            OperationSubject::Connection(OperationKind::Setup) => "setup",
-            OperationSubject::Connection(OperationKind::Reconfigure) => "reconfigure",
-            OperationSubject::Connection(OperationKind::Teardown) => "teardown",
-            OperationSubject::Connection(OperationKind::Repair) => "repair",
+            OperationSubject::Connection(kind) => kind_name(kind),
             OperationSubject::Interface { up: true } => "interface_up",
             OperationSubject::Interface { up: false } => "interface_down",
         };
