@@ -1,7 +1,9 @@
-//! Where the lab's bus is: the development broker in this process, or a Kafka that runs already.
+//! Where the lab's bus is: the development broker in this process, a Kafka that runs already, or no protocol at all.
 
+use super::options::Options as LabOptions;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::kafka::{self, Client, KafkaOptions, OptionsError, UnknownClient};
+use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_devbroker::{Broker, Limits, Options, StartError};
 use std::sync::Arc;
 
@@ -28,39 +30,51 @@ pub enum BrokerError {
 /// The broker, and how to reach it.
 #[derive(Debug)]
 pub struct LabBroker {
-    /// The development broker; `None` where the lab uses a Kafka that runs already.
+    /// The development broker; `None` where the lab uses another bus.
     pub own: Option<Broker>,
-    /// Its address.
+    /// Its address; `memory` where the bus is in this process.
     pub bootstrap: String,
+    memory: Option<MemoryBus>,
 }
 
 impl LabBroker {
-    /// Uses the Kafka at `bootstrap`, or starts the development broker: on Kafka's port where that is free and
-    /// `fixed_ports` says so, else on any.
+    /// What a bus is called that nobody outside this process can listen to.
+    pub const IN_PROCESS: &str = "bus in this process";
+
+    /// What the options say: a bus in this process, the Kafka at `--bootstrap`, or the development broker, which takes
+    /// Kafka's port where that is free and the lab's ports are fixed, else any.
     ///
     /// # Errors
     /// [`BrokerError::Start`].
-    pub async fn start(bootstrap: Option<&str>, fixed_ports: bool) -> Result<Self, BrokerError> {
-        if let Some(bootstrap) = bootstrap {
-            return Ok(Self { own: None, bootstrap: bootstrap.to_owned() });
+    pub async fn start(lab: &LabOptions) -> Result<Self, BrokerError> {
+        if lab.memory_bus {
+            return Ok(Self { own: None, bootstrap: "memory".to_owned(), memory: Some(MemoryBus::new()) });
+        }
+        if let Some(bootstrap) = &lab.bootstrap {
+            return Ok(Self { own: None, bootstrap: bootstrap.clone(), memory: None });
         }
         let options = || {
             let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
             Options::default().limits(limits)
         };
-        let preferred = if fixed_ports { Broker::start(options().port(KAFKA_PORT)).await.ok() } else { None };
+        let preferred =
+            if lab.port_base != 0 { Broker::start(options().port(KAFKA_PORT)).await.ok() } else { None };
         let broker = match preferred {
             Some(broker) => broker,
             None => Broker::start(options()).await?,
         };
         let bootstrap = broker.bootstrap();
-        Ok(Self { own: Some(broker), bootstrap })
+        Ok(Self { own: Some(broker), bootstrap, memory: None })
     }
 
     /// What it is, for people.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        if self.own.is_some() { "development broker" } else { "external Kafka" }
+        match (&self.own, &self.memory) {
+            (Some(_), _) => "development broker",
+            (None, Some(_)) => Self::IN_PROCESS,
+            (None, None) => "external Kafka",
+        }
     }
 
     /// A bus of its own connections, as another host would have, with the client that [`Client::VARIABLE`] names.
@@ -68,6 +82,9 @@ impl LabBroker {
     /// # Errors
     /// [`BrokerError::Options`] and [`BrokerError::Client`].
     pub fn bus(&self, client_id: &str) -> Result<Arc<dyn Bus>, BrokerError> {
+        if let Some(memory) = &self.memory {
+            return Ok(Arc::new(memory.clone()));
+        }
         let mut options = KafkaOptions::new(&self.bootstrap);
         options.client_id = client_id.to_owned();
         Ok(kafka::connect(&options, Client::from_env()?)?)

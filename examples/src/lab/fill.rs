@@ -86,7 +86,16 @@ pub async fn fill(lab: &Lab, limit: usize) -> Result<Filled, LinkDbError> {
     })
 }
 
-async fn light(controller: ControllerHandle, name: String, a: PortRef, b: PortRef) -> Result<Timing, String> {
+/// Creates a connection between two ports and sets it up.
+///
+/// # Errors
+/// What stood in the way, for people.
+pub async fn light(
+    controller: ControllerHandle,
+    name: String,
+    a: PortRef,
+    b: PortRef,
+) -> Result<Timing, String> {
     let id: ConnectionId = name.parse().map_err(|error| format!("{error}"))?;
     let end = |port: PortRef| EndRequest {
         pop: port.pop_id,

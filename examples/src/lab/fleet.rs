@@ -43,18 +43,22 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Plugs an emulated OpenZR+ module into every port and starts an agent on every router.
+    /// Plugs an emulated module into every port and starts an agent on every router.
     ///
     /// # Errors
     /// [`FleetError`].
-    pub fn start(plan: &Plan, broker: &LabBroker, scale: u32, journals: &Path) -> Result<Self, FleetError> {
-        let clock = ModuleClock::scaled(scale);
+    pub fn start(
+        plan: &Plan,
+        broker: &LabBroker,
+        (profile, clock): (&Profile, &ModuleClock),
+        journals: &Path,
+    ) -> Result<Self, FleetError> {
         let modules = plan
             .ports
             .iter()
             .zip(1..)
             .map(|(port, serial)| {
-                (port.clone(), EmulatedModule::new(Profile::OPENZRP, serial, clock.clone()))
+                (port.clone(), EmulatedModule::new(profile.clone(), serial, clock.clone()))
             })
             .collect();
         let mut fleet = Self { agents: BTreeMap::new(), modules, journals: journals.to_owned() };

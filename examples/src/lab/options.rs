@@ -23,6 +23,9 @@ pub struct Options {
     /// Use a running Kafka instead of the built-in development broker.
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
+    /// No broker: agents and controllers meet in this process's memory. Nobody else can listen.
+    #[arg(long, conflicts_with = "bootstrap")]
+    pub memory_bus: bool,
     /// With --exit, how long to wait for the Kafka of --bootstrap to answer before giving up; without, the lab waits until
     /// it is there. The services are up meanwhile and their health says that the bus is away.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

@@ -8,10 +8,10 @@
 
 use ipowdm_cmis::emulator::EmulatedModule;
 use ipowdm_cmis::line::{self, Direction, Impairment, LineParameters, OpticalLine};
-use ipowdm_core::ids::{ConnectionId, LinkId, PortRef};
+use ipowdm_core::ids::{ConnectionId, PortRef};
 use ipowdm_core::units::{Db, Length};
 use ipowdm_ctl_lib::linkdb::{Grant, LinkDb};
-use ipowdm_ctl_lib::store::{Prefix, StoreError};
+use ipowdm_ctl_lib::store::{Change, Key, Prefix, RawKey, Snapshot, StoreError};
 use ipowdm_ctl_lib::topology::FibreLink;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,12 @@ struct Lit {
     incarnation: String,
     ends: (PortRef, PortRef),
     line: OpticalLine,
+}
+
+impl Lit {
+    fn is_of(&self, grant: &Grant) -> bool {
+        self.incarnation == grant.incarnation.to_string()
+    }
 }
 
 impl Plant {
@@ -49,47 +55,88 @@ impl Plant {
     pub fn follow(self: &Arc<Self>, db: LinkDb) -> JoinHandle<()> {
         let plant = Arc::clone(self);
         tokio::spawn(async move {
-            let prefix = Prefix::<Grant>::all();
-            let mut watch = db.store().watch(&prefix);
+            let mut watch = db.store().watch(&Prefix::<Grant>::all());
+            // What has changed; everything where that is not known.
+            let mut changed: Option<Arc<[RawKey]>> = None;
             loop {
-                if let Err(error) = plant.keep_in_step(&db).await {
-                    tracing::warn!(%error, "the plant cannot read the grants");
-                }
-                if watch.next().await.is_none() {
-                    return;
-                }
+                let kept = match &changed {
+                    Some(keys) => plant.follow_change(&db, keys).await,
+                    None => plant.follow_all(&db).await,
+                };
+                let in_step = kept.inspect_err(|error| tracing::warn!(%error, "the plant cannot read the grants"));
+                changed = match watch.next().await {
+                    Some(Change::Committed(notice)) if in_step == Ok(true) => Some(notice.keys),
+                    Some(_) => None,
+                    None => return,
+                };
             }
         })
     }
 
-    async fn keep_in_step(&self, db: &LinkDb) -> Result<(), StoreError> {
+    /// Brings all lines in step with all grants; answers whether every grant has its line.
+    async fn follow_all(&self, db: &LinkDb) -> Result<bool, StoreError> {
         let mut snapshot = db.store().snapshot().await?;
         let grants = snapshot.scan(&Prefix::<Grant>::all()).await?;
-        let links = snapshot.scan(&Prefix::<FibreLink>::all()).await?;
         let wanted: BTreeMap<ConnectionId, Grant> =
             grants.into_iter().map(|(_, grant)| (grant.request.connection_id.clone(), grant)).collect();
-        let links: BTreeMap<LinkId, FibreLink> =
-            links.into_iter().map(|(_, link)| (link.id.clone(), link)).collect();
-        let mut lit = self.lit();
         // A line that must go frees its modules before a new one needs them.
-        lit.retain(|id, old| {
-            wanted.get(id).is_some_and(|grant| old.incarnation == grant.incarnation.to_string())
-        });
+        self.lit().retain(|id, old| wanted.get(id).is_some_and(|grant| old.is_of(grant)));
+        let mut complete = true;
         for (id, grant) in wanted {
-            let (Some(a), Some(b)) = (&grant.source_port, &grant.destination_port) else { continue };
-            let (Some(from), Some(to)) = (self.modules.get(a), self.modules.get(b)) else { continue };
-            if lit.contains_key(&id) {
-                continue;
-            }
-            match OpticalLine::connect(from, to, line_of(&grant, &links)) {
-                Ok(line) => {
-                    let incarnation = grant.incarnation.to_string();
-                    lit.insert(id, Lit { incarnation, ends: (a.clone(), b.clone()), line });
+            complete &= self.light(&mut snapshot, id, &grant).await?;
+        }
+        Ok(complete)
+    }
+
+    /// Brings the lines of the grants among these keys in step; answers whether they have their lines.
+    async fn follow_change(&self, db: &LinkDb, keys: &[RawKey]) -> Result<bool, StoreError> {
+        let mut snapshot = db.store().snapshot().await?;
+        let mut wanted = Vec::new();
+        for key in keys.iter().filter_map(|raw| Key::<Grant>::from_raw(raw.clone())) {
+            let grant = snapshot.get(&key).await?;
+            let Ok(id) = ConnectionId::new(key.parts().first().copied().unwrap_or_default()) else { continue };
+            {
+                let mut lit = self.lit();
+                if lit.get(&id).is_some_and(|old| !grant.as_ref().is_some_and(|grant| old.is_of(grant))) {
+                    lit.remove(&id);
                 }
-                Err(error) => tracing::warn!(connection = %id, %error, "no line"),
+            }
+            wanted.extend(grant.map(|grant| (id, grant)));
+        }
+        let mut complete = true;
+        for (id, grant) in wanted {
+            complete &= self.light(&mut snapshot, id, &grant).await?;
+        }
+        Ok(complete)
+    }
+
+    /// Joins the modules of a grant, where it has two and no line yet; answers whether nothing stood in the way.
+    async fn light(
+        &self,
+        snapshot: &mut Snapshot,
+        id: ConnectionId,
+        grant: &Grant,
+    ) -> Result<bool, StoreError> {
+        let (Some(a), Some(b)) = (&grant.source_port, &grant.destination_port) else { return Ok(true) };
+        let (Some(from), Some(to)) = (self.modules.get(a), self.modules.get(b)) else { return Ok(true) };
+        if self.lit().contains_key(&id) {
+            return Ok(true);
+        }
+        let mut links = Vec::with_capacity(grant.path.hops.len());
+        for hop in &grant.path.hops {
+            links.extend(snapshot.get(&FibreLink::key(&hop.link)).await?);
+        }
+        match OpticalLine::connect(from, to, line_of(&links)) {
+            Ok(line) => {
+                let incarnation = grant.incarnation.to_string();
+                self.lit().insert(id, Lit { incarnation, ends: (a.clone(), b.clone()), line });
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::warn!(connection = %id, %error, "no line");
+                Ok(false)
             }
         }
-        Ok(())
     }
 
     /// Raises the noise of all amplifiers that light *into* `port` passes; answers whether a line ends there.
@@ -116,11 +163,10 @@ impl Plant {
 
 /// The path's spans with an amplifier after each that makes up for its loss, between a multiplexer with booster and a
 /// demultiplexer.
-fn line_of(grant: &Grant, links: &BTreeMap<LinkId, FibreLink>) -> LineParameters {
+fn line_of(links: &[FibreLink]) -> LineParameters {
     let ends = LineParameters::amplified(0, Length::from_metres(0)).spans;
     let noise_figure = ends.first().map_or(Db::from_hundredths(550), |booster| booster.noise_figure);
-    let fibre = grant.path.hops.iter().filter_map(|hop| links.get(&hop.link)).flat_map(|link| &link.spans);
-    let fibre = fibre.map(|span| line::Span {
+    let fibre = links.iter().flat_map(|link| &link.spans).map(|span| line::Span {
         length: span.length,
         loss: span.loss,
         gain: Some(span.loss),

@@ -1,5 +1,6 @@
 //! A run of the lab from start to end.
 
+use super::broker::LabBroker;
 use super::cases;
 use super::fill::{self, Filled, Ticks};
 use super::options::Options;
@@ -193,9 +194,11 @@ fn invite(lab: &Lab) {
         println!("  curl -s http://{addr}/api/v1/connections/POP1-POP2-1/qot");
         println!("  curl -s -X DELETE http://{addr}/api/v1/connections/POP1-POP2-1");
     }
-    let bootstrap = &lab.broker.bootstrap;
+    if lab.broker.kind() == LabBroker::IN_PROCESS {
+        return;
+    }
+    let (bootstrap, base) = (&lab.broker.bootstrap, lab.linkdb_addr.port());
     println!("  kcat -b {bootstrap} -C -t monitoring_{} -o end", tenant.vop);
     println!("  kcat -b {bootstrap} -C -t config_{} -o beginning -e", tenant.vop);
-    let base = lab.linkdb_addr.port();
     println!("  scripts/guide-smoke.sh --port-base {base} --bootstrap {bootstrap}");
 }

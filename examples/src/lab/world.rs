@@ -9,6 +9,7 @@ use super::observer::Observer;
 use super::options::Options;
 use super::plan::Plan;
 use super::plant::Plant;
+use ipowdm_cmis::emulator::{ModuleClock, Profile};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::{IdError, VopId};
 use ipowdm_ctl_lib::controller::ControllerHandle;
@@ -109,7 +110,7 @@ impl Lab {
         let _ = limits::raise_open_files();
         let plan = Plan::draw(options)?;
         let scratch = tempfile::Builder::new().prefix("ipowdm-lab-").tempdir().map_err(LabError::Journals)?;
-        let broker = LabBroker::start(options.bootstrap.as_deref(), options.port_base != 0).await?;
+        let broker = LabBroker::start(options).await?;
         let bus = broker.bus("ipowdm-control")?;
         let db = LinkDb::new(Store::memory());
         inventory::write(&db, &plan).await?;
@@ -127,7 +128,8 @@ impl Lab {
             port(options, SLICE_OFFSET),
         )
         .await?;
-        let fleet = Fleet::start(&plan, &broker, options.scale, scratch.path())?;
+        let modules = (&Profile::OPENZRP, &ModuleClock::scaled(options.scale));
+        let fleet = Fleet::start(&plan, &broker, modules, scratch.path())?;
         let plant = Plant::new(fleet.modules().clone());
         let plant_task = plant.follow(db.clone());
         let vops: Vec<VopId> = plan.tenants.iter().map(|tenant| tenant.vop.clone()).collect();

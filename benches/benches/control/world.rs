@@ -1,0 +1,204 @@
+//! The real parts in one process: the control plane on the calling thread alone, agents with emulated modules on others.
+
+use clap::Parser as _;
+use ipowdm_cmis::emulator::{Dwell, HoldOffs, ModuleClock, Profile, StateDurations};
+use ipowdm_core::ids::PortRef;
+use ipowdm_core::topics::{Role, name};
+use ipowdm_ctl_lib::controller::{ControllerConfig, ControllerHandle};
+use ipowdm_ctl_lib::linkdb::LinkDb;
+use ipowdm_ctl_lib::registry::Presence;
+use ipowdm_ctl_lib::slice::{ActivationRequest, InProcess, SliceConfig, SliceManager};
+use ipowdm_ctl_lib::store::{Location, Store, StoreOptions};
+use ipowdm_examples::lab::broker::LabBroker;
+use ipowdm_examples::lab::fleet::Fleet;
+use ipowdm_examples::lab::inventory;
+use ipowdm_examples::lab::limits;
+use ipowdm_examples::lab::options::Options;
+use ipowdm_examples::lab::plan::{Plan, Tenant};
+use ipowdm_examples::lab::plant::Plant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+/// Nothing that is waited for takes longer.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Agents, modules and fibre, on threads of their own; they outlive control planes.
+pub(crate) struct Site {
+    pub(crate) plan: Plan,
+    pub(crate) broker: LabBroker,
+    pub(crate) fleet: Fleet,
+    pub(crate) plant: Arc<Plant>,
+    pub(crate) agents: Runtime,
+    pub(crate) options: Options,
+    pub(crate) scratch: TempDir,
+}
+
+/// The control plane of one virtual operator, with what it runs on.
+pub(crate) struct Plane {
+    pub(crate) db: LinkDb,
+    pub(crate) slice: SliceManager,
+    launcher: Arc<InProcess>,
+    tenant: Tenant,
+}
+
+/// The runtime of the control plane: the calling thread.
+pub(crate) fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+impl Site {
+    /// Plugs modules in and starts agents, as the words for the lab say.
+    pub(crate) fn start(words: &[&str]) -> Self {
+        let _ = limits::raise_open_files();
+        let options =
+            Options::parse_from(["lab", "--port-base", "0", "--vops", "1"].iter().chain(words).copied());
+        let plan = Plan::draw(&options).unwrap();
+        let agents = Builder::new_multi_thread().enable_all().build().unwrap();
+        let broker = agents.block_on(LabBroker::start(&options)).unwrap();
+        let scratch = tempfile::Builder::new().prefix("ipowdm-bench-").tempdir().unwrap();
+        let (fleet, plant) = {
+            let _inside = agents.enter();
+            let fleet = Fleet::start(&plan, &broker, (&instant(), &ModuleClock::scaled(1)), scratch.path()).unwrap();
+            let plant = Plant::new(fleet.modules().clone());
+            (fleet, plant)
+        };
+        Self { plan, broker, fleet, plant, agents, options, scratch }
+    }
+
+    /// The tenant; there is one.
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.plan.tenants[0]
+    }
+
+    /// A durable store for this site.
+    pub(crate) fn redb(&self) -> Location {
+        Location::Redb(self.scratch.path().join("store.redb"))
+    }
+
+    /// Pairs of ports of neighbouring PoPs: as many connections as there can be.
+    pub(crate) fn pairs(&self) -> Vec<(PortRef, PortRef)> {
+        let of = |place: usize| {
+            self.tenant().ports.iter().filter(move |port| port.pop_id == self.plan.pops[place]).cloned()
+        };
+        (0..self.plan.pops.len() - 1).step_by(2).flat_map(|place| of(place).zip(of(place + 1))).collect()
+    }
+
+    /// Stops the agents; light stays until the process ends.
+    pub(crate) fn stop(self) {
+        let Self { fleet, agents, broker, scratch, .. } = self;
+        agents.block_on(fleet.stop());
+        agents.shutdown_timeout(Duration::from_secs(10));
+        drop((broker, scratch));
+    }
+}
+
+impl Plane {
+    /// Opens the store, and starts what stands in it.
+    pub(crate) async fn start(site: &Site, store: &Location) -> Self {
+        let store = Store::open(store, StoreOptions::default()).await.unwrap();
+        let db = LinkDb::new(store);
+        let bus = site.broker.bus("ipowdm-control").unwrap();
+        let launcher =
+            Arc::new(InProcess::new(db.clone(), Arc::clone(&bus), ControllerConfig::default()));
+        let mut config = SliceConfig::default();
+        config.config.partitions = 1;
+        let builder = SliceManager::builder(db.clone(), bus).config(config).launcher(launcher.clone());
+        let slice = builder.start().await.unwrap();
+        Self { db, slice, launcher, tenant: site.tenant().clone() }
+    }
+
+    /// The network in LinkDB, the tenant active, its modules known, the plant in step with LinkDB.
+    pub(crate) async fn first(site: &Site, store: &Location) -> Self {
+        let plane = Self::start(site, store).await;
+        inventory::write(&plane.db, &site.plan).await.unwrap();
+        {
+            let _inside = site.agents.enter();
+            drop(site.plant.follow(plane.db.clone()));
+        }
+        let tenant = &plane.tenant;
+        let named = format!("Tenant {}", tenant.vop);
+        let mut request = ActivationRequest::new(tenant.vop.clone(), &named, tenant.ports.clone());
+        request.windows = Some(vec![tenant.spectrum]);
+        request.telemetry_interval_ms = Some(site.options.telemetry_ms);
+        plane.slice.activate(request).await.unwrap();
+        let started = Instant::now();
+        while !plane.knows_all_modules().await {
+            assert!(started.elapsed() < PATIENCE, "modules stay unknown");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        plane
+    }
+
+    pub(crate) fn controller(&self) -> ControllerHandle {
+        self.launcher.controller(&self.tenant.vop).unwrap()
+    }
+
+    /// The controller, where it runs already.
+    pub(crate) fn running(&self) -> Option<ControllerHandle> {
+        self.launcher.controller(&self.tenant.vop)
+    }
+
+    pub(crate) fn monitoring(&self) -> String {
+        name(Role::Monitoring, &self.tenant.vop, None).as_str().to_owned()
+    }
+
+    /// Whether every agent has been heard and has told of all its modules.
+    pub(crate) fn hears_all_agents(&self) -> bool {
+        let agents = self.controller().agents();
+        let online = agents.iter().filter(|view| view.agent.presence == Presence::Online);
+        let ports = online.flat_map(|view| view.agent.interfaces.values());
+        ports.filter(|port| port.capability.is_some()).count() == self.tenant.ports.len()
+    }
+
+    async fn knows_all_modules(&self) -> bool {
+        if !self.hears_all_agents() {
+            return false;
+        }
+        for port in &self.tenant.ports {
+            if self.db.port(port).await.unwrap().port.capability.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends the control plane and its tasks.
+    pub(crate) async fn stop(self) {
+        self.controller().shutdown().await.unwrap();
+    }
+}
+
+/// An OpenZR+ module that takes no time for anything, and says so.
+fn instant() -> Profile {
+    let none = Dwell { actual: Duration::ZERO, advertised: 0 };
+    let altered = Profile::OPENZRP.altered(|data| {
+        data.hold_offs = HoldOffs {
+            management_init: Duration::ZERO,
+            page: Duration::ZERO,
+            write: Duration::ZERO,
+            configuring: Duration::ZERO,
+        };
+        data.durations = StateDurations {
+            power_up: none,
+            power_down: none,
+            dp_init: none,
+            dp_deinit: none,
+            tx_on: none,
+            tx_off: none,
+        };
+        if let Some(laser) = &mut data.laser {
+            (laser.tuning, laser.fine_tuning_time, laser.power_change) =
+                (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        }
+    });
+    altered.unwrap()
+}
+
+/// Processor time that the calling thread has used, in seconds.
+pub(crate) fn thread_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
