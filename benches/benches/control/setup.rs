@@ -21,9 +21,6 @@ pub(crate) fn run(bus: &str, words: &[&str]) {
             let (a, b) = pair.clone();
             let begun = Instant::now();
             let timing = fill::light(controller.clone(), name.clone(), a, b).await.unwrap();
-            if std::env::var_os("TALK").is_some() {
-                println!("{:?} {timing:?}", begun.elapsed());
-            }
             total.push(u64::try_from(begun.elapsed().as_micros()).unwrap());
             control.push(timing.control_plane_ms());
             module.push(timing.module_ms);
@@ -33,7 +30,8 @@ pub(crate) fn run(bus: &str, words: &[&str]) {
         plane.stop().await;
         (total, control, module)
     });
-    let (total, control, module) = (Percentiles::of(total), Percentiles::of(control), Percentiles::of(module));
+    let (total, control, module) =
+        (Percentiles::of(total), Percentiles::of(control), Percentiles::of(module));
     println!(
         "setup bus=\"{bus}\" store={} n={} control_plane_ms p50={} p99={} max={} module_ms p50={} \
          create_and_setup_us p50={} p99={}",

@@ -8,7 +8,7 @@ use ipowdm_examples::lab::fill;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(bus: &str, words: &[&str]) {
-    let shape = ["--pops", "4", "--routers", "2", "--ports", "16", "--telemetry-ms", "500"];
+    let shape = ["--pops", "2", "--routers", "4", "--ports", "16", "--telemetry-ms", "500"];
     let site = Site::start(&[&shape[..], words].concat());
     one_thread().block_on(async {
         let plane = Plane::first(&site, &site.redb()).await;

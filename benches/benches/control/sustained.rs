@@ -31,9 +31,10 @@ pub(crate) fn run() {
         let (mut done, mut wall, mut own) = (0_u32, 0.0, 0.0);
         for round in 0..ROUNDS {
             let (begun, used) = (Instant::now(), thread_seconds());
-            let works = site.pairs().into_iter().enumerate().map(|(number, (a, b))| {
-                fill::light(controller.clone(), format!("R{round}-{number}"), a, b)
-            });
+            let works =
+                site.pairs().into_iter().enumerate().map(|(number, (a, b))| {
+                    fill::light(controller.clone(), format!("R{round}-{number}"), a, b)
+                });
             let outcomes: Vec<_> = stream::iter(works).buffer_unordered(CONCURRENT).collect().await;
             let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
             assert!(failed.is_none(), "{failed:?}");

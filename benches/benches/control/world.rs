@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -41,6 +42,8 @@ pub(crate) struct Plane {
     pub(crate) slice: SliceManager,
     launcher: Arc<InProcess>,
     tenant: Tenant,
+    /// The plant follows this plane's store.
+    followed: Option<JoinHandle<()>>,
 }
 
 /// The runtime of the control plane: the calling thread.
@@ -60,7 +63,8 @@ impl Site {
         let scratch = tempfile::Builder::new().prefix("ipowdm-bench-").tempdir().unwrap();
         let (fleet, plant) = {
             let _inside = agents.enter();
-            let fleet = Fleet::start(&plan, &broker, (&instant(), &ModuleClock::scaled(1)), scratch.path()).unwrap();
+            let fleet =
+                Fleet::start(&plan, &broker, (&instant(), &ModuleClock::scaled(1)), scratch.path()).unwrap();
             let plant = Plant::new(fleet.modules().clone());
             (fleet, plant)
         };
@@ -100,22 +104,21 @@ impl Plane {
         let store = Store::open(store, StoreOptions::default()).await.unwrap();
         let db = LinkDb::new(store);
         let bus = site.broker.bus("ipowdm-control").unwrap();
-        let launcher =
-            Arc::new(InProcess::new(db.clone(), Arc::clone(&bus), ControllerConfig::default()));
+        let launcher = Arc::new(InProcess::new(db.clone(), Arc::clone(&bus), ControllerConfig::default()));
         let mut config = SliceConfig::default();
         config.config.partitions = 1;
         let builder = SliceManager::builder(db.clone(), bus).config(config).launcher(launcher.clone());
         let slice = builder.start().await.unwrap();
-        Self { db, slice, launcher, tenant: site.tenant().clone() }
+        Self { db, slice, launcher, tenant: site.tenant().clone(), followed: None }
     }
 
     /// The network in LinkDB, the tenant active, its modules known, the plant in step with LinkDB.
     pub(crate) async fn first(site: &Site, store: &Location) -> Self {
-        let plane = Self::start(site, store).await;
+        let mut plane = Self::start(site, store).await;
         inventory::write(&plane.db, &site.plan).await.unwrap();
         {
             let _inside = site.agents.enter();
-            drop(site.plant.follow(plane.db.clone()));
+            plane.followed = Some(site.plant.follow(plane.db.clone()));
         }
         let tenant = &plane.tenant;
         let named = format!("Tenant {}", tenant.vop);
@@ -164,9 +167,13 @@ impl Plane {
         true
     }
 
-    /// Ends the control plane and its tasks.
+    /// Ends the control plane and its tasks, the plant's too: nobody holds the store open afterwards.
     pub(crate) async fn stop(self) {
         self.controller().shutdown().await.unwrap();
+        if let Some(followed) = self.followed {
+            followed.abort();
+            let _ = followed.await;
+        }
     }
 }
 

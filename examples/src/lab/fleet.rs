@@ -57,9 +57,7 @@ impl Fleet {
             .ports
             .iter()
             .zip(1..)
-            .map(|(port, serial)| {
-                (port.clone(), EmulatedModule::new(profile.clone(), serial, clock.clone()))
-            })
+            .map(|(port, serial)| (port.clone(), EmulatedModule::new(profile.clone(), serial, clock.clone())))
             .collect();
         let mut fleet = Self { agents: BTreeMap::new(), modules, journals: journals.to_owned() };
         let routers: Vec<RouterRef> = fleet

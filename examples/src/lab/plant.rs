@@ -63,7 +63,8 @@ impl Plant {
                     Some(keys) => plant.follow_change(&db, keys).await,
                     None => plant.follow_all(&db).await,
                 };
-                let in_step = kept.inspect_err(|error| tracing::warn!(%error, "the plant cannot read the grants"));
+                let in_step =
+                    kept.inspect_err(|error| tracing::warn!(%error, "the plant cannot read the grants"));
                 changed = match watch.next().await {
                     Some(Change::Committed(notice)) if in_step == Ok(true) => Some(notice.keys),
                     Some(_) => None,
@@ -94,7 +95,9 @@ impl Plant {
         let mut wanted = Vec::new();
         for key in keys.iter().filter_map(|raw| Key::<Grant>::from_raw(raw.clone())) {
             let grant = snapshot.get(&key).await?;
-            let Ok(id) = ConnectionId::new(key.parts().first().copied().unwrap_or_default()) else { continue };
+            let Ok(id) = ConnectionId::new(key.parts().first().copied().unwrap_or_default()) else {
+                continue;
+            };
             {
                 let mut lit = self.lit();
                 if lit.get(&id).is_some_and(|old| !grant.as_ref().is_some_and(|grant| old.is_of(grant))) {

@@ -1,3 +1,4 @@
+use alloc::format;
 use super::*;
 use crate::ids::*;
 use crate::time::Timestamp;
@@ -395,4 +396,21 @@ proptest! {
             prop_assert_eq!(Command::from_json(&command.to_json()), Ok(command));
         }
     }
+}
+
+#[test]
+fn a_sample_read_in_one_pass_is_refused_for_what_a_closer_look_would_refuse() {
+    let plain = r#"{"type":"telemetrySample","connection_id":"C1","agent_id":"a","interface":"Ethernet0","timestamp":1.5,"fields":{"osnr":30.25}"#;
+    let read = |tail: &str| AgentMessage::from_json(format!("{plain}{tail}}}").as_bytes());
+    assert!(
+        matches!(read(""), Ok(AgentMessage::Telemetry(sample)) if sample.fields.osnr == Db::from_number(30.25).ok())
+    );
+    assert!(matches!(read(r#","v":1,"later":{"x":[1]}"#), Ok(AgentMessage::Telemetry(_))));
+    assert_eq!(read(r#","v":7"#), Err(DecodeError::UnknownVersion(7)));
+    assert!(matches!(read(r#","type":"commandAck""#), Err(DecodeError::Malformed(_))));
+    assert!(matches!(read(r#","\u0074ype":"commandAck""#), Err(DecodeError::Malformed(_))));
+    assert!(matches!(read(r#","seq":-1"#), Err(DecodeError::Field { .. })));
+    assert!(matches!(read(r#","seq":"#), Err(DecodeError::Malformed(_))));
+    // The word as a value is no second type.
+    assert!(matches!(read(r#","note":"type""#), Ok(AgentMessage::Telemetry(_))));
 }
