@@ -67,12 +67,6 @@ impl ControllerHandle {
         self.inner.linkdb.raster()
     }
 
-    /// Where everything is kept.
-    #[cfg(feature = "http")]
-    pub(crate) fn store(&self) -> &crate::store::Store {
-        self.inner.linkdb.store()
-    }
-
     /// Follows what happens from now on. A listener that is too slow loses the oldest events and is told how many.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<ControllerEvent> {

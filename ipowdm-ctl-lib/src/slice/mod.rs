@@ -196,12 +196,6 @@ impl SliceManager {
         SliceManagerBuilder { linkdb, bus, config, launcher: None, wall, relay: true }
     }
 
-    /// Where everything is kept.
-    #[cfg(feature = "http")]
-    pub(crate) fn store(&self) -> &crate::store::Store {
-        self.shared.linkdb.store()
-    }
-
     /// One virtual operator.
     ///
     /// # Errors
