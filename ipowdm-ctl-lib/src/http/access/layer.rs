@@ -8,7 +8,7 @@ use aide::OperationInput;
 use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use ipowdm_core::error::Code;
@@ -60,39 +60,58 @@ pub(in crate::http) fn protected(
 }
 
 async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let principal = match gate.admit(&request) {
-        Ok(principal) => principal,
-        Err(refused) => return refuse(refused),
+    let principal = gate.access.identify(token(request.headers()));
+    let change = (!request.method().is_safe()).then(|| Change::of(&request, principal.clone()));
+    let response = match gate.admit(&request, principal.as_ref()) {
+        Ok(()) => {
+            if let Some(principal) = principal {
+                request.extensions_mut().insert(Caller(principal));
+            }
+            next.run(request).await
+        }
+        Err(refused) => refuse(refused),
     };
-    let changing = (!request.method().is_safe()).then(|| (request.method().clone(), request.uri().clone()));
-    let Some(principal) = principal else { return next.run(request).await };
-    request.extensions_mut().insert(Caller(principal.clone()));
-    let response = next.run(request).await;
-    if let Some((method, uri)) = changing {
-        record(&principal, &method, uri.path(), &response);
+    if let Some(change) = change {
+        change.record(&response);
     }
     response
 }
 
-/// The record of a change: who, what, and how it was answered. Bodies and tokens are not in it.
-fn record(principal: &Principal, method: &Method, path: &str, response: &Response) {
-    let code = response.extensions().get::<ApiError>().map(|error| error.code().as_str());
-    tracing::info!(
-        target: "ipowdm::audit",
-        caller = %principal.name,
-        role = ?principal.role,
-        %method,
-        path,
-        status = response.status().as_u16(),
-        code,
-        "change"
-    );
+/// What somebody asks to be changed.
+struct Change {
+    /// `None` where nobody is known by the token that was sent.
+    principal: Option<Principal>,
+    method: Method,
+    uri: Uri,
+    route: Option<MatchedPath>,
+}
+
+impl Change {
+    fn of(request: &Request, principal: Option<Principal>) -> Self {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { principal, method, uri, route: request.extensions().get::<MatchedPath>().cloned() }
+    }
+
+    /// The record of a change, made or refused: who, what, and how it was answered. Bodies, queries and tokens are not in it.
+    fn record(&self, response: &Response) {
+        let code = response.extensions().get::<ApiError>().map(|error| error.code().as_str());
+        tracing::info!(
+            target: "ipowdm::audit",
+            caller = self.principal.as_ref().map_or("unknown", |principal| &*principal.name),
+            role = self.principal.as_ref().map(|principal| tracing::field::debug(&principal.role)),
+            method = %self.method,
+            route = self.route.as_ref().map(MatchedPath::as_str),
+            path = self.uri.path(),
+            status = response.status().as_u16(),
+            code,
+            "change"
+        );
+    }
 }
 
 impl Gate {
-    /// The caller; `None` where a route is for everybody and nobody said who he is.
-    fn admit(&self, request: &Request) -> Result<Option<Principal>, ApiError> {
-        let principal = self.access.identify(token(request.headers()));
+    /// Whether a caller is let in; nobody where no known token was sent.
+    fn admit(&self, request: &Request, principal: Option<&Principal>) -> Result<(), ApiError> {
         // HEAD is answered by the handler of GET.
         let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
@@ -103,12 +122,9 @@ impl Gate {
         let service_of = self.service_of.as_ref();
         match (principal, need) {
             (Some(principal), Some(need)) if need.is_met_by(&principal.role, service_of) => {
-                if need != Need::Nobody {
-                    self.count(&principal)?;
-                }
-                Ok(Some(principal))
+                if need == Need::Nobody { Ok(()) } else { self.count(principal) }
             }
-            (None, Some(Need::Nobody)) => Ok(None),
+            (None, Some(Need::Nobody)) => Ok(()),
             (None, _) => Err(ApiError::new(Code::Unauthenticated, "a bearer token is needed")
                 .hint("send it as Authorization: Bearer …")),
             (Some(principal), _) => {
@@ -116,9 +132,7 @@ impl Gate {
             }
         }
     }
-}
 
-impl Gate {
     /// Counts a request of a caller.
     fn count(&self, caller: &Principal) -> Result<(), ApiError> {
         let Some(rates) = &self.rates else { return Ok(()) };

@@ -14,6 +14,8 @@ use http_body_util::Full;
 use hyper::Request;
 use serde_json::{Value, json};
 
+mod audit;
+
 /// One token for each kind of caller.
 struct Tokens {
     access: Access,
