@@ -85,8 +85,8 @@ async fn light() -> Result<(State, u64), Box<dyn Error>> {
             created => break created?.0,
         }
     };
-    controller.setup_and_wait(&connection.id, Duration::from_secs(120)).await?;
-    let state = controller.connection(&connection.id)?.state;
+    controller.setup_and_wait(&connection.connection_id, Duration::from_secs(120)).await?;
+    let state = controller.connection(&connection.connection_id)?.state;
     Ok((state, storage.writes.load(Ordering::Relaxed)))
 }
 

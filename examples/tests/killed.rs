@@ -10,6 +10,7 @@ mod client;
 mod program;
 
 use client::request;
+use ipowdm_cmis::emulator::{ModuleClock, Profile};
 use ipowdm_core::ids::PortRef;
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::store::{Location, Store, StoreOptions};
@@ -115,8 +116,10 @@ async fn dies_and_comes_back(location: String, folder: &Path) {
     let _ = limits::raise_open_files();
     let Extent { options, connections, deaths } = Extent::chosen();
     let plan = Plan::draw(&options).unwrap();
-    let broker = LabBroker::start(None, false).await.unwrap();
-    let fleet = Fleet::start(&plan, &broker, options.scale, folder).unwrap();
+    let broker = LabBroker::start(&options).await.unwrap();
+    let fleet =
+        Fleet::start(&plan, &broker, (&Profile::OPENZRP, &ModuleClock::scaled(options.scale)), folder)
+            .unwrap();
     prepare(&location, &plan).await;
     let bootstrap = broker.bootstrap.clone();
     let folder = folder.to_owned();

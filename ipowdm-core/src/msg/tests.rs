@@ -1,8 +1,8 @@
-use alloc::format;
 use super::*;
 use crate::ids::*;
 use crate::time::Timestamp;
 use crate::units::{Ber, Db, Frequency, Power};
+use alloc::format;
 use proptest::prelude::*;
 use std::string::String;
 use std::vec;

@@ -29,7 +29,7 @@ pub(crate) fn stored_in(tx: &mut Tx, vop: &VopId) -> Result<Vec<StoredConnection
         revision: record.revision,
         state: record.life.state(),
         holds_grant: record.life.holds_grant(),
-        wanted: record.life.ends().map(|_, end| end.wanted.clone()),
+        wanted: record.life.ends().map(|_, end| end.wanted),
         ports: record.ports,
         // An id that LinkDB would not take has no grant there under any name.
         grant_id: grant_id(vop, &record.id).unwrap_or_else(|_| record.id.clone()),

@@ -33,8 +33,8 @@ pub use record::{ActivationRequest, AssignmentRevision, Vop, VopPhase};
 
 use crate::controller::{ControllerConfig, WallClock, system_wall_clock};
 use crate::linkdb::{LinkDb, LinkDbError};
-use crate::store::{Store, Tx};
 use crate::store::outbox::{OutboxRelay, RelayOptions};
+use crate::store::{Store, Tx};
 use core::time::Duration;
 use ipowdm_core::bus::{Bus, TopicDescription};
 use ipowdm_core::ids::{PortRef, VopId};

@@ -13,8 +13,8 @@ mod supervisor;
 pub(super) use options::{ControllerOptions, LinkdbOptions, Options, SliceOptions};
 pub(super) use parts::open_bus;
 
-use super::{Failure, Log};
 use super::settings::{Document, Program, Resolved, Settings};
+use super::{Failure, Log};
 use core::time::Duration;
 use parts::Parts;
 use signals::Signals;
