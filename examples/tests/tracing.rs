@@ -1,5 +1,5 @@
 //! One command is found on both sides of the bus by its id, from the REST request to the state that its answer led to.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests state what they expect")]
+#![expect(clippy::unwrap_used, reason = "tests state what they expect")]
 
 use core::fmt::Debug;
 use ipowdm_core::msg::COMMAND_TRACE;

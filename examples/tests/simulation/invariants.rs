@@ -200,11 +200,11 @@ fn of_isolation(world: &World, topology: &TopologyView, found: &mut Violations) 
 
 /// The second part of I12: of a virtual operator whose instances all stand by.
 pub(crate) fn of_instances(world: &World, found: &mut Violations) {
-    for tenant in 1..world.controllers.len() {
+    for (tenant, instances) in TENANTS.iter().zip(&world.controllers).skip(1) {
         let commands =
             |running: &&super::world::Running| running.handle().is_some_and(|handle| handle.commands());
-        let count = world.controllers[tenant].iter().filter(commands).count();
-        found.claim(count <= 1, "I12", || format!("{count} instances of {} command", TENANTS[tenant]));
+        let count = instances.iter().filter(commands).count();
+        found.claim(count <= 1, "I12", || format!("{count} instances of {tenant} command"));
     }
 }
 

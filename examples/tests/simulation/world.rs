@@ -367,8 +367,8 @@ impl World {
             .start()
             .await
             .unwrap();
-        for tenant in 0..self.controllers.len() {
-            let request = ActivationRequest::new(vop(tenant), TENANTS[tenant], ports_of(tenant));
+        for (tenant, name) in TENANTS.iter().enumerate().take(self.controllers.len()) {
+            let request = ActivationRequest::new(vop(tenant), name, ports_of(tenant));
             slices.activate(request).await.unwrap();
         }
         // Until its relay has told the agents.
