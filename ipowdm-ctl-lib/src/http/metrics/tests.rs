@@ -221,7 +221,8 @@ async fn requests_are_counted_by_route_and_status_and_strangers_add_no_series() 
     // This one.
     assert_eq!(figure(&figures, "ipowdm_http_requests_in_flight", &[]), 1.0);
     let series = figures.keys().filter(|series| series.starts_with("ipowdm_http_requests_total"));
-    assert_eq!(series.count(), 4);
+    // The test client reads the service's document, to compare answers with it.
+    assert_eq!(series.filter(|series| !series.contains("/openapi.json")).count(), 4);
 }
 
 #[tokio::test]
