@@ -8,8 +8,10 @@
 //! **A command that was appended before the agent first started with its journal is not for it**: who commanded whom
 //! before that is not known here, an earlier agent may have carried it out or refused it, so it is neither carried out nor
 //! answered, and its issuer's deadline decides. The journal keeps that instant on the broker's clock
-//! ([`State::first_start`]), so commands sent while an agent with a journal is down are obeyed. In the topics of a fixed
-//! service the end of the log as it was first seen stands for the instant.
+//! ([`State::first_start`]), so commands sent while an agent with a journal is down are obeyed. Time stamps decide only over
+//! what was in a topic when the agent first looked at it, and there up to the first record that counts; after that the order
+//! of the log does ([`State::counts`]), because a broker's clock may be set back. In the topics of a fixed service the end
+//! of the log as it was first seen stands for the instant.
 
 mod clock;
 mod dead_letter;

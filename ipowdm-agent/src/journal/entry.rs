@@ -155,4 +155,16 @@ pub enum Entry {
     /// What the broker's clock showed when the agent first started with this journal, in milliseconds since the Unix
     /// epoch. Since version 2.
     FirstStart(i64),
+    /// Records of a partition count from here on, whatever their time stamps; those before it count from the first start
+    /// on. Since version 3.
+    Bound {
+        /// The topic.
+        topic: String,
+        /// Its life; a bound of another life is void.
+        incarnation: Incarnation,
+        /// The partition.
+        partition: u32,
+        /// The first offset that counts by itself.
+        from: i64,
+    },
 }

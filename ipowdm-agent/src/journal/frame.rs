@@ -2,9 +2,9 @@
 
 use super::{Entry, Recovery, as_u64};
 
-/// The version of frames written by this build. It reads this one and the one before, which differs in that it has no
-/// [`Entry::Content`] and no [`Entry::FirstStart`].
-pub(super) const VERSION: u8 = 2;
+/// The version of frames written by this build. It reads this one and those before, which differ in what they lack:
+/// version 2 [`Entry::Bound`], version 1 [`Entry::Content`] and [`Entry::FirstStart`] too.
+pub(super) const VERSION: u8 = 3;
 
 const HEADER: usize = 8;
 

@@ -14,6 +14,14 @@ pub struct TopicPosition {
     pub incarnation: Incarnation,
     /// First offset not acted on, by partition.
     pub next: BTreeMap<u32, i64>,
+    /// First offset that counts whatever its time stamp, by partition.
+    from: BTreeMap<u32, i64>,
+}
+
+impl TopicPosition {
+    const fn new(incarnation: Incarnation) -> Self {
+        Self { incarnation, next: BTreeMap::new(), from: BTreeMap::new() }
+    }
 }
 
 /// A command that is being carried out or was answered.
@@ -95,6 +103,20 @@ impl State {
     #[must_use]
     pub fn position(&self, topic: &str, incarnation: &Incarnation) -> Option<&BTreeMap<u32, i64>> {
         self.positions.get(topic).filter(|position| position.incarnation == *incarnation).map(|p| &p.next)
+    }
+
+    /// Whether a record of this life of a topic counts whatever its time stamp. In a partition without a bound all do,
+    /// once anything is stored of this life: the partition was added since, or its position was fixed without a bound.
+    #[must_use]
+    pub fn counts(&self, topic: &str, incarnation: &Incarnation, (partition, offset): (u32, i64)) -> bool {
+        let life = self.positions.get(topic).filter(|position| position.incarnation == *incarnation);
+        life.is_some_and(|life| life.from.get(&partition).is_none_or(|&from| from <= offset))
+    }
+
+    /// Whether another life of the topic was read before this one, which therefore began after the first start.
+    #[must_use]
+    pub fn succeeds(&self, topic: &str, incarnation: &Incarnation) -> bool {
+        self.positions.get(topic).is_some_and(|position| position.incarnation != *incarnation)
     }
 
     /// What a port is to be; nothing was ever said about it: untouched and up.
@@ -179,12 +201,10 @@ impl State {
             Entry::Boot(boot) => self.boot = boot,
             Entry::Numbered(number) => self.last_number = self.last_number.max(number),
             Entry::Position { topic, incarnation, partition, next } => {
-                let fresh = || TopicPosition { incarnation: incarnation.clone(), next: BTreeMap::new() };
-                let position = self.positions.entry(topic).or_insert_with(fresh);
-                if position.incarnation != incarnation {
-                    *position = fresh();
-                }
-                position.next.insert(partition, next);
+                self.life(topic, incarnation).next.insert(partition, next);
+            }
+            Entry::Bound { topic, incarnation, partition, from } => {
+                self.life(topic, incarnation).from.insert(partition, from);
             }
             Entry::Epoch { vop, epoch } => {
                 let highest = self.epochs.entry(vop).or_default();
@@ -219,6 +239,15 @@ impl State {
             }
             Entry::FirstStart(stamp_ms) => self.first_start = Some(stamp_ms),
         }
+    }
+
+    /// What is stored of this life of a topic, which ends the one before.
+    fn life(&mut self, topic: String, incarnation: Incarnation) -> &mut TopicPosition {
+        let position = self.positions.entry(topic).or_insert_with(|| TopicPosition::new(incarnation.clone()));
+        if position.incarnation != incarnation {
+            *position = TopicPosition::new(incarnation);
+        }
+        position
     }
 
     fn name(&mut self, number: u64, vop: &VopId, key: &CommandKey, port: Option<&PortId>) {
@@ -258,6 +287,12 @@ impl State {
                 incarnation: position.incarnation.clone(),
                 partition,
                 next,
+            }));
+            entries.extend(position.from.iter().map(|(&partition, &from)| Entry::Bound {
+                topic: topic.clone(),
+                incarnation: position.incarnation.clone(),
+                partition,
+                from,
             }));
         }
         entries.extend(self.ports.iter().map(|(port, state)| Entry::Port(port.clone(), state.clone())));

@@ -3,6 +3,7 @@ use ipowdm_core::ids::{PortId, VopId};
 use ipowdm_core::msg::Action;
 use ipowdm_core::units::{Frequency, Power};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn vop() -> VopId {
     "vOp2".parse().unwrap()
@@ -49,6 +50,10 @@ fn desired(number: u64) -> PortState {
     }
 }
 
+fn bound(partition: u32, from: i64) -> Entry {
+    Entry::Bound { topic: "config_vOp2".into(), incarnation: "i1".parse().unwrap(), partition, from }
+}
+
 fn position(partition: u32, next: i64) -> Entry {
     Entry::Position { topic: "config_vOp2".into(), incarnation: "i1".parse().unwrap(), partition, next }
 }
@@ -58,6 +63,7 @@ fn steps(count: u64) -> Vec<Vec<Entry>> {
     let mut steps = vec![
         vec![Entry::Boot(1)],
         vec![Entry::FirstStart(1_730_000_000_000)],
+        vec![bound(0, 4), bound(1, 0)],
         vec![Entry::Assignment(Some(b"{}".to_vec()))],
     ];
     for n in 1..=count {
@@ -165,7 +171,7 @@ fn a_journal_of_a_later_version_is_refused_not_cut() {
     bytes.extend_from_slice(&payload);
     let storage = MemoryStorage::with(bytes.clone());
     let error = Journal::open(Box::new(storage.clone()), 8).unwrap_err();
-    assert!(matches!(error, JournalError::Newer { found: 3, known: 2 }));
+    assert!(matches!(error, JournalError::Newer { found: 4, known: 3 }));
     assert_eq!(storage.bytes(), bytes);
 }
 
@@ -197,7 +203,7 @@ fn frames_are_golden() {
         Entry::Assignment(None),
         Entry::Numbered(11),
     ];
-    // Of the version before: everything but content.
+    // Of the first version: neither content nor what came later.
     let before = concat!(
         "b10000003e026fe6010c0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
         "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
@@ -208,15 +214,44 @@ fn frames_are_golden() {
     assert_eq!(frame::read(&unhex(before)).unwrap().unwrap(), (step.clone(), before.len() / 2));
     step.push(Entry::Content { vop: vop(), key: accepted(1).key, digest: digest(1) });
     step.push(Entry::FirstStart(1_730_000_000_000));
-    let golden = concat!(
+    let second = concat!(
         "c9000000f8fa5d21020e0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
         "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
         "32000163027b7d05ac02060945746865726e6574340204764f703206636f6e6e2d33e0f1895c018f030001010663",
         "6f6e6e2d3304764f7032060945746865726e657435010000060945746865726e6574360000000701027b7d070008",
         "0b0904764f70320003632d3148ddc08eed0d0a80d0c8c0d964",
     );
+    assert_eq!(frame::read(&unhex(second)).unwrap().unwrap(), (step.clone(), second.len() / 2));
+    step.push(bound(1, 300));
+    let golden = concat!(
+        "dc0000003b4a41d2030f0003010b636f6e6669675f764f703202693101120204764f70320703010104764f703201",
+        "02693102d80403632d31010945746865726e65743180d0c8c0d964077b226e223a317d040204764f70320003632d",
+        "32000163027b7d05ac02060945746865726e6574340204764f703206636f6e6e2d33e0f1895c018f030001010663",
+        "6f6e6e2d3304764f7032060945746865726e657435010000060945746865726e6574360000000701027b7d070008",
+        "0b0904764f70320003632d3148ddc08eed0d0a80d0c8c0d9640b0b636f6e6669675f764f703202693101d804",
+    );
     assert_eq!(hex(&frame::write(&step).unwrap()), golden);
     assert_eq!(frame::read(&unhex(golden)).unwrap().unwrap(), (step, golden.len() / 2));
+}
+
+#[test]
+fn the_place_in_the_log_decides_from_a_bound_on_and_where_there_is_none() {
+    let (i1, i2) = ("i1".parse().unwrap(), "i2".parse().unwrap());
+    let mut journal = Journal::in_memory(8);
+    let topic = "config_vOp2";
+    assert!(!journal.state().counts(topic, &i1, (0, 0)), "nothing is known of this life");
+    assert!(!journal.state().succeeds(topic, &i1));
+    journal.append(vec![bound(0, 7), position(1, 3)]).unwrap();
+    let counts = [(0, 6), (0, 7), (1, 0), (2, 0)].map(|place| journal.state().counts(topic, &i1, place));
+    assert_eq!(counts, [false, true, true, true]);
+    journal.append(vec![bound(0, 6), position(0, 9)]).unwrap();
+    assert!(journal.state().counts(topic, &i1, (0, 6)), "a bound moves to the first record that counts");
+    assert!(!journal.state().counts(topic, &i2, (0, 6)) && journal.state().succeeds(topic, &i2));
+    let incarnation = i2.clone();
+    journal.append(vec![Entry::Bound { topic: topic.into(), incarnation, partition: 0, from: 5 }]).unwrap();
+    assert!(!journal.state().counts(topic, &i2, (0, 4)) && !journal.state().counts(topic, &i1, (0, 9)));
+    assert!(!journal.state().succeeds(topic, &i2));
+    assert_eq!(journal.state().position(topic, &i2), Some(&BTreeMap::new()), "a position is of one life");
 }
 
 #[test]

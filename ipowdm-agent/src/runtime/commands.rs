@@ -8,7 +8,7 @@ use crate::journal::{Accepted, Answer, Entry};
 use crate::port::{Job, JobReport, JobTrace, PortMessage, QUEUE, Work};
 use ipowdm_core::bus::Record;
 use ipowdm_core::error::Code;
-use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::ids::{Incarnation, PortId, VopId};
 use ipowdm_core::msg::{AckDetails, Action, COMMAND_TRACE, Command, Outcome};
 use ipowdm_core::time::Millis;
 use std::collections::BTreeSet;
@@ -46,12 +46,20 @@ impl AgentTask {
             partition,
             next: record.offset.saturating_add(1),
         };
-        let by_position = assignment.incarnation.as_str() == STATIC_INCARNATION;
-        let not_before = self.ledger.state().first_start().filter(|_| !by_position);
+        let not_before = self.not_before(topic, &assignment.incarnation, (partition, record.offset));
         let origin = Origin { topic, partition, assignment, not_before };
         let interval_ms = assignment.telemetry_interval_ms;
         let judgement = self.intake.judge(record, origin, self.ledger.state(), now);
         let mut entries = Vec::new();
+        if not_before.is_some_and(|from| from <= record.timestamp_ms) {
+            // Whatever follows in the log was sent later, whatever the broker's clock says of it.
+            entries.push(Entry::Bound {
+                topic: topic.to_string(),
+                incarnation: assignment.incarnation.clone(),
+                partition,
+                from: record.offset,
+            });
+        }
         if let Some(epoch) = judgement.epoch {
             entries.push(Entry::Epoch { vop: vop.clone(), epoch });
         }
@@ -101,6 +109,13 @@ impl AgentTask {
                 self.give_up(&accepted, No::rejected(Code::StorageFull, "the journal cannot be written"));
             }
         }
+    }
+
+    /// The time stamp from which a record counts; `None` where it counts by its place in the log.
+    fn not_before(&self, topic: &str, incarnation: &Incarnation, place: (u32, i64)) -> Option<i64> {
+        let state = self.ledger.state();
+        let by_place = incarnation.as_str() == STATIC_INCARNATION || state.counts(topic, incarnation, place);
+        state.first_start().filter(|_| !by_place)
     }
 
     /// Why no more work is taken on.

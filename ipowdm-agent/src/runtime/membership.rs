@@ -4,6 +4,7 @@ use crate::schedule::FixedRate;
 use ipowdm_core::ids::VopId;
 use ipowdm_core::time::Millis;
 use ipowdm_core::topics::TopicName;
+use tokio::task::AbortHandle;
 
 /// How far an agent is with a virtual operator.
 ///
@@ -42,6 +43,8 @@ pub(super) struct Membership {
     pub(super) unconfirmed: bool,
     /// When to send the capabilities that have changed.
     pub(super) capabilities_at: Option<Millis>,
+    /// The task that looks up where its commands begin, which may wait for the topic.
+    pub(super) locating: Option<AbortHandle>,
     /// Dropped records that heartbeats have told of.
     pub(super) dropped_told: u64,
 }

@@ -12,12 +12,13 @@ use core::time::Duration;
 use ipowdm_core::bus::publisher::{Class, Confirmation};
 use ipowdm_core::bus::reader::Start;
 use ipowdm_core::bus::{Bus, FetchRequest, Outgoing, Position, Record};
-use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::ids::{Incarnation, PortId, VopId};
 use ipowdm_core::msg::VopAssignment;
 use ipowdm_core::time::Millis;
 use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::task::AbortHandle;
 
 /// How long to wait for the first look at all ports before the first heartbeat.
 const FIRST_LOOK_MS: u64 = 2_000;
@@ -88,6 +89,7 @@ impl AgentTask {
             heartbeat: FixedRate::new(now, served.health_interval_ms),
             unconfirmed: false,
             capabilities_at: None,
+            locating: None,
             dropped_told: 0,
         };
         membership.dropped_told = self.publisher.dropped_of(&membership.monitoring);
@@ -98,6 +100,7 @@ impl AgentTask {
     fn leave(&mut self, vop: &VopId) {
         if let Some(membership) = self.memberships.remove(vop) {
             tracing::info!(%vop, "no longer serving, or its topics are new");
+            membership.locating.inspect(AbortHandle::abort);
             self.reader.unfollow(&membership.config);
         }
     }
@@ -279,11 +282,13 @@ impl AgentTask {
     }
 
     /// Finds out where to begin with a config topic, and follows it.
+    ///
+    /// What is in the log when it is first looked at counts from the first start on, by the broker's time stamps. All
+    /// that comes after that, by its place: the broker's clock may be set back at any time.
     fn locate(&mut self, vop: &VopId) {
         let Some(served) = self.assignments.in_force().get(vop) else { return };
         let incarnation = served.incarnation.clone();
-        // Who started without a past and cannot tell when on the broker's clock has the end of the log to go by.
-        let undated = self.blank && self.ledger.state().first_start().is_none();
+        let at_end = self.begins_at_end(&incarnation);
         let Some(membership) = self.memberships.get_mut(vop) else { return };
         let topic = membership.config.clone();
         if let Some(stored) = self.ledger.state().position(&topic, &incarnation) {
@@ -292,36 +297,61 @@ impl AgentTask {
             // A partition without a stored position was added since, or nothing of it was ever acted on.
             self.reader
                 .follow(&topic, move |p| stored.get(&p).map_or(Start::Earliest, |&next| Start::At(next)));
-        } else if undated || incarnation.as_str() == STATIC_INCARNATION {
-            // Nobody says when this topic's life began: what was sent before the agent first saw it is not for it.
-            membership.phase = Phase::Locating;
-            let bus = Arc::clone(&self.bus);
-            let vop = vop.clone();
-            self.errands.spawn(async move { Errand::Located(vop, ends(&*bus, &topic).await) });
-        } else {
-            membership.phase = Phase::Following;
-            self.reader.follow(&topic, |_| Start::Earliest);
+            return;
         }
+        membership.phase = Phase::Locating;
+        if !at_end && self.ledger.state().succeeds(&topic, &incarnation) {
+            // Nothing in this life is older than the first start.
+            return self.on_located(vop, &incarnation, &[]);
+        }
+        let bus = Arc::clone(&self.bus);
+        let vop = vop.clone();
+        let task = async move {
+            // Where the beginning counts, a topic that is out of sight for a moment must not pass for a new one.
+            let ends = ends(&*bus, &topic, !at_end).await;
+            Errand::Located(vop, incarnation, ends)
+        };
+        membership.locating = Some(self.errands.spawn(task));
     }
 
-    pub(super) fn on_located(&mut self, vop: &VopId, positions: &[(u32, i64)]) {
-        let Some(served) = self.assignments.in_force().get(vop) else { return };
-        let incarnation = served.incarnation.clone();
+    /// Whether nobody says when a topic's life began, so that what was sent before the agent first saw it is not for it:
+    /// in a fixed service, and where an agent without a past cannot tell when on the broker's clock it started.
+    fn begins_at_end(&self, incarnation: &Incarnation) -> bool {
+        let undated = self.blank && self.ledger.state().first_start().is_none();
+        undated || incarnation.as_str() == STATIC_INCARNATION
+    }
+
+    pub(super) fn on_located(&mut self, vop: &VopId, incarnation: &Incarnation, ends: &[(u32, i64)]) {
+        let served = self.assignments.in_force().get(vop);
+        if served.is_none_or(|served| served.incarnation != *incarnation) {
+            return;
+        }
+        let at_end = self.begins_at_end(incarnation);
         let Some(membership) = self.memberships.get_mut(vop) else { return };
         if membership.phase != Phase::Locating {
             return;
         }
         membership.phase = Phase::Following;
+        membership.locating = None;
         let topic = membership.config.clone();
-        let entries = positions.iter().map(|&(partition, next)| Entry::Position {
+        // A bound at the beginning of one partition: this life is known, and all of it counts.
+        let bounds = if ends.is_empty() { &[(0, 0)] } else { ends };
+        let bound = |&(partition, from): &(u32, i64)| Entry::Bound {
+            topic: topic.as_str().to_string(),
+            incarnation: incarnation.clone(),
+            partition,
+            from,
+        };
+        let begun: BTreeMap<u32, i64> = if at_end { ends.iter().copied().collect() } else { BTreeMap::new() };
+        let position = |(&partition, &next): (&u32, &i64)| Entry::Position {
             topic: topic.as_str().to_string(),
             incarnation: incarnation.clone(),
             partition,
             next,
-        });
-        self.ledger.write(entries.collect());
-        let known: BTreeMap<u32, i64> = positions.iter().copied().collect();
-        self.reader.follow(&topic, move |p| known.get(&p).map_or(Start::Earliest, |&next| Start::At(next)));
+        };
+        let entries = bounds.iter().map(bound).chain(begun.iter().map(position)).collect();
+        self.ledger.write(entries);
+        self.reader.follow(&topic, move |p| begun.get(&p).map_or(Start::Earliest, |&next| Start::At(next)));
     }
 }
 
@@ -369,13 +399,14 @@ async fn stamp(bus: &dyn Bus, topic: &str, position: Position) -> Option<i64> {
     None
 }
 
-/// The end of each partition of a topic; nothing where the topic is not there, whose whole life is then still to come.
-async fn ends(bus: &dyn Bus, topic: &str) -> Vec<(u32, i64)> {
+/// The end of each partition of a topic. Where the topic is not there: nothing, as its whole life is then still to come, or
+/// the same once it `must_be` there.
+async fn ends(bus: &dyn Bus, topic: &str, must_be: bool) -> Vec<(u32, i64)> {
     'again: loop {
         tokio::time::sleep(Duration::ZERO).await;
         let mut ends = Vec::new();
         match bus.describe_topic(topic).await {
-            Ok(None) => return ends,
+            Ok(None) if !must_be => return ends,
             Ok(Some(description)) => {
                 for partition in 0..description.partitions {
                     match bus.bounds(topic, partition).await {
@@ -388,7 +419,7 @@ async fn ends(bus: &dyn Bus, topic: &str) -> Vec<(u32, i64)> {
                 }
                 return ends;
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Ok(None) | Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }

@@ -13,7 +13,7 @@ use core::time::Duration;
 use ipowdm_core::bus::publisher::{Class, Publisher};
 use ipowdm_core::bus::reader::{Delivery, Reader};
 use ipowdm_core::bus::{Bus, BusError, Outgoing, Position};
-use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::ids::{Incarnation, PortId, VopId};
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::topics::ASSIGNMENTS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,8 +46,8 @@ pub(super) enum Errand {
     Ack(u64, Option<Result<Position, BusError>>),
     /// A heartbeat was confirmed at this instant, and this was its stamp.
     Heartbeat(VopId, Millis, Anchor),
-    /// Where to begin in each partition of a config topic.
-    Located(VopId, Vec<(u32, i64)>),
+    /// The end of each partition of a config topic in this life of it.
+    Located(VopId, Incarnation, Vec<(u32, i64)>),
 }
 
 /// What a heartbeat tells about the broker's time.
@@ -127,7 +127,7 @@ impl AgentTask {
                     None => {}
                 },
                 Some(done) = self.errands.join_next(), if !self.errands.is_empty() => {
-                    // A task is never aborted while the agent runs, and none panics.
+                    // None panics; one is aborted only where nobody waits for it any more.
                     if let Ok(done) = done {
                         self.on_errand(done);
                     }
@@ -214,7 +214,7 @@ impl AgentTask {
             Errand::Ack(number, Some(result)) => self.on_confirmation(number, result),
             Errand::Ack(_, None) => {}
             Errand::Heartbeat(vop, confirmed, anchor) => self.on_heartbeat(&vop, confirmed, anchor),
-            Errand::Located(vop, positions) => self.on_located(&vop, &positions),
+            Errand::Located(vop, incarnation, ends) => self.on_located(&vop, &incarnation, &ends),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The agent end to end: the memory bus, emulated modules, tokio's paused clock.
 
+mod broker_clock;
 mod commands;
 mod outages;
 mod restarts;
@@ -135,10 +136,15 @@ impl Bench {
 
     /// Publishes a new revision of the agent's assignment.
     async fn assign(&mut self, vops: &[(&str, Vec<PortGrant>)]) {
+        self.assign_in("i1", vops).await;
+    }
+
+    /// The same, in another life of the topics.
+    async fn assign_in(&mut self, incarnation: &str, vops: &[(&str, Vec<PortGrant>)]) {
         self.revision += 1;
         let vops = vops.iter().map(|(vop, ports)| VopAssignment {
             vop: vop.parse().unwrap(),
-            incarnation: "i1".parse().unwrap(),
+            incarnation: incarnation.parse().unwrap(),
             ports: ports.clone(),
             telemetry_interval_ms: 3_000,
             health_interval_ms: 30_000,
