@@ -50,16 +50,7 @@ impl AgentTask {
         let origin = Origin { topic, partition, assignment, not_before };
         let interval_ms = assignment.telemetry_interval_ms;
         let judgement = self.intake.judge(record, origin, self.ledger.state(), now);
-        let mut entries = Vec::new();
-        if not_before.is_some_and(|from| from <= record.timestamp_ms) {
-            // Whatever follows in the log was sent later, whatever the broker's clock says of it.
-            entries.push(Entry::Bound {
-                topic: topic.to_string(),
-                incarnation: assignment.incarnation.clone(),
-                partition,
-                from: record.offset,
-            });
-        }
+        let mut entries: Vec<Entry> = bound_at(record, &origin).into_iter().collect();
         if let Some(epoch) = judgement.epoch {
             entries.push(Entry::Epoch { vop: vop.clone(), epoch });
         }
@@ -367,6 +358,17 @@ impl AgentTask {
         };
         self.tell(port, PortMessage::Job(Box::new(Job::own(work))));
     }
+}
+
+/// The bound that a record sets which counts for its time stamp: whatever follows in the log was sent later, whatever the
+/// broker's clock says of it.
+fn bound_at(record: &Record, origin: &Origin<'_>) -> Option<Entry> {
+    origin.not_before.filter(|&from| from <= record.timestamp_ms).map(|_| Entry::Bound {
+        topic: origin.topic.to_string(),
+        incarnation: origin.assignment.incarnation.clone(),
+        partition: origin.partition,
+        from: record.offset,
+    })
 }
 
 fn details_of(no: No) -> AckDetails {
