@@ -472,14 +472,13 @@ impl Inner {
         }
         let mut ports = Vec::new();
         for end in &beside.ports {
-            if let Some(mut operation) = tx.get(&end.key)?
-                && operation.command_id == end.command_id
-                && operation.ended.is_none()
-            {
+            let Some(mut operation) = tx.get(&end.key)? else { continue };
+            if operation.command_id == end.command_id && operation.ended.is_none() {
                 operation.ended = Some(end.result.clone());
                 tx.put(&end.key, &operation)?;
-                ports.push(operation);
             }
+            // Also where it has ended already, as after a commit whose outcome was not known: the memory must learn of it.
+            ports.push(operation);
         }
         for (key, position) in &beside.positions {
             tx.put(key, position)?;
@@ -494,8 +493,7 @@ impl Inner {
             self.stored(driven);
         }
         for operation in &outcome.ports {
-            self.port_operation_is(operation.clone());
-            self.tell(operation.told());
+            self.port_operation_became(operation.clone());
         }
         self.timers.notify_one();
     }

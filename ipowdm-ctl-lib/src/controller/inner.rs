@@ -191,8 +191,15 @@ impl Inner {
         self.events.subscribe()
     }
 
-    /// An operation on a port is now so.
-    pub(super) fn port_operation_is(&self, operation: PortOperation) {
+    /// An operation on a port is now so; tells of it where it has ended and was not known to have.
+    pub(super) fn port_operation_became(&self, operation: PortOperation) {
+        if self.port_operation_is(operation.clone()) {
+            self.tell(operation.told());
+        }
+    }
+
+    /// An operation on a port is now so; answers whether it has ended and was not known to have.
+    pub(super) fn port_operation_is(&self, operation: PortOperation) -> bool {
         let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
         match ports.get(&operation.port) {
             Some(known) => {
@@ -201,11 +208,18 @@ impl Inner {
                     let ended = known.command_id == operation.command_id && known.ended.is_some();
                     known.since <= operation.since && !(ended && operation.ended.is_none())
                 };
-                if newer(&known.borrow()) {
-                    known.send_replace(operation);
+                if !newer(&known.borrow()) {
+                    return false;
                 }
+                let (command_id, ended) = (operation.command_id.clone(), operation.ended.is_some());
+                let before = known.send_replace(operation);
+                ended && (before.command_id != command_id || before.ended.is_none())
             }
-            None => drop(ports.insert(operation.port.clone(), watch::Sender::new(operation))),
+            None => {
+                let ended = operation.ended.is_some();
+                drop(ports.insert(operation.port.clone(), watch::Sender::new(operation)));
+                ended
+            }
         }
     }
 

@@ -109,7 +109,7 @@ impl Inner {
             self.live().absent(&id, version);
         }
         let own = ports.into_iter().filter(|operation| self.vop.request.ports.contains(&operation.port));
-        own.for_each(|operation| self.port_operation_is(operation));
+        own.for_each(|operation| self.port_operation_became(operation));
         self.timers.notify_one();
         Ok(())
     }
