@@ -355,6 +355,7 @@ impl QotLoop {
         watch.last =
             Some(LastSample { at: now, measured_at: sample.timestamp, fields: sample.fields.clone() });
         let mut findings = Vec::new();
+        let sampled = Light::sampled(fields);
         if let Some(lost) = fields.rx_los
             && let Some(lost) = watch.lost.see(lost, context.troubles.loss_of_signal)
         {
@@ -363,10 +364,19 @@ impl QotLoop {
         if let Some(agrees) = context.wanted.agrees(fields)
             && let Some(foreign) = watch.foreign.see(!agrees, context.troubles.unverified)
         {
-            findings.push(if foreign { Finding::ForeignChange } else { Finding::Conforming });
+            match sampled {
+                _ if foreign => findings.push(Finding::ForeignChange),
+                // An end is not as wanted while it is taken for dark: both are told at once.
+                Some(Light::Lit) if context.light != Light::Lit => {
+                    findings.extend([Finding::Light(Light::Lit), Finding::Conforming]);
+                }
+                _ if context.light == Light::Dark => {}
+                _ => findings.push(Finding::Conforming),
+            }
         }
-        if let Some(light) = Light::sampled(fields)
+        if let Some(light) = sampled
             && watch.light.see(light != context.light, false) == Some(true)
+            && !findings.contains(&Finding::Light(light))
         {
             findings.push(Finding::Light(light));
         }
