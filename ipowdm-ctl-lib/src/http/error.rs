@@ -239,7 +239,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Refusals are documented where they are made known, see [`super::openapi`].
+/// Refusals are documented where they are made known, see `http::openapi`.
 impl OperationOutput for ApiError {
     type Inner = Self;
 }

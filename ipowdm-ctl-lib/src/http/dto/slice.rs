@@ -152,7 +152,7 @@ pub(in crate::http) struct VopJson {
     live_connections: usize,
     access: AccessJson,
     /// The passwords made for it, in the answer to the activation only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     credentials: Vec<CredentialJson>,
     message: String,
     /// What went wrong; an activation that fails is undone and answered as an error, so nothing here ever did.

@@ -44,11 +44,11 @@ pub(in crate::http) struct InterfaceJson {
     tx_power_range: Option<[f64; 2]>,
     connection_id: Option<ConnectionId>,
     /// Whether another agent speaks for this port: what is said here changes nothing.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     #[schemars(default)]
     conflicting: bool,
     /// Agents that describe this port too, and are not believed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     claimants: Vec<AgentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
