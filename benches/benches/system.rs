@@ -92,9 +92,9 @@ async fn degradations() {
 async fn scale() {
     let lab = lab(&["--pops", "50", "--routers", "4", "--ports", "8", "--scale", "100"]).await;
     let filled = fill::fill(&lab, usize::MAX).await.unwrap();
-    let (cpu, started) = (cpu_seconds(), Instant::now());
+    let (cpu, started) = (benches::processor_seconds(), Instant::now());
     let ticks = fill::watch(&lab, Duration::from_secs(60)).await;
-    let cpu = (cpu_seconds() - cpu) / started.elapsed().as_secs_f64();
+    let cpu = (benches::processor_seconds() - cpu) / started.elapsed().as_secs_f64();
     println!(
         "scale ports={} sampled={} setups_in_s={:.1} control_plane_ms p50={} p99={} samples={} due={} missed={} \
          dropped={} cpu_cores={cpu:.2} resident_kb={}",
@@ -110,17 +110,6 @@ async fn scale() {
         resident_kb().unwrap_or(0)
     );
     lab.stop().await;
-}
-
-/// CPU time of this process so far, user and system.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |index: usize| {
-        after_name.split_whitespace().nth(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    // utime and stime, fields 14 and 15 of proc(5), in hundredths of a second on Linux.
-    (ticks(11) + ticks(12)) / 100.0
 }
 
 #[tokio::main]

@@ -202,10 +202,3 @@ fn instant() -> Profile {
     });
     altered.unwrap()
 }
-
-/// Processor time that the calling thread has used, in seconds.
-pub(crate) fn thread_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
-}

@@ -39,7 +39,7 @@ use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::Health;
 use super::metrics::{self, Meter, metered};
 use super::once::{Once, once};
-use super::openapi::{About, documented, does};
+use super::openapi::{About, also, documented, does};
 use super::page::{Paged, Pages};
 use super::sse::Streams;
 use crate::connection::Ends;
@@ -141,28 +141,8 @@ const PATHS: &[Code] = &[
     Code::StaleEpoch,
 ];
 
-/// What a repair may be refused with: the commands of a set-up, and a place to be found first.
-const REPAIRS: &[Code] = &[
-    Code::UnknownConnection,
-    Code::UnknownPort,
-    Code::UnknownAgent,
-    Code::IllegalState,
-    Code::PortOccupied,
-    Code::PowerOutOfRange,
-    Code::FrequencyOutOfRange,
-    Code::FrequencyOffGrid,
-    Code::FrequencyNotGranted,
-    Code::Unsupported,
-    Code::ModuleAbsent,
-    Code::ModuleUnreachable,
-    Code::ModuleRejected,
-    Code::ModuleFault,
-    Code::ReadBackMismatch,
-    Code::StaleEpoch,
-    Code::Unfenced,
-    Code::Expired,
-    Code::TimedOut,
-    Code::BusUnavailable,
+/// What a repair may be refused with beside [`COMMANDS`]: a place is found first.
+const PLACES: &[Code] = &[
     Code::UnknownPop,
     Code::UnknownRouter,
     Code::NoPath,
@@ -217,7 +197,10 @@ fn connection_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<Controlle
         )
         .api_route(
             "/connections/{id}/repair",
-            post_with(repair, may_lack_body(does("Sets a failed connection up once more", REPAIRS))),
+            post_with(
+                repair,
+                also(PLACES, may_lack_body(does("Sets a failed connection up once more", COMMANDS))),
+            ),
         )
         .api_route(
             "/connections/{id}/qot",

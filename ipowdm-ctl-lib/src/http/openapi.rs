@@ -58,11 +58,20 @@ pub(super) fn does(
     summary: &'static str,
     refusals: &'static [Code],
 ) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |mut operation| {
+    also(refusals, move |operation| operation.summary(summary))
+}
+
+/// What an operation does, and what else it may be refused with.
+pub(super) fn also(
+    refusals: &'static [Code],
+    done: impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_>,
+) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |operation| {
+        let mut operation = done(operation);
         for code in refusals {
             refuses(operation.inner_mut(), status_of(*code), *code);
         }
-        operation.summary(summary)
+        operation
     }
 }
 
