@@ -1,4 +1,5 @@
 //! `kill -9` of the control plane while connections are set up: it is started again, and `ipowdm-ctl verify` finds nothing.
+//! The same of controllers that are processes of their own.
 //!
 //! The program is the real one, in a process of its own, over a store that outlives it. Broker, agents and emulated modules are in
 //! this process and go on. 12 set-ups and 3 deaths over each store; 200 and 10 with `IPOWDM_SWEEPS=full`.
@@ -6,6 +7,8 @@
 
 #[path = "killed/client.rs"]
 mod client;
+#[path = "killed/processes.rs"]
+mod processes;
 #[path = "killed/program.rs"]
 mod program;
 
@@ -59,8 +62,8 @@ async fn prepare(location: &str, plan: &Plan) {
     inventory::write(&LinkDb::new(store), plan).await.unwrap();
 }
 
-/// Gives all ports of the network to one virtual operator.
-fn activate(program: &mut Program, plan: &Plan) {
+/// Gives all ports of the network to one virtual operator; the status and what is answered.
+fn activation(program: &Program, plan: &Plan) -> (u16, Value) {
     let mut by_router: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for PortRef { pop_id, router_id, port_id } in &plan.tenants[0].ports {
         by_router.entry((pop_id.to_string(), router_id.to_string())).or_default().push(port_id.to_string());
@@ -70,7 +73,11 @@ fn activate(program: &mut Program, plan: &Plan) {
         .map(|((pop, router), ports)| json!({"pop_id": pop, "router_id": router, "interfaces": ports}))
         .collect();
     let body = json!({"vop_id": "vOp2", "tenant_name": "Tenant 2", "interface_assignments": assignments});
-    let (status, answer) = request(program.slices(), "POST", "/api/v1/vops", Some(&body)).unwrap();
+    request(program.slices(), "POST", "/api/v1/vops", Some(&body)).unwrap()
+}
+
+fn activate(program: &mut Program, plan: &Plan) {
+    let (status, answer) = activation(program, plan);
     assert_eq!(status, 201, "{answer}");
     program.await_controller();
 }

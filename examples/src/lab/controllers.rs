@@ -8,7 +8,7 @@ use ipowdm_core::ids::VopId;
 use ipowdm_ctl_lib::controller::{ControllerConfig, ControllerHandle};
 use ipowdm_ctl_lib::http::{Access, Served, controller_router};
 use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::slice::{ControllerLauncher, InProcess, LaunchError, OnStart, Vop};
+use ipowdm_ctl_lib::slice::{ControllerLauncher, Credential, InProcess, LaunchError, OnStart, Vop};
 use ipowdm_ctl_lib::store::BoxFuture;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,8 +54,12 @@ impl Controllers {
 }
 
 impl ControllerLauncher for Controllers {
-    fn launch<'a>(&'a self, vop: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
-        self.tasks.launch(vop)
+    fn launch<'a>(
+        &'a self,
+        vop: &'a Vop,
+        credential: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
+        self.tasks.launch(vop, credential)
     }
 
     fn drain<'a>(&'a self, vop: &'a VopId, limit: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {

@@ -16,7 +16,7 @@ pub(crate) struct Program {
     child: Child,
     lines: BufReader<ChildStdout>,
     slices: Option<SocketAddr>,
-    controller: Option<SocketAddr>,
+    pub(crate) controller: Option<SocketAddr>,
     /// PoPs of its network.
     pub(crate) pops: usize,
 }
@@ -26,10 +26,22 @@ fn settings(folder: &Path) -> PathBuf {
 }
 
 impl Program {
+    /// Its controllers are tasks.
     pub(crate) fn start(folder: &Path, location: &str, bootstrap: &str, pops: usize) -> Self {
+        Self::launching(folder, location, bootstrap, pops, "launcher = \"task\"")
+    }
+
+    /// `launcher` are lines of the table `[slice]`.
+    pub(crate) fn launching(
+        folder: &Path,
+        location: &str,
+        bootstrap: &str,
+        pops: usize,
+        launcher: &str,
+    ) -> Self {
         let text = format!(
             "[store]\nlocation = \"{location}\"\n[bus]\nbootstrap = \"{bootstrap}\"\n[access]\nopen = true\n\
-             [linkdb]\nlisten = \"127.0.0.1:0\"\n[slice]\nlisten = \"127.0.0.1:0\"\npartitions = 1\n\
+             [linkdb]\nlisten = \"127.0.0.1:0\"\n[slice]\nlisten = \"127.0.0.1:0\"\npartitions = 1\n{launcher}\n\
              [controller]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
         );
         std::fs::write(settings(folder), text).unwrap();
@@ -74,6 +86,11 @@ impl Program {
         self.controller.unwrap()
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -82,7 +99,7 @@ impl Program {
 
     /// Asks it to stop, as a supervisor does.
     pub(crate) fn stop(mut self) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+        kill(self.pid(), Signal::SIGTERM).unwrap();
         assert!(self.child.wait().unwrap().success());
     }
 }

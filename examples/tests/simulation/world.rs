@@ -33,7 +33,8 @@ use ipowdm_ctl_lib::controller::{
 };
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{
-    ActivationRequest, ControllerLauncher, LaunchError, SliceConfig, SliceManager, TopicSettings, Vop,
+    ActivationRequest, ControllerLauncher, Credential, LaunchError, SliceConfig, SliceManager, TopicSettings,
+    Vop,
 };
 use ipowdm_ctl_lib::store::{BoxFuture, MemoryBackend, Store, StoreOptions};
 use ipowdm_ctl_lib::topology::{FibreLink, Pop, Port, Router};
@@ -238,7 +239,11 @@ impl Running {
 struct NoLauncher;
 
 impl ControllerLauncher for NoLauncher {
-    fn launch<'a>(&'a self, _: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
+    fn launch<'a>(
+        &'a self,
+        _: &'a Vop,
+        _: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
         Box::pin(core::future::ready(Ok(None)))
     }
 

@@ -234,18 +234,44 @@ impl SliceManager {
     }
 
     /// Gives a user of a virtual operator, be it its controller, an agent or an application, another password in place of its
-    /// own. Whoever still has the old one is kept out from its next connection on.
+    /// own. Whoever still has the old one is kept out from its next connection on; a controller whose launcher takes the
+    /// password is started again with it.
     ///
     /// # Errors
-    /// As [`SliceManager::admit_application`], and [`SliceError::UnknownUser`].
+    /// As [`SliceManager::admit_application`], and [`SliceError::UnknownUser`], [`SliceError::Launch`].
     pub async fn renew_password(&self, id: &VopId, user: &str) -> Result<Credential, SliceError> {
         let _one_at_a_time = self.lock(id).await;
         let (access, kept) = self.enforced_access(id).await?;
         let known = Principal::parse(user).filter(|_| kept.users.contains(user));
         let unknown = || SliceError::UnknownUser { vop: id.to_string(), user: user.to_owned() };
         let principal = known.ok_or_else(unknown)?;
-        let _access = self.shared.access.lock().await;
-        self.issue_one(access, principal).await
+        let credential = {
+            let _access = self.shared.access.lock().await;
+            self.issue_one(access, principal).await?
+        };
+        let controller = matches!(credential.principal, Principal::Controller(_));
+        if controller && self.shared.launcher.takes_credential() {
+            // It would be kept out from its next connection on.
+            let vop = self.describe(id).await?.vop;
+            let failed = |source| SliceError::Launch { vop: id.to_string(), source };
+            self.shared.launcher.stop(id).await.map_err(failed)?;
+            self.launch(&vop, Some(&credential)).await?;
+        }
+        Ok(credential)
+    }
+
+    /// Another password for the controller of a virtual operator, where its launcher takes one and the broker checks it.
+    pub(super) async fn credential_to_launch(&self, id: &VopId) -> Result<Option<Credential>, SliceError> {
+        let (true, Some(access)) = (self.shared.launcher.takes_credential(), self.bus().access()) else {
+            return Ok(None);
+        };
+        let kept = self.linkdb().store().get(&VopAccess::key(id)).await?;
+        let enforced = [Enforcement::Enforced, Enforcement::Enforced];
+        if kept.is_none_or(|kept| [kept.rights, kept.passwords] != enforced) {
+            return Ok(None);
+        }
+        let _one_at_a_time = self.shared.access.lock().await;
+        self.issue_one(access, Principal::Controller(id.clone())).await.map(Some)
     }
 
     async fn issue_one(

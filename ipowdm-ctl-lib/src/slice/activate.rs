@@ -7,12 +7,17 @@ use super::error::SliceError;
 use super::record::{ActivationRequest, Vop, VopPhase};
 use crate::spectrum::VopGrant;
 use crate::store::Tx;
+use futures_util::stream::{self, StreamExt as _};
+use ipowdm_core::bus::access::Principal;
 use ipowdm_core::ids::{Incarnation, VopId};
 use ipowdm_core::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// Most characters of texts for people.
 const TEXT: usize = 1_024;
+
+/// Controllers that are started at once when the slice manager starts.
+const AT_A_TIME: usize = 16;
 
 /// Least telemetry interval in milliseconds.
 const LEAST_INTERVAL_MS: u32 = 100;
@@ -25,7 +30,8 @@ pub struct Activation {
     /// Whether it is new; else it was active before, as it was asked for.
     pub new: bool,
     /// The passwords that were made for it, told this once. None where it is not new or the broker takes none; none for agents
-    /// that have one because they serve another virtual operator.
+    /// that have one because they serve another virtual operator; none for a controller whose launcher has
+    /// [taken](super::ControllerLauncher::takes_credential) it.
     pub credentials: Vec<Credential>,
 }
 
@@ -112,7 +118,7 @@ impl SliceManager {
     /// Everything after the claim. Each step may be repeated.
     async fn build(&self, vop: &Vop) -> Result<(Vop, Vec<Credential>), SliceError> {
         self.make_topics(vop).await?;
-        let credentials = self.open_access(vop).await?;
+        let mut credentials = self.open_access(vop).await?;
         let active = self
             .update(vop.id(), |tx, vop| {
                 vop.phase = VopPhase::Active;
@@ -120,12 +126,23 @@ impl SliceManager {
                 assign_in(tx, &routers_of(&vop.request.ports))
             })
             .await?;
-        Ok((self.launch(&active).await?, credentials))
+        let controller = Principal::Controller(vop.id().clone());
+        let taken = |made: &mut Credential| made.principal == controller;
+        let takes = self.shared.launcher.takes_credential();
+        let own = if takes { credentials.extract_if(.., taken).next() } else { None };
+        Ok((self.launch(&active, own.as_ref()).await?, credentials))
+    }
+
+    /// Starts the controller of an active virtual operator again, with another password where its launcher takes one: what the
+    /// earlier one was nobody knows any more.
+    pub(super) async fn resume(&self, vop: &Vop) -> Result<Vop, SliceError> {
+        let credential = self.credential_to_launch(vop.id()).await?;
+        self.launch(vop, credential.as_ref()).await
     }
 
     /// Starts the controller and stores where it answers.
-    pub(super) async fn launch(&self, vop: &Vop) -> Result<Vop, SliceError> {
-        let launched = self.shared.launcher.launch(vop).await;
+    pub(super) async fn launch(&self, vop: &Vop, credential: Option<&Credential>) -> Result<Vop, SliceError> {
+        let launched = self.shared.launcher.launch(vop, credential).await;
         let endpoint = launched.map_err(|source| SliceError::Launch { vop: vop.id().to_string(), source })?;
         if endpoint == vop.endpoint {
             return Ok(vop.clone());
@@ -164,14 +181,25 @@ impl SliceManager {
             .await
     }
 
-    /// Starts the controllers of active virtual operators; answers those of which something was begun and not finished.
+    /// Starts the controllers of active virtual operators; answers those of which something was begun and not finished, and
+    /// those whose controller did not start: neither bus nor controller may hold up the slice manager.
     pub(super) async fn take_up(&self) -> Result<Vec<Vop>, SliceError> {
-        let mut unfinished = Vec::new();
-        for (_, vop) in self.linkdb().store().scan(&Vop::all()).await? {
-            if vop.phase == VopPhase::Active {
-                self.launch(&vop).await?;
-            } else {
-                unfinished.push(vop);
+        let stored = self.linkdb().store().scan(&Vop::all()).await?;
+        let (active, mut unfinished): (Vec<Vop>, Vec<Vop>) =
+            stored.into_iter().map(|(_, vop)| vop).partition(|vop| vop.phase == VopPhase::Active);
+        let mut starts = stream::iter(active.into_iter().map(|vop| async {
+            let started = self.resume(&vop).await;
+            (vop, started)
+        }))
+        .buffer_unordered(AT_A_TIME);
+        while let Some((vop, started)) = starts.next().await {
+            match started {
+                Ok(_) => {}
+                Err(SliceError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(vop = %vop.id(), %error, "its controller did not start; it is tried again");
+                    unfinished.push(vop);
+                }
             }
         }
         Ok(unfinished)

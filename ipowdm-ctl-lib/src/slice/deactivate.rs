@@ -55,7 +55,7 @@ impl SliceManager {
         let live = self.linkdb().store().transact(|tx| self.linkdb().connections_of_in(tx, id)).await?;
         if !live.is_empty() {
             // Forced, perhaps by a process that has ended since: lasers go dark before their spectrum is free.
-            self.shared.launcher.launch(vop).await.map_err(failed)?;
+            self.shared.launcher.launch(vop, None).await.map_err(failed)?;
             self.shared.launcher.drain(id, self.config().drain).await.map_err(failed)?;
         }
         self.shared.launcher.stop(id).await.map_err(failed)?;
@@ -101,21 +101,20 @@ impl SliceManager {
     /// Makes ready to assign, then undoes or finishes what was begun, until it is done.
     pub(super) async fn settle_down(&self, unfinished: Vec<Vop>) {
         persistently("assignments", || self.prepare_assignments()).await;
-        for vop in unfinished {
-            persistently(vop.id().as_str(), || self.finish(&vop)).await;
-        }
+        // At once: one that cannot be finished for long holds up no other.
+        let each = unfinished.iter().map(|vop| persistently(vop.id().as_str(), || self.finish(vop)));
+        futures_util::future::join_all(each).await;
     }
 
+    /// Dismantles this life of a virtual operator, or starts its controller where it is active.
     async fn finish(&self, vop: &Vop) -> Result<(), SliceError> {
         let _one_at_a_time = self.lock(vop.id()).await;
-        if self.still_unfinished(vop).await? { self.dismantle(vop).await } else { Ok(()) }
-    }
-
-    /// Whether this life of the virtual operator is still there, and not active.
-    async fn still_unfinished(&self, vop: &Vop) -> Result<bool, SliceError> {
         let stored = self.linkdb().store().get(&Vop::key(vop.id())).await?;
-        Ok(stored
-            .is_some_and(|stored| stored.incarnation == vop.incarnation && stored.phase != VopPhase::Active))
+        match stored.filter(|stored| stored.incarnation == vop.incarnation) {
+            None => Ok(()),
+            Some(stored) if stored.phase == VopPhase::Active => self.resume(&stored).await.map(drop),
+            Some(_) => self.dismantle(vop).await,
+        }
     }
 
     /// A handle that does not keep the tasks alive.

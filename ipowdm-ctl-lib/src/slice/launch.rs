@@ -1,10 +1,17 @@
-//! How the controller of a virtual operator is started: a trait; tasks of this process, which is the default; controllers that
-//! somebody else starts.
+//! How the controller of a virtual operator is started: a trait; tasks of this process, which is the default; processes;
+//! controllers that somebody else starts.
 
 mod external;
+#[cfg(feature = "process")]
+mod process;
+#[cfg(test)]
+mod tests;
 
 pub use external::External;
+#[cfg(feature = "process")]
+pub use process::{CommandFor, ProcessState, ProcessTimes, Processes};
 
+use super::access::Credential;
 use super::error::LaunchError;
 use super::record::Vop;
 use crate::controller::{
@@ -20,8 +27,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Starts and stops controllers. All methods may be called again after a failure, and for what is done already.
 pub trait ControllerLauncher: Send + Sync + 'static {
-    /// Starts the controller of a virtual operator and answers where it can be reached, where it can from outside.
-    fn launch<'a>(&'a self, vop: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>>;
+    /// Starts the controller of a virtual operator and answers where it can be reached, where it can from outside. The
+    /// credential is the controller's on the bus, where it has one and this launcher [takes](Self::takes_credential) it; it
+    /// takes the place of that of every earlier launch.
+    fn launch<'a>(
+        &'a self,
+        vop: &'a Vop,
+        credential: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>>;
 
     /// Has the controller take all connections down, and abandon those that are not down after `limit`. Nothing happens
     /// where it does not run.
@@ -29,6 +42,12 @@ pub trait ControllerLauncher: Send + Sync + 'static {
 
     /// Stops the controller. Nothing happens where it does not run.
     fn stop<'a>(&'a self, vop: &'a VopId) -> BoxFuture<'a, Result<(), LaunchError>>;
+
+    /// Whether its controllers prove on the bus who they are. Each launch then comes with a password that was made for it, and
+    /// nobody else is told it.
+    fn takes_credential(&self) -> bool {
+        false
+    }
 }
 
 /// What is done with a controller that has just started; answers where it can be reached.
@@ -114,7 +133,11 @@ impl From<ControllerError> for LaunchError {
 }
 
 impl ControllerLauncher for InProcess {
-    fn launch<'a>(&'a self, vop: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
+    fn launch<'a>(
+        &'a self,
+        vop: &'a Vop,
+        _: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
         Box::pin(self.start(vop))
     }
 

@@ -28,6 +28,8 @@ pub use access::{Credential, Enforcement, VopAccess};
 pub use activate::Activation;
 pub use config::{SliceConfig, TopicSettings};
 pub use error::{LaunchError, SliceError};
+#[cfg(feature = "process")]
+pub use launch::{CommandFor, ProcessState, ProcessTimes, Processes};
 pub use launch::{ControllerLauncher, External, InProcess, OnStart};
 pub use record::{ActivationRequest, AssignmentRevision, Vop, VopPhase};
 
@@ -264,7 +266,7 @@ impl SliceManager {
         let failed = |source| SliceError::Launch { vop: id.to_string(), source };
         self.shared.launcher.stop(id).await.map_err(failed)?;
         let topics = self.topics_of(&vop).await;
-        self.launch(&vop).await?;
+        self.resume(&vop).await?;
         topics
     }
 

@@ -369,6 +369,7 @@ impl ControllerLauncher for Broken {
     fn launch<'a>(
         &'a self,
         _vop: &'a Vop,
+        _: Option<&'a Credential>,
     ) -> crate::store::BoxFuture<'a, Result<Option<String>, LaunchError>> {
         let error = LaunchError { code: Code::LimitReached, reason: "no room".to_owned() };
         Box::pin(async move { Err(error) })

@@ -1,7 +1,7 @@
 //! A bus whose broker has access control, and a slice manager over it.
 
 use super::Testbed;
-use crate::slice::{ControllerLauncher, LaunchError, SliceManager, Vop};
+use crate::slice::{ControllerLauncher, Credential, LaunchError, SliceManager, Vop};
 use crate::store::BoxFuture;
 use core::time::Duration;
 use ipowdm_core::bus::access::{AccessControl, Resource, Right, Scope, Scram, Secret};
@@ -161,7 +161,11 @@ impl AccessControl for Guarded {
 struct Idle;
 
 impl ControllerLauncher for Idle {
-    fn launch<'a>(&'a self, _vop: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
+    fn launch<'a>(
+        &'a self,
+        _vop: &'a Vop,
+        _: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
         Box::pin(async { Ok(None) })
     }
     fn drain<'a>(&'a self, _vop: &'a VopId, _limit: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {

@@ -27,13 +27,14 @@ struct Cli {
     /// What is logged to stderr, as in RUST_LOG; without it LOG_LEVEL, then the file's log.level, then info.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
-    /// How log lines are written.
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", env = "LOG_FORMAT", default_value_t)]
-    log_format: LogFormat,
+    /// How log lines are written; without it the file's log.format, then text.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", env = "LOG_FORMAT")]
+    log_format: Option<LogFormat>,
 }
 
 /// How log lines are written.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 enum LogFormat {
     /// For people.
     #[default]
@@ -46,7 +47,7 @@ enum LogFormat {
 #[derive(Debug, Clone, Copy)]
 struct Log<'a> {
     filter: Option<&'a str>,
-    format: LogFormat,
+    format: Option<LogFormat>,
 }
 
 #[derive(Subcommand)]
@@ -116,7 +117,8 @@ fn run(command: Command, log: Log<'_>) -> Result<(), Failure> {
 /// Logging of programs that read no settings.
 fn log_as_told(log: Log<'_>) -> Result<(), Failure> {
     let level = std::env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty());
-    log_to_stderr(log.filter.or(level.as_deref()).unwrap_or("info"), log.format).map_err(Failure::Options)
+    log_to_stderr(log.filter.or(level.as_deref()).unwrap_or("info"), log.format.unwrap_or_default())
+        .map_err(Failure::Options)
 }
 
 /// Begins to log.

@@ -26,12 +26,13 @@ pub(super) struct VerifyOptions {
 
 /// Compares, prints, and fails where something does not agree.
 pub(super) fn run(options: &VerifyOptions, log: Log<'_>) -> Result<(), Failure> {
-    let settings = resolved(Program::Verify, &options.common, log.filter.or(Some("warn")), |settings| {
+    let log = Log { filter: log.filter.or(Some("warn")), ..log };
+    let settings = resolved(Program::Verify, &options.common, log, |settings| {
         if options.bus.is_some() {
             settings.bus.bootstrap.clone_from(&options.bus);
         }
     })?;
-    super::log_to_stderr(&settings.log, log.format).map_err(Failure::Options)?;
+    super::log_to_stderr(&settings.log, settings.log_format).map_err(Failure::Options)?;
     if let Location::Redb(path) = &settings.store
         && !path.exists()
     {

@@ -1,6 +1,7 @@
 //! Controllers that somebody else starts: a service manager, an orchestrator of containers.
 
 use super::{ControllerLauncher, InProcess};
+use crate::slice::access::Credential;
 use crate::slice::error::LaunchError;
 use crate::slice::record::Vop;
 use crate::store::BoxFuture;
@@ -31,14 +32,18 @@ pub(super) async fn drain_here(tasks: &InProcess, id: &VopId, limit: Duration) -
     let stored = store.get(&Vop::key(id)).await;
     let stored = stored.map_err(|error| LaunchError { code: error.code(), reason: error.to_string() })?;
     let unknown = || LaunchError { code: Code::UnknownVop, reason: format!("{id} is not known") };
-    tasks.launch(&stored.ok_or_else(unknown)?).await?;
+    tasks.start(&stored.ok_or_else(unknown)?).await?;
     let drained = tasks.drain(id, limit).await;
     tasks.stop(id).await?;
     drained
 }
 
 impl ControllerLauncher for External {
-    fn launch<'a>(&'a self, vop: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
+    fn launch<'a>(
+        &'a self,
+        vop: &'a Vop,
+        _: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
         Box::pin(async move { Ok(vop.endpoint.clone()) })
     }
 

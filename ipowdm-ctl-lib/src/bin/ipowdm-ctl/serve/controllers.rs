@@ -7,7 +7,7 @@ use core::time::Duration;
 use ipowdm_core::ids::VopId;
 use ipowdm_ctl_lib::controller::ControllerHandle;
 use ipowdm_ctl_lib::http::{Access, Served, controller_router};
-use ipowdm_ctl_lib::slice::{ControllerLauncher, InProcess, LaunchError, OnStart, Vop};
+use ipowdm_ctl_lib::slice::{ControllerLauncher, Credential, InProcess, LaunchError, OnStart, Vop};
 use ipowdm_ctl_lib::store::BoxFuture;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -106,11 +106,15 @@ impl Controllers {
 }
 
 impl ControllerLauncher for Controllers {
-    fn launch<'a>(&'a self, vop: &'a Vop) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
+    fn launch<'a>(
+        &'a self,
+        vop: &'a Vop,
+        credential: Option<&'a Credential>,
+    ) -> BoxFuture<'a, Result<Option<String>, LaunchError>> {
         if let Some(port) = vop.endpoint.as_deref().and_then(port_of) {
             lock(&self.earlier).insert(vop.id().clone(), port);
         }
-        self.tasks.launch(vop)
+        self.tasks.launch(vop, credential)
     }
 
     fn drain<'a>(&'a self, vop: &'a VopId, limit: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {

@@ -7,6 +7,7 @@ mod controllers;
 mod one;
 mod options;
 mod parts;
+mod processes;
 mod signals;
 mod supervisor;
 
@@ -23,25 +24,30 @@ use std::io::Write as _;
 /// A stop takes no longer: requests in flight have 5 s of it, controllers store what they know in the rest.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
+/// The settings themselves, in place of a file: how a slice manager tells its controllers.
+const SETTINGS: &str = "IPOWDM_SETTINGS";
+
 /// The settings in force for a program.
 pub(super) fn resolved(
     program: Program,
     options: &Options,
-    log: Option<&str>,
+    log: Log<'_>,
     change: impl FnOnce(&mut Settings),
 ) -> Result<Resolved, Failure> {
-    let document = match &options.config {
-        Some(path) => Document::read(path),
-        None => Ok(Document::default()),
-    };
     let environment = |name: &str| std::env::var(name).ok();
+    let document = match (&options.config, environment(SETTINGS)) {
+        (Some(path), _) => Document::read(path),
+        (None, Some(text)) => Document::parse(&text),
+        (None, None) => Ok(Document::default()),
+    };
     let resolved = document.and_then(|document| {
         document.resolve(program, &environment, |settings| {
             options.over(settings);
             change(settings);
-            if let Some(log) = log {
-                settings.log.level = Some(log.to_owned());
+            if let Some(filter) = log.filter {
+                settings.log.level = Some(filter.to_owned());
             }
+            settings.log.format = log.format.or(settings.log.format);
         })
     });
     resolved.map_err(|error| Failure::Options(error.to_string()))
@@ -54,7 +60,7 @@ pub(super) fn run(
     log: Log<'_>,
     change: impl FnOnce(&mut Settings),
 ) -> Result<(), Failure> {
-    let resolved = resolved(program, options, log.filter, change)?;
+    let resolved = resolved(program, options, log, change)?;
     if options.check_config {
         print!("{resolved}");
         for notice in &resolved.notices {
@@ -62,19 +68,19 @@ pub(super) fn run(
         }
         return Ok(());
     }
-    super::log_to_stderr(&resolved.log, log.format).map_err(Failure::Options)?;
+    super::log_to_stderr(&resolved.log, resolved.log_format).map_err(Failure::Options)?;
     for notice in &resolved.notices {
         tracing::warn!("{notice}");
     }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Work(error.to_string()))?;
-    let done = runtime.block_on(serve(resolved));
+    let done = runtime.block_on(serve(resolved, options.until_eof));
     // What does not stop by itself by now is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
 }
 
-async fn serve(settings: Resolved) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
+async fn serve(settings: Resolved, until_eof: bool) -> Result<(), Failure> {
+    let mut signals = Signals::listen(until_eof)?;
     let mut parts = tokio::select! {
         biased;
         name = signals.next() => {

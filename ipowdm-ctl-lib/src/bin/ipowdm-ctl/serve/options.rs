@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Listen where other machines can connect. Tokens travel as they are: put a proxy before it that speaks TLS.
     #[arg(long)]
     allow_remote: bool,
+    /// Stop when standard input ends too: with whoever started this, in whatever way that ends.
+    #[arg(long)]
+    pub(super) until_eof: bool,
 }
 
 impl Options {
@@ -86,7 +89,7 @@ impl LinkdbOptions {
 pub(crate) struct SliceOptions {
     #[command(flatten)]
     pub(crate) common: Options,
-    /// Who starts controllers: tasks of this process, or somebody else.
+    /// How controllers are started: as tasks of this process, as processes, or by somebody else.
     #[arg(long, value_enum)]
     launcher: Option<LauncherName>,
     /// The bus: brokers to ask first, separated by commas.

@@ -3,6 +3,7 @@
 use super::announce;
 use super::controllers::{Controllers, Ports};
 use super::one::One;
+use super::processes::command_for;
 use crate::Failure;
 use crate::settings::{Launching, Program, Resolved};
 use core::time::Duration;
@@ -10,7 +11,7 @@ use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::kafka;
 use ipowdm_ctl_lib::http::{self, Served};
 use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::slice::{ControllerLauncher, External, InProcess, SliceManager};
+use ipowdm_ctl_lib::slice::{ControllerLauncher, External, InProcess, Processes, SliceManager};
 use ipowdm_ctl_lib::store::{LeaseSweeper, Store, StoreClock, StoreOptions};
 use ipowdm_ctl_lib::topology::TopologyDocument;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub(super) struct Parts {
     sweeper: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     slices: Option<SliceManager>,
     controllers: Option<Controllers>,
+    processes: Option<Processes>,
     one: Option<One>,
 }
 
@@ -92,6 +94,13 @@ impl Parts {
                 self.controllers = Some(controllers.clone());
                 Arc::new(controllers)
             }
+            Launching::Process(program) => {
+                let secured = settings.bus.as_ref().is_some_and(|bus| bus.sasl.is_some());
+                let command = command_for(settings, program.as_deref())?;
+                let processes = Processes::new(tasks, command).with_credentials(secured);
+                self.processes = Some(processes.clone());
+                Arc::new(processes)
+            }
             Launching::External => Arc::new(External::new(tasks)),
         };
         let builder = SliceManager::builder(db.clone(), bus).config(settings.slice.clone());
@@ -114,7 +123,7 @@ impl Parts {
 
     /// Requests in flight are answered, then the parts stop in the opposite order of their start.
     pub(super) async fn stop(self) {
-        let Self { servers, sweeper, slices, controllers, one } = self;
+        let Self { servers, sweeper, slices, controllers, processes, one } = self;
         futures_util::future::join_all(servers.into_iter().map(Served::shutdown)).await;
         if let Some(one) = one {
             one.stop().await;
@@ -122,6 +131,9 @@ impl Parts {
         drop(slices);
         if let Some(controllers) = controllers {
             controllers.stop_all().await;
+        }
+        if let Some(processes) = processes {
+            processes.stop_all().await;
         }
         if let Some((stop, sweeping)) = sweeper {
             drop(stop);

@@ -1,8 +1,9 @@
 //! The settings in force, as a file that could be used for them; secrets are not shown.
 
 use super::resolve::{Closed, Launching, Resolved};
+use crate::LogFormat;
 use core::fmt;
-use ipowdm_core::bus::kafka::{Client, SaslMechanism};
+use ipowdm_core::bus::kafka::Client;
 use ipowdm_core::qot::Adjust;
 use ipowdm_core::topics::Role;
 use std::path::Path;
@@ -40,7 +41,11 @@ impl fmt::Display for Resolved {
         }
         self.show_slice(f)?;
         self.show_controller(f)?;
-        writeln!(f, "\n[log]\nlevel = {}", quoted(&self.log))
+        let format = match self.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        writeln!(f, "\n[log]\nlevel = {}\nformat = {}", quoted(&self.log), quoted(format))
     }
 }
 
@@ -68,12 +73,7 @@ impl Resolved {
             writeln!(f, "ca_file = {}", quoted(ca_file))?;
         }
         if let Some(sasl) = &bus.sasl {
-            let mechanism = match sasl.mechanism {
-                SaslMechanism::Plain => "PLAIN",
-                SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
-                SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
-            };
-            writeln!(f, "sasl_mechanism = {}", quoted(mechanism))?;
+            writeln!(f, "sasl_mechanism = {}", quoted(sasl.mechanism.name()))?;
             writeln!(f, "sasl_username = {}\n# the password is not shown", quoted(&sasl.username))?;
         }
         Ok(())
@@ -84,6 +84,12 @@ impl Resolved {
         writeln!(f, "\n[slice]\nlisten = {}", quoted(&self.slice_listen.to_string()))?;
         match &self.launching {
             Launching::Task => writeln!(f, "launcher = \"task\"")?,
+            Launching::Process(program) => {
+                writeln!(f, "launcher = \"process\"")?;
+                if let Some(program) = program {
+                    writeln!(f, "controller_program = {}", path(program))?;
+                }
+            }
             Launching::External => writeln!(f, "launcher = \"external\"")?,
         }
         let (config, monitoring) = (self.slice.topic(Role::Config), self.slice.topic(Role::Monitoring));

@@ -16,6 +16,7 @@ pub(crate) use document::Document;
 use problem::{Problem, SettingsError};
 pub(crate) use resolve::{Launching, Resolved};
 
+use crate::LogFormat;
 use ipowdm_core::ids::VopId;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -136,6 +137,8 @@ pub(crate) struct LinkdbTable {
 pub(crate) struct SliceTable {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) launcher: Option<LauncherName>,
+    /// What launcher `process` runs; the program that runs now unless told otherwise.
+    pub(crate) controller_program: Option<PathBuf>,
     /// `DEFAULT_TOPIC_PARTITIONS`
     pub(crate) partitions: Option<u32>,
     /// `DEFAULT_TOPIC_REPLICATION`
@@ -156,6 +159,8 @@ pub(crate) struct SliceTable {
 pub(crate) enum LauncherName {
     /// As tasks of its own process.
     Task,
+    /// As processes that it starts and watches.
+    Process,
     /// Not at all: `ipowdm-ctl controller` is run by somebody else, once for each virtual operator.
     External,
 }
@@ -216,4 +221,6 @@ pub(crate) struct QotTable {
 pub(crate) struct LogTable {
     /// `LOG_LEVEL`: a level or a filter such as `ipowdm_ctl_lib=debug`.
     pub(crate) level: Option<String>,
+    /// `LOG_FORMAT`: `text` or `json`.
+    pub(crate) format: Option<LogFormat>,
 }

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use super::{AccessTable, BusTable, ControllerTable, LauncherName, Program, QotTable, Settings, SliceTable};
+use crate::LogFormat;
 use core::fmt::Display;
 use core::time::Duration;
 use ipowdm_core::bus::kafka::{Client, KafkaOptions, Sasl, SaslMechanism, Secret, Tls};
@@ -25,6 +26,8 @@ const CONTROLLER_PORTS: u16 = 64;
 pub(crate) enum Launching {
     /// As tasks of its process.
     Task,
+    /// As processes that run this program, or else the one that runs now.
+    Process(Option<PathBuf>),
     /// Somebody else does.
     External,
 }
@@ -64,6 +67,7 @@ pub(crate) struct Resolved {
     pub(crate) controller: ControllerConfig,
     /// What is logged.
     pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
     /// What was read and has no effect.
     pub(crate) notices: Vec<String>,
 }
@@ -179,6 +183,7 @@ impl Settings {
             controller.advertised_host.clone(),
         );
         let controller = controller_config(&mut check, &controller);
+        let log_format = log.format.unwrap_or_default();
         let log = log_filter(&mut check, log.level);
         let allow_remote = access.allow_remote;
         let (closed, access) = closed?;
@@ -203,6 +208,7 @@ impl Settings {
             vop,
             controller,
             log,
+            log_format,
             notices,
         })
     }
@@ -254,11 +260,7 @@ fn kafka(check: &mut Checker<'_>, table: BusTable) -> Option<KafkaOptions> {
 }
 
 fn sasl_of(check: &mut Checker<'_>, table: &BusTable) -> Option<Sasl> {
-    let names = [
-        ("PLAIN", SaslMechanism::Plain),
-        ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
-        ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
-    ];
+    let names = SaslMechanism::ALL.map(|mechanism| (mechanism.name(), mechanism));
     let named = table.sasl_mechanism.as_deref().unwrap_or("SCRAM-SHA-512");
     let mechanism = check.one_of("bus.sasl_mechanism", named, &names);
     let Some(username) = table.sasl_username.clone() else {
@@ -330,11 +332,12 @@ fn launching(
     let shared = matches!(store, Some(Location::Redis(_)));
     match table.launcher.unwrap_or(LauncherName::Task) {
         LauncherName::Task => Some(Launching::Task),
-        LauncherName::External if program.has_slices() && !shared => {
+        LauncherName::Process | LauncherName::External if program.has_slices() && !shared => {
             let fix = "use redis://HOST:PORT/DB, or launcher = \"task\"";
             check.refuse("slice.launcher", "controllers in other processes cannot open this store", fix);
             None
         }
+        LauncherName::Process => Some(Launching::Process(table.controller_program.clone())),
         LauncherName::External => Some(Launching::External),
     }
 }

@@ -159,6 +159,41 @@ fn controllers_in_other_processes_need_a_store_that_they_can_open() {
 }
 
 #[test]
+fn controllers_that_are_processes_need_a_store_that_they_can_open() {
+    let text = format!("{OPEN}[slice]\nlauncher = \"process\"\n");
+    for store in ["memory", "redb:x"] {
+        for program in [Program::All, Program::SliceManager] {
+            let environment = BTreeMap::from([("IPOWDM_STORE", store)]);
+            let get = |name: &str| environment.get(name).map(|value| (*value).to_owned());
+            let refused = Document::parse(&text).unwrap().resolve(program, &get, |_| {});
+            let problems = refused.map(|resolved| resolved.to_string()).unwrap_err().problems;
+            assert_eq!((problems[0].key.as_str(), problems[0].line), ("slice.launcher", Some(4)), "{store}");
+            assert!(problems[0].fix.contains("redis://"), "{}", problems[0]);
+        }
+    }
+    let environment: Environment = &[("REDIS_URL", "redis://r")];
+    let resolved = resolve(Program::All, &text, environment).unwrap();
+    assert_eq!(resolved.launching, Launching::Process(None));
+    let named = format!("{text}controller_program = \"/opt/ctl\"\n");
+    let resolved = resolve(Program::All, &named, environment).unwrap();
+    assert_eq!(resolved.launching, Launching::Process(Some("/opt/ctl".into())));
+    // What a controller is told with is a document that it reads.
+    let told = resolve(Program::Controller, &resolved.to_string(), &[("VIRTUAL_OPERATOR", "vOp2")]).unwrap();
+    assert_eq!((told.controller_ports, told.launching), (resolved.controller_ports, resolved.launching));
+}
+
+#[test]
+fn the_format_of_the_log_is_a_setting() {
+    assert_eq!(resolve(Program::All, OPEN, LAB).unwrap().log_format, LogFormat::Text);
+    let text = format!("{OPEN}[log]\nformat = \"json\"\n");
+    let resolved = resolve(Program::All, &text, LAB).unwrap();
+    assert_eq!(resolved.log_format, LogFormat::Json);
+    assert!(resolved.to_string().contains("format = \"json\""), "{resolved}");
+    let problems = refused(Program::All, &format!("{OPEN}[log]\nformat = \"xml\"\n"), LAB);
+    assert_eq!((problems[0].key.as_str(), problems[0].line), ("format", Some(4)));
+}
+
+#[test]
 fn what_is_shown_can_be_used_as_a_file_and_means_the_same() {
     let text = "[access]\nopen = true\n[controller]\nhold_sec = 90.5\n[controller.qot]\nosnr_threshold_db = 17.5\n\
                 cooldown_sec = 7.25\n[slice]\nmonitoring_retention_hours = 48\ndrain_sec = 12\n[linkdb]\ncentres = \"50\"\n";
