@@ -1,7 +1,8 @@
 //! The catalogue of pluggable modes: what a media interface code means in baud rate, spectral width and required OSNR.
 //!
 //! Sources: SFF-8024 media interface codes; OpenZR+ MSA and OIF 400ZR figures as commonly published (the OSNR figures of
-//! the 300G, 200G and 100G OpenZR+ modes are the commonly quoted ones).
+//! the 300G, 200G and 100G OpenZR+ modes are the commonly quoted ones). The required eSNR follows from modulation and FEC
+//! limit: the SNR at which Gray-coded symbols in white Gaussian noise have that bit error ratio.
 
 use crate::units::{Ber, Db};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Mode {
     pub width_m: u16,
     /// OSNR in 0.1 nm that the receiver needs at its FEC limit.
     pub required_osnr: Db,
+    /// Electrical SNR per symbol that the receiver needs at its FEC limit.
+    pub required_esnr: Db,
     /// Pre-FEC bit error ratio at which the FEC stops correcting.
     pub fec_limit: Ber,
 }
@@ -64,6 +67,7 @@ pub const CATALOGUE: &[Mode] = &[
         baud_mbd: 59_844,
         width_m: 6,
         required_osnr: Db::from_hundredths(2600),
+        required_esnr: Db::from_hundredths(1355),
         fec_limit: CFEC_LIMIT,
     },
     Mode {
@@ -74,6 +78,7 @@ pub const CATALOGUE: &[Mode] = &[
         baud_mbd: 60_139,
         width_m: 6,
         required_osnr: Db::from_hundredths(2400),
+        required_esnr: Db::from_hundredths(1271),
         fec_limit: OFEC_LIMIT,
     },
     Mode {
@@ -84,6 +89,7 @@ pub const CATALOGUE: &[Mode] = &[
         baud_mbd: 60_139,
         width_m: 6,
         required_osnr: Db::from_hundredths(2100),
+        required_esnr: Db::from_hundredths(1041),
         fec_limit: OFEC_LIMIT,
     },
     Mode {
@@ -94,6 +100,7 @@ pub const CATALOGUE: &[Mode] = &[
         baud_mbd: 60_139,
         width_m: 6,
         required_osnr: Db::from_hundredths(1600),
+        required_esnr: Db::from_hundredths(625),
         fec_limit: OFEC_LIMIT,
     },
     Mode {
@@ -104,6 +111,7 @@ pub const CATALOGUE: &[Mode] = &[
         baud_mbd: 30_069,
         width_m: 4,
         required_osnr: Db::from_hundredths(1250),
+        required_esnr: Db::from_hundredths(625),
         fec_limit: OFEC_LIMIT,
     },
 ];

@@ -39,24 +39,34 @@ pub enum Level {
 }
 
 /// Values beyond which a sample is of some level. Absent: this quantity is not judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// OSNR strictly below this is bad.
     pub osnr_below: Option<Db>,
+    /// Electrical SNR strictly below this is bad.
+    pub esnr_below: Option<Db>,
     /// Pre-FEC bit error ratio strictly above this is bad.
     pub ber_above: Option<Ber>,
+    /// Q margin strictly below this is bad.
+    pub q_margin_below: Option<Db>,
 }
 
 impl Limits {
-    fn crossed(&self, measured: &Measured) -> bool {
-        let low = matches!((measured.osnr, self.osnr_below), (Some(osnr), Some(limit)) if osnr < limit);
-        let high = matches!((measured.ber, self.ber_above), (Some(ber), Some(limit)) if ber > limit);
-        low || high
+    /// Whether any value is beyond its limit; `None` where no value that was measured has one.
+    fn crossed(&self, measured: &Measured) -> Option<bool> {
+        let below = |value: Option<Db>, limit: Option<Db>| Some(value? < limit?);
+        let verdicts = [
+            below(measured.osnr, self.osnr_below),
+            below(measured.esnr, self.esnr_below),
+            measured.ber.zip(self.ber_above).map(|(ber, limit)| ber > limit),
+            below(measured.q_margin, self.q_margin_below),
+        ];
+        verdicts.into_iter().flatten().reduce(|one, other| one || other)
     }
 }
 
 /// The limits of the three bad levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Thresholds {
     /// Limits of [`Level::Warning`].
     pub warning: Limits,
@@ -67,52 +77,98 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The absolute thresholds of the reference system: 20/18/15 dB and 10⁻⁴/10⁻³/10⁻².
+    /// The absolute thresholds of the reference system: 20/18/15 dB and 10⁻⁴/10⁻³/10⁻². It knows neither eSNR nor Q margin.
     ///
     /// Apply only where its configuration keys ask for them: they do not fit every mode.
     #[must_use]
     pub const fn reference() -> Self {
         const fn limits(osnr_db: i16, exponent: i8) -> Limits {
-            Limits { osnr_below: Some(Db::from_hundredths(osnr_db * 100)), ber_above: Ber::new(1, exponent) }
+            Limits {
+                osnr_below: Some(Db::from_hundredths(osnr_db * 100)),
+                esnr_below: None,
+                ber_above: Ber::new(1, exponent),
+                q_margin_below: None,
+            }
         }
         Self { warning: limits(20, -4), degraded: limits(18, -3), critical: limits(15, -2) }
     }
 
-    /// Margins to what the mode needs: OSNR 2 / 1 / 0.3 dB above its required OSNR, BER 35 / 60 / 90 % of its FEC limit.
+    /// Margins to what the mode needs: OSNR 2 / 1 / 0.3 dB above its required OSNR, BER 35 / 60 / 90 % of its FEC limit, and
+    /// of eSNR 1.4 / 0.7 / 0.15 dB above the required one and of Q margin 1.3 / 0.7 / 0.15 dB.
+    ///
+    /// The last two say of a module that reports nothing else what its BER would say: on white noise a BER of 35 / 60 / 90 %
+    /// of the limit is 1.43..1.71 / 0.75..0.91 / 0.16..0.20 dB of eSNR and 1.36..1.56 / 0.71..0.82 / 0.15..0.18 dB of Q above
+    /// it. The least of each, rounded down to what the registers resolve: they are never stricter than the BER is.
     #[must_use]
     pub fn for_mode(mode: &Mode) -> Self {
-        let limits = |margin: i16, percent: u32| Limits {
-            osnr_below: Some(mode.required_osnr.plus(Db::from_hundredths(margin))),
+        let limits = |osnr: i16, esnr: i16, percent: u32, q: i16| Limits {
+            osnr_below: Some(mode.required_osnr.plus(Db::from_hundredths(osnr))),
+            esnr_below: Some(mode.required_esnr.plus(Db::from_hundredths(esnr))),
             ber_above: mode.fec_limit.percent(percent),
+            q_margin_below: Some(Db::from_hundredths(q)),
         };
-        Self { warning: limits(200, 35), degraded: limits(100, 60), critical: limits(30, 90) }
+        Self {
+            warning: limits(200, 140, 35, 130),
+            degraded: limits(100, 70, 60, 70),
+            critical: limits(30, 15, 90, 15),
+        }
     }
 
-    /// The level of one sample; a sample without any judged value has none.
+    /// These limits, and those of `other` for each quantity that none of these levels limits.
+    #[must_use]
+    pub fn or(mut self, other: &Self) -> Self {
+        fn fill<T: Copy>(own: &mut Thresholds, other: &Thresholds, of: fn(&mut Limits) -> &mut Option<T>) {
+            let Thresholds { mut warning, mut degraded, mut critical } = *other;
+            let levels = [
+                (&mut own.warning, &mut warning),
+                (&mut own.degraded, &mut degraded),
+                (&mut own.critical, &mut critical),
+            ];
+            let mut pairs = levels.map(|(own, other)| (of(own), *of(other)));
+            if pairs.iter().all(|(own, _)| own.is_none()) {
+                pairs.iter_mut().for_each(|(own, other)| **own = *other);
+            }
+        }
+        fill(&mut self, other, |limits| &mut limits.osnr_below);
+        fill(&mut self, other, |limits| &mut limits.esnr_below);
+        fill(&mut self, other, |limits| &mut limits.ber_above);
+        fill(&mut self, other, |limits| &mut limits.q_margin_below);
+        self
+    }
+
+    /// The level of one sample: the worst that any of its values reaches. `None` for a sample without a judged value: one
+    /// that was not measured, or has no limits, counts neither as good nor as bad.
     #[must_use]
     pub fn level(&self, measured: &Measured) -> Option<Level> {
-        if measured.osnr.is_none() && measured.ber.is_none() {
-            return None;
+        let levels = [
+            (Level::Critical, self.critical),
+            (Level::Degraded, self.degraded),
+            (Level::Warning, self.warning),
+        ];
+        let mut judged = None;
+        for (level, limits) in levels {
+            match limits.crossed(measured) {
+                Some(true) => return Some(level),
+                Some(false) => judged = Some(Level::Good),
+                None => {}
+            }
         }
-        Some(if self.critical.crossed(measured) {
-            Level::Critical
-        } else if self.degraded.crossed(measured) {
-            Level::Degraded
-        } else if self.warning.crossed(measured) {
-            Level::Warning
-        } else {
-            Level::Good
-        })
+        judged
     }
 }
 
-/// The judged values of a sample.
+/// The judged values of a sample, each absent where the module does not report it. Resolutions are those of the registers
+/// (CMIS and C-CMIS VDM observables 139, 140, 15 and 152), or finer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Measured {
     /// OSNR in 0.1 nm.
     pub osnr: Option<Db>,
+    /// Electrical SNR after the receiver's signal processing.
+    pub esnr: Option<Db>,
     /// Pre-FEC bit error ratio.
     pub ber: Option<Ber>,
+    /// Q beyond what the FEC needs: negative where the signal is past correction.
+    pub q_margin: Option<Db>,
 }
 
 /// Where a sample comes from, so that it is counted once.

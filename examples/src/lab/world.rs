@@ -106,6 +106,14 @@ impl Lab {
     /// # Errors
     /// [`LabError`], which says what to do about it.
     pub async fn start(options: &Options) -> Result<Self, LabError> {
+        Self::start_with(options, &Profile::OPENZRP).await
+    }
+
+    /// As [`Lab::start`], with modules of this profile.
+    ///
+    /// # Errors
+    /// As [`Lab::start`].
+    pub async fn start_with(options: &Options, profile: &Profile) -> Result<Self, LabError> {
         // A host that does not allow more is told by whoever runs out.
         let _ = limits::raise_open_files();
         let plan = Plan::draw(options)?;
@@ -128,7 +136,7 @@ impl Lab {
             port(options, SLICE_OFFSET),
         )
         .await?;
-        let modules = (&Profile::OPENZRP, &ModuleClock::scaled(options.scale));
+        let modules = (profile, &ModuleClock::scaled(options.scale));
         let fleet = Fleet::start(&plan, &broker, modules, scratch.path())?;
         let plant = Plant::new(fleet.modules().clone());
         let plant_task = plant.follow(db.clone());

@@ -71,6 +71,8 @@ pub fn telemetry_fields(report: &SweepReport) -> TelemetryFields {
         tx_power_configured: report.tx_power_target.value(),
         rx_total_power: total.filter(|total| Some(*total) != rx_power),
         esnr: report.esnr.value(),
+        q_factor: report.q_factor.value(),
+        q_margin: report.q_margin.value(),
         cd: report.dispersion.value(),
         frequency_mhz: report.laser_frequency.value(),
         temperature: report.temperature.value(),

@@ -210,6 +210,7 @@ impl Observable {
         Self::RxTotalPower,
         Self::RxSignalPower,
         Self::QFactor,
+        Self::QMargin,
     ];
 
     /// The observable that is this statistic of the quantity of `self`; `None` where there is none.

@@ -177,6 +177,7 @@ const ZR800: Mode = Mode {
     baud_mbd: 118_200,
     width_m: 12,
     required_osnr: Db::from_hundredths(2700),
+    required_esnr: Db::from_hundredths(1271),
     fec_limit: match Ber::new(20, -3) {
         Some(ber) => ber,
         None => Ber::ZERO,
@@ -442,6 +443,8 @@ mod tests {
             let ber = ber_of_snr(mode.modulation, snr);
             let limit = mode.fec_limit.value();
             assert!((ber / limit - 1.0).abs() < 1e-3, "{}: {ber} against {limit}", mode.name);
+            let esnr = linear_to_db(snr) - mode.required_esnr.value();
+            assert!(esnr.abs() <= 0.005, "{}: the required eSNR is off by {esnr} dB", mode.name);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{VERSION, json_message, number};
 use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
+use crate::qot::Measured;
 use crate::time::Timestamp;
 use crate::units::{Ber, Db, Frequency, Power, Temperature, Voltage};
 use alloc::string::String;
@@ -40,6 +41,14 @@ pub struct TelemetryFields {
     #[serde(with = "number::db", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub esnr: Option<Db>,
+    /// Q factor in dB.
+    #[serde(with = "number::db", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    pub q_factor: Option<Db>,
+    /// Q beyond what the FEC needs in dB; negative where the signal is past correction.
+    #[serde(with = "number::db", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    pub q_margin: Option<Db>,
     /// Chromatic dispersion in ps/nm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cd: Option<i32>,
@@ -63,6 +72,14 @@ pub struct TelemetryFields {
     /// Loss of signal at the receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rx_los: Option<bool>,
+}
+
+impl TelemetryFields {
+    /// What the quality rule judges.
+    #[must_use]
+    pub const fn measured(&self) -> Measured {
+        Measured { osnr: self.osnr, esnr: self.esnr, ber: self.ber, q_margin: self.q_margin }
+    }
 }
 
 /// A sample of one connection endpoint; sent on the monitoring topic, key = connection id.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ids::*;
+use crate::qot::Measured;
 use crate::time::Timestamp;
 use crate::units::{Ber, Db, Frequency, Power};
 use alloc::format;
@@ -133,6 +134,31 @@ fn s0_08_the_guides_telemetry_sample_is_golden() {
     assert_eq!(sample.fields.ber, Some(Ber::from_number(2e-4).unwrap()));
     assert_eq!(sample.timestamp, Timestamp(1_730_000_000_123));
     assert_eq!(text(sample.to_json()), compact(GUIDE_TELEMETRY));
+}
+
+#[test]
+fn every_judged_quantity_is_golden_on_the_wire_and_one_that_is_null_or_missing_is_not_judged() {
+    let fields = r#""fields":{"osnr":27.5,"ber":0.0031,"esnr":15.3,"q_factor":9.1,"q_margin":-0.4}"#;
+    let head = r#"{"type":"telemetrySample","connection_id":"C1","agent_id":"a","interface":"Ethernet0","timestamp":1.5,"#;
+    let read = |fields: &str| match AgentMessage::from_json(format!("{head}{fields}}}").as_bytes()) {
+        Ok(AgentMessage::Telemetry(sample)) => sample,
+        other => panic!("{other:?}"),
+    };
+    let sample = read(fields);
+    let expected = Measured {
+        osnr: Some(Db::from_tenths(275)),
+        esnr: Some(Db::from_tenths(153)),
+        ber: Ber::new(31, -4),
+        q_margin: Some(Db::from_tenths(-4)),
+    };
+    assert_eq!(sample.fields.measured(), expected);
+    assert_eq!(sample.fields.q_factor, Some(Db::from_tenths(91)));
+    assert_eq!(text(sample.to_json()), format!("{head}{fields}}}"));
+    for nothing in
+        [r#""fields":{}"#, r#""fields":{"osnr":null,"ber":null,"esnr":null,"q_factor":null,"q_margin":null}"#]
+    {
+        assert_eq!(read(nothing).fields.measured(), Measured::default());
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+mod quantities;
+
 use super::*;
 use crate::modes::CATALOGUE;
 use proptest::prelude::*;
@@ -7,11 +9,11 @@ fn rule() -> Rule {
 }
 
 fn osnr(tenths: i16) -> Measured {
-    Measured { osnr: Some(Db::from_tenths(tenths)), ber: None }
+    Measured { osnr: Some(Db::from_tenths(tenths)), ..Measured::default() }
 }
 
 fn ber(mantissa: u16, exponent: i8) -> Measured {
-    Measured { osnr: None, ber: Ber::new(mantissa, exponent) }
+    Measured { ber: Ber::new(mantissa, exponent), ..Measured::default() }
 }
 
 /// A connection and a clock.
@@ -61,13 +63,13 @@ fn s0_12_mode_margins_follow_the_mode() {
         let table = Thresholds::for_mode(mode);
         let at = |margin: i16| Measured {
             osnr: Some(mode.required_osnr.plus(Db::from_tenths(margin))),
-            ber: None,
+            ..Measured::default()
         };
         assert_eq!(table.level(&at(20)), Some(Level::Good), "{}", mode.name);
         assert_eq!(table.level(&at(19)), Some(Level::Warning), "{}", mode.name);
         assert_eq!(table.level(&at(9)), Some(Level::Degraded), "{}", mode.name);
         assert_eq!(table.level(&at(2)), Some(Level::Critical), "{}", mode.name);
-        let at_limit = Measured { osnr: None, ber: Some(mode.fec_limit) };
+        let at_limit = Measured { ber: Some(mode.fec_limit), ..Measured::default() };
         assert_eq!(table.level(&at_limit), Some(Level::Critical), "{}", mode.name);
     }
 }
@@ -103,7 +105,7 @@ fn s0_13_never_twice_within_the_cooldown() {
 #[test]
 fn s0_14_osnr_and_ber_in_one_sample_count_once() {
     let mut bench = Bench::new();
-    let both = Measured { osnr: Some(Db::from_tenths(160)), ber: Ber::new(5, -3) };
+    let both = Measured { ber: Ber::new(5, -3), ..osnr(160) };
     assert_eq!(bench.sample(End::Source, both), None);
     assert_eq!(bench.sample(End::Source, both), None);
     assert!(matches!(bench.sample(End::Source, both), Some(Request::Step { attempt: 1, .. })));

@@ -22,9 +22,7 @@ use crate::connection::{Ends, Light, Troubles, Wanted};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::modes::Mode;
 use ipowdm_core::msg::{TelemetryFields, TelemetrySample};
-use ipowdm_core::qot::{
-    Adjust, End, Episode, Level, Measured, Recent, Request, Rule, SampleId, Thresholds, stepped,
-};
+use ipowdm_core::qot::{Adjust, End, Episode, Level, Recent, Request, Rule, SampleId, Thresholds, stepped};
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Db, Power};
 use serde::{Deserialize, Serialize};
@@ -43,7 +41,8 @@ const LEAST_STALE_MS: u64 = 10_000;
 pub struct QotConfig {
     /// Whether the loop acts. Levels are judged all the same.
     pub enabled: bool,
-    /// Absolute thresholds instead of margins to what the mode needs.
+    /// Absolute thresholds instead of margins to what the mode needs. A quantity that they do not limit is judged by its
+    /// margin.
     pub thresholds: Option<Thresholds>,
     /// Consecutive samples that enter or leave a level.
     pub samples: u8,
@@ -83,7 +82,7 @@ impl QotConfig {
     #[must_use]
     pub fn rule(&self, mode: &Mode) -> Rule {
         Rule {
-            thresholds: self.thresholds.unwrap_or_else(|| Thresholds::for_mode(mode)),
+            thresholds: self.thresholds.unwrap_or_default().or(&Thresholds::for_mode(mode)),
             samples: self.samples,
             cooldown_ms: self.cooldown_ms,
             max_attempts: self.max_attempts,
@@ -333,8 +332,7 @@ impl QotLoop {
         }
         self.counts.judged += 1;
         let mut findings = self.watch(now, end, sample, context);
-        let measured = Measured { osnr: sample.fields.osnr, ber: sample.fields.ber };
-        let request = self.state.episode.observe(context.rule, now, end, &measured);
+        let request = self.state.episode.observe(context.rule, now, end, &sample.fields.measured());
         let level = self.level();
         if context.level != level {
             findings.push(Finding::Level(level));

@@ -1,5 +1,6 @@
 use super::*;
 use ipowdm_core::modes::by_media_code;
+use ipowdm_core::qot::{Limits, Measured};
 use ipowdm_core::units::{Ber, Frequency};
 use serde_json::json;
 
@@ -288,8 +289,12 @@ fn s0_12_absolute_thresholds_only_where_configured() {
     let by_mode = QotConfig::default().rule(mode).thresholds;
     assert_eq!(by_mode, Thresholds::for_mode(mode));
     let absolute = QotConfig { thresholds: Some(Thresholds::reference()), ..QotConfig::default() };
-    assert_eq!(absolute.rule(mode).thresholds, Thresholds::reference());
-    let measured = Measured { osnr: None, ber: Ber::new(11, -4) };
+    let rule = absolute.rule(mode).thresholds;
+    assert_eq!(rule, Thresholds::reference().or(&by_mode), "a quantity that is not configured keeps its margin");
+    let of = |limits: Limits| (limits.osnr_below, limits.ber_above);
+    assert_eq!(of(rule.degraded), of(Thresholds::reference().degraded));
+    assert_eq!(rule.degraded.q_margin_below, by_mode.degraded.q_margin_below);
+    let measured = Measured { ber: Ber::new(11, -4), ..Measured::default() };
     assert_eq!(absolute.rule(mode).thresholds.level(&measured), Some(Level::Degraded));
     assert_eq!(by_mode.level(&measured), Some(Level::Good));
 }

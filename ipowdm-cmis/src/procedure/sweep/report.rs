@@ -49,6 +49,8 @@ pub struct SweepReport {
     pub frequency_offset: Reading<i16>,
     /// Q factor.
     pub q_factor: Reading<Db>,
+    /// Q beyond what the FEC needs; negative where the signal is past correction.
+    pub q_margin: Reading<Db>,
     /// Loss of signal since the last sweep, unless the receiver delivers a valid signal now (11h:147, 132).
     pub rx_los: Reading<bool>,
     /// Loss of signal at any time since the flag was last read (11h:147).
@@ -237,11 +239,16 @@ impl Decoder {
         report.q_factor = db(Observable::QFactor);
         report.pre_fec_ber = received(Observable::PreFecBerMedia)
             .and_then(|measured| measured.ratio().map_or(Reading::Implausible, Reading::Value));
-        // Dispersion and offset may well be 0. They are measured while anything is that may not.
+        // Dispersion, offset and Q margin may well be 0. They are measured while anything is that may not.
         let quality = [Observable::Osnr, Observable::Esnr, Observable::QFactor, Observable::PreFecBerMedia];
         let silent = |o| matches!(received(o), Reading::Absent);
-        let measuring =
-            !quality.into_iter().any(silent) || quality.into_iter().any(|o| received(o).value().is_some());
+        let vouched = quality.into_iter().any(|o| received(o).value().is_some());
+        let measuring = vouched || !quality.into_iter().any(silent);
+        // A margin of 0 would be critical: where nothing vouches for it, it is taken as not measured.
+        report.q_margin = lit(Observable::QMargin).and_then(|raw| match raw {
+            0 if !vouched => Reading::Absent,
+            raw => Reading::of(Observable::QMargin.measured(raw).db()),
+        });
         let measured = |o| {
             lit(o).and_then(|raw| if measuring { Reading::Value(raw.cast_signed()) } else { Reading::Absent })
         };
@@ -274,5 +281,41 @@ fn got<T>(
     match block {
         Ok(block) => Reading::of(decode(block)),
         Err(error) => Reading::Unreadable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is concluded of these samples and nothing else.
+    fn concluded(samples: &[(Observable, u16)]) -> SweepReport {
+        let index = |o: Observable| samples.iter().position(|(known, _)| *known == o);
+        let place = |o| Some((0x24, u8::try_from(128 + 2 * index(o)?).ok()?));
+        let mut decoder = Decoder::new(0, Flags::Leave, place);
+        decoder.take_each_sample(|_, byte| {
+            samples
+                .get(usize::from((byte - 128) / 2))
+                .map_or(Reading::Unsupported, |(_, raw)| Reading::Value(*raw))
+        });
+        decoder.conclude()
+    }
+
+    #[test]
+    fn a_q_margin_is_signed_and_one_of_0_counts_where_another_quantity_is_measured() {
+        let db = |tenths| Reading::Value(Db::from_tenths(tenths));
+        let alone = |raw: u16| concluded(&[(Observable::QMargin, raw)]).q_margin;
+        assert_eq!((alone(23), alone((-7_i16).cast_unsigned())), (db(23), db(-7)));
+        assert_eq!(
+            alone(0),
+            Reading::Absent,
+            "an unlocked receiver reads 0, and nothing says that this one is locked"
+        );
+        let with = |o, raw| concluded(&[(Observable::QMargin, 0), (o, raw)]).q_margin;
+        for o in [Observable::Osnr, Observable::Esnr, Observable::QFactor, Observable::PreFecBerMedia] {
+            assert_eq!(with(o, 150), db(0), "{o:?} is measured");
+            assert_eq!(with(o, 0), Reading::Absent, "{o:?} is not");
+        }
+        assert_eq!(concluded(&[(Observable::Osnr, 300)]).q_margin, Reading::Unsupported);
     }
 }

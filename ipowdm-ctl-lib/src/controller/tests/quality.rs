@@ -205,6 +205,47 @@ async fn s0_12_margins_of_the_mode_judge_unless_thresholds_are_configured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s0_13_modules_that_report_only_one_quantity_each_are_stepped_and_recover_by_it() {
+    let nothing = TelemetryFields::default;
+    let db = |tenths| Some(Db::from_tenths(tenths));
+    // What ZR400-OFEC-16QAM is degraded and good at: 24 dB of OSNR, 12.7 dB of eSNR and a ratio of 2e-2 are its limits.
+    let reported = [
+        (TelemetryFields { osnr: db(249), ..nothing() }, TelemetryFields { osnr: db(270), ..nothing() }),
+        (TelemetryFields { esnr: db(134), ..nothing() }, TelemetryFields { esnr: db(142), ..nothing() }),
+        (
+            TelemetryFields { ber: Ber::new(13, -3), ..nothing() },
+            TelemetryFields { ber: Ber::new(5, -3), ..nothing() },
+        ),
+        (TelemetryFields { q_margin: db(6), ..nothing() }, TelemetryFields { q_margin: db(14), ..nothing() }),
+    ];
+    for (bad, good) in reported {
+        let (bed, controller) = lit_with(QotConfig::default()).await;
+        let level = || controller.qot(&id("POP1-POP2-1")).unwrap().level;
+        for fields in [&nothing(), &bad, &bad] {
+            bed.agent("pop2").sample("Ethernet48", fields.clone()).await;
+            tokio::time::sleep(TICK).await;
+            assert!(steps(&bed).await.is_empty(), "{fields:?}");
+        }
+        bed.agent("pop2").sample("Ethernet48", bad.clone()).await;
+        tokio::time::sleep(TICK).await;
+        assert_eq!(steps(&bed).await, [-100], "{bad:?}");
+        assert_eq!((level(), state(&controller)), (Level::Degraded, State::Degraded));
+        // What says nothing of the light's quality does not say that it is good.
+        for _ in 0..4 {
+            bed.agent("pop2").sample("Ethernet48", nothing()).await;
+            tokio::time::sleep(TICK).await;
+        }
+        assert_eq!(level(), Level::Degraded);
+        for _ in 0..3 {
+            bed.agent("pop2").sample("Ethernet48", good.clone()).await;
+            tokio::time::sleep(TICK).await;
+        }
+        assert_eq!((level(), state(&controller)), (Level::Good, State::Active), "{good:?}");
+        assert_eq!(steps(&bed).await.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_loop_that_is_switched_off_judges_and_does_not_act() {
     let (bed, controller) = lit_with(QotConfig { enabled: false, ..absolute() }).await;
     for _ in 0..10 {

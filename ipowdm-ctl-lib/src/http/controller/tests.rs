@@ -5,6 +5,8 @@ use crate::http::{Access, stand_by_router};
 use crate::linkdb::{AllocationRequest, Endpoint};
 use crate::testbed::{Behaviour, pop};
 use ipowdm_core::error::Code;
+use ipowdm_core::msg::TelemetryFields;
+use ipowdm_core::units::Db;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -238,7 +240,24 @@ async fn telemetry_appears_in_the_quality_of_a_connection() {
         (&json!(30.0), &json!(193_100_000))
     );
     assert_eq!((&qot["destination"]["last"], &qot["source"]["last"].get("ber")), (&json!(null), &None));
-    assert_eq!(qot["thresholds"]["degraded"]["osnr_below_db"], 25.0);
+    let degraded = json!({
+        "osnr_below_db": 25.0, "esnr_below_db": 13.41, "ber_above": 0.012, "q_margin_below_db": 0.7,
+    });
+    assert_eq!(qot["thresholds"]["degraded"], degraded);
+    let fields = TelemetryFields {
+        esnr: Some(Db::from_tenths(160)),
+        q_factor: Some(Db::from_tenths(84)),
+        q_margin: Some(Db::from_tenths(21)),
+        ..TelemetryFields::default()
+    };
+    tenant.lab.bed.agent("pop1").sample("Ethernet48", fields).await;
+    let qot = tenant.until(&format!("{GUIDES}/qot"), |json| json["samples"] == 2).await;
+    let last = &qot["source"]["last"];
+    assert_eq!(
+        (&last["esnr"], &last["q_factor"], &last["q_margin"]),
+        (&json!(16.0), &json!(8.4), &json!(2.1))
+    );
+    assert_eq!(last.get("osnr"), None, "what this sample did not say is not repeated from an older one");
     let all = tenant.ctl.get("/api/v1/monitoring/qot").await.expect(200);
     assert_eq!((&all["total_connections"], &all["degraded_connections"]), (&json!(1), &json!(0)));
     assert_eq!(all["connections"][0]["connection_id"], "POP1-POP2-1");

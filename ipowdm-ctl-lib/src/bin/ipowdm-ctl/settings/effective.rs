@@ -134,6 +134,12 @@ impl Resolved {
                 if let Some(ber) = thresholds.degraded.ber_above {
                     writeln!(f, "ber_threshold = {:?}", ber.value())?;
                 }
+                if let Some(esnr) = thresholds.degraded.esnr_below {
+                    writeln!(f, "esnr_threshold_db = {:?}", esnr.value())?;
+                }
+                if let Some(margin) = thresholds.degraded.q_margin_below {
+                    writeln!(f, "q_margin_threshold_db = {:?}", margin.value())?;
+                }
             }
         }
         writeln!(f, "samples = {}\ncooldown_sec = {}", qot.samples, seconds(qot.cooldown_ms))?;

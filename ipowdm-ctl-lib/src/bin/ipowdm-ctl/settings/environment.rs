@@ -66,6 +66,8 @@ impl Settings {
         let qot = &mut controller.qot;
         read.parse("OSNR_THRESHOLD", &mut qot.osnr_threshold_db, NUMBER);
         read.parse("BER_THRESHOLD", &mut qot.ber_threshold, NUMBER);
+        read.parse("ESNR_THRESHOLD", &mut qot.esnr_threshold_db, NUMBER);
+        read.parse("Q_MARGIN_THRESHOLD", &mut qot.q_margin_threshold_db, NUMBER);
         read.parse("PERSISTENCY_SAMPLES", &mut qot.samples, WHOLE);
         read.parse("COOLDOWN_SEC", &mut qot.cooldown_sec, NUMBER);
         read.parse("TX_STEP_DB", &mut qot.step_db, NUMBER);

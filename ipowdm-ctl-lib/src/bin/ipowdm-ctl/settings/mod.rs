@@ -200,6 +200,10 @@ pub(crate) struct QotTable {
     pub(crate) osnr_threshold_db: Option<f64>,
     /// DEGRADED above this (`BER_THRESHOLD`).
     pub(crate) ber_threshold: Option<f64>,
+    /// DEGRADED below this electrical SNR (`ESNR_THRESHOLD`).
+    pub(crate) esnr_threshold_db: Option<f64>,
+    /// DEGRADED below this Q margin (`Q_MARGIN_THRESHOLD`).
+    pub(crate) q_margin_threshold_db: Option<f64>,
     /// `PERSISTENCY_SAMPLES`
     pub(crate) samples: Option<u8>,
     /// `COOLDOWN_SEC`

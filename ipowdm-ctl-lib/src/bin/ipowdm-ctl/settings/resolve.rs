@@ -443,31 +443,33 @@ fn quality(check: &mut Checker<'_>, table: &QotTable, config: &mut ControllerCon
     }
 }
 
-/// Absolute thresholds around what is asked for, as far apart as the reference's: warning 2 dB above and critical 3 dB below
-/// in OSNR, a decade in bit error ratio.
+/// Absolute thresholds around what is asked for. OSNR and bit error ratio as far apart as the reference's: warning 2 dB above
+/// and critical 3 dB below in OSNR, a decade in bit error ratio; where one of them is asked for, the other is the
+/// reference's too. eSNR and Q margin as far apart as the margins to a mode. What is not asked for is judged by its margin.
 fn thresholds(check: &mut Checker<'_>, table: &QotTable) -> Option<Thresholds> {
-    const OSNR: &str = "controller.qot.osnr_threshold_db";
     const BER: &str = "controller.qot.ber_threshold";
-    let osnr = check.unit(OSNR, table.osnr_threshold_db, Db::from_number);
+    let around = |degraded: Option<Db>, above: i16, below: i16| {
+        let by = |hundredths| degraded.map(|limit| limit.plus(Db::from_hundredths(hundredths)));
+        degraded.is_some().then(|| [by(above), degraded, by(-below)])
+    };
+    let mut decibels = |key, value| check.unit(key, value, Db::from_number);
+    let osnr = around(decibels("controller.qot.osnr_threshold_db", table.osnr_threshold_db), 200, 300);
+    let esnr = around(decibels("controller.qot.esnr_threshold_db", table.esnr_threshold_db), 70, 55);
+    let q = around(decibels("controller.qot.q_margin_threshold_db", table.q_margin_threshold_db), 60, 55);
     let scaled = |factor: f64| move |value: f64| Ber::from_number(value * factor);
-    let ber = check.unit(BER, table.ber_threshold, scaled(1.0)).and_then(|degraded| {
-        let warning = check.unit(BER, table.ber_threshold, scaled(0.1))?;
-        let critical = check.unit(BER, table.ber_threshold, scaled(10.0))?;
-        Some((warning, degraded, critical))
-    });
-    if osnr.is_none() && ber.is_none() {
+    let mut ratio = |factor| check.unit(BER, table.ber_threshold, scaled(factor));
+    let ber = ratio(1.0).and_then(|degraded| Some([ratio(0.1)?, degraded, ratio(10.0)?].map(Some)));
+    let of_reference = osnr.is_some() || ber.is_some();
+    if !of_reference && esnr.is_none() && q.is_none() {
         return None;
     }
-    let mut thresholds = Thresholds::reference();
-    if let Some(osnr) = osnr {
-        thresholds.warning.osnr_below = Some(osnr.plus(Db::from_hundredths(200)));
-        thresholds.degraded.osnr_below = Some(osnr);
-        thresholds.critical.osnr_below = Some(osnr.plus(Db::from_hundredths(-300)));
-    }
-    if let Some((warning, degraded, critical)) = ber {
-        thresholds.warning.ber_above = Some(warning);
-        thresholds.degraded.ber_above = Some(degraded);
-        thresholds.critical.ber_above = Some(critical);
+    let mut thresholds = if of_reference { Thresholds::reference() } else { Thresholds::default() };
+    let Thresholds { warning, degraded, critical } = &mut thresholds;
+    for (n, limits) in [warning, degraded, critical].into_iter().enumerate() {
+        limits.osnr_below = osnr.map_or(limits.osnr_below, |osnr| osnr[n]);
+        limits.ber_above = ber.map_or(limits.ber_above, |ber| ber[n]);
+        limits.esnr_below = esnr.and_then(|esnr| esnr[n]);
+        limits.q_margin_below = q.and_then(|q| q[n]);
     }
     Some(thresholds)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use ipowdm_core::qot::Adjust;
+use ipowdm_core::qot::{Adjust, Limits, Thresholds};
 use ipowdm_core::units::{Db, Power};
 use ipowdm_ctl_lib::store::Location;
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ fn the_names_of_the_existing_controller_are_accepted() {
     assert_eq!((qot.samples, qot.cooldown_ms, qot.adjust), (4, 30_000, Adjust::Both));
     assert_eq!(qot.step, Db::from_hundredths(50));
     assert_eq!(qot.tx_power.unwrap().min, Power::from_hundredths(-1500));
-    assert_eq!(qot.thresholds, Some(ipowdm_core::qot::Thresholds::reference()));
+    assert_eq!(qot.thresholds, Some(Thresholds::reference()));
     assert_eq!(resolved.log, "warn");
     assert_eq!(resolved.notices.len(), 2);
     assert!(!resolved.to_string().contains("p%40ss"), "{resolved}");
@@ -196,9 +196,33 @@ fn the_format_of_the_log_is_a_setting() {
 #[test]
 fn what_is_shown_can_be_used_as_a_file_and_means_the_same() {
     let text = "[access]\nopen = true\n[controller]\nhold_sec = 90.5\n[controller.qot]\nosnr_threshold_db = 17.5\n\
-                cooldown_sec = 7.25\n[slice]\nmonitoring_retention_hours = 48\ndrain_sec = 12\n[linkdb]\ncentres = \"50\"\n";
+                esnr_threshold_db = 13.4\nq_margin_threshold_db = 0.5\ncooldown_sec = 7.25\n[slice]\nmonitoring_retention_hours = 48\ndrain_sec = 12\n[linkdb]\ncentres = \"50\"\n";
     let first = resolve(Program::All, text, LAB).unwrap().to_string();
     let second = resolve(Program::All, &first, &[]).unwrap().to_string();
     assert_eq!(first, second);
     assert!(first.contains("cooldown_sec = 7.250"), "{first}");
+    assert!(first.contains("esnr_threshold_db = 13.4\nq_margin_threshold_db = 0.5\n"), "{first}");
+}
+
+#[test]
+fn limits_of_each_quantity_are_set_apart_and_what_is_not_set_stays_a_margin_to_the_mode() {
+    let thresholds = |lines: &str, environment: Environment| {
+        let text = format!("{OPEN}[controller.qot]\n{lines}");
+        resolve(Program::All, &text, environment).unwrap().controller.qot.thresholds
+    };
+    assert_eq!(thresholds("", LAB), None);
+    let esnr = thresholds("esnr_threshold_db = 13.0\n", LAB).unwrap();
+    let limit = |below: i16| Limits { esnr_below: Some(Db::from_hundredths(below)), ..Limits::default() };
+    let expected = Thresholds { warning: limit(1370), degraded: limit(1300), critical: limit(1245) };
+    assert_eq!(esnr, expected, "and of no other quantity");
+    let limit = |below: i16| Limits { q_margin_below: Some(Db::from_hundredths(below)), ..Limits::default() };
+    let expected = Thresholds { warning: limit(110), degraded: limit(50), critical: limit(-5) };
+    let q: Environment = &[("IPOWDM_STORE", "memory"), ("Q_MARGIN_THRESHOLD", "0.5")];
+    assert_eq!(thresholds("", q), Some(expected));
+    // The reference's keys bring each other, and leave the others alone.
+    let osnr = thresholds("osnr_threshold_db = 18.0\nq_margin_threshold_db = 0.5\n", LAB).unwrap();
+    let reference = Thresholds::reference();
+    assert_eq!(osnr.degraded, Limits { q_margin_below: Some(Db::from_hundredths(50)), ..reference.degraded });
+    let text = format!("{OPEN}[controller.qot]\nq_margin_threshold_db = 1e9\n");
+    assert_eq!(refused(Program::All, &text, LAB)[0].key, "controller.qot.q_margin_threshold_db");
 }

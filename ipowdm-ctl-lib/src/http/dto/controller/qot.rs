@@ -13,14 +13,18 @@ use serde::Serialize;
 #[derive(Debug, Serialize, JsonSchema)]
 struct LimitsJson {
     osnr_below_db: Option<f64>,
+    esnr_below_db: Option<f64>,
     ber_above: Option<f64>,
+    q_margin_below_db: Option<f64>,
 }
 
 impl From<Limits> for LimitsJson {
     fn from(limits: Limits) -> Self {
         Self {
             osnr_below_db: limits.osnr_below.map(|osnr| osnr.value()),
+            esnr_below_db: limits.esnr_below.map(|esnr| esnr.value()),
             ber_above: limits.ber_above.map(|ber| ber.value()),
+            q_margin_below_db: limits.q_margin_below.map(|margin| margin.value()),
         }
     }
 }
