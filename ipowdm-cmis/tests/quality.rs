@@ -1,5 +1,5 @@
 //! What modules say of the quality of their light: all of it, or one quantity alone.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that does not work fails its test")]
+#![expect(clippy::unwrap_used, reason = "a bench that does not work fails its test")]
 
 mod common;
 

@@ -290,7 +290,11 @@ fn s0_12_absolute_thresholds_only_where_configured() {
     assert_eq!(by_mode, Thresholds::for_mode(mode));
     let absolute = QotConfig { thresholds: Some(Thresholds::reference()), ..QotConfig::default() };
     let rule = absolute.rule(mode).thresholds;
-    assert_eq!(rule, Thresholds::reference().or(&by_mode), "a quantity that is not configured keeps its margin");
+    assert_eq!(
+        rule,
+        Thresholds::reference().or(&by_mode),
+        "a quantity that is not configured keeps its margin"
+    );
     let of = |limits: Limits| (limits.osnr_below, limits.ber_above);
     assert_eq!(of(rule.degraded), of(Thresholds::reference().degraded));
     assert_eq!(rule.degraded.q_margin_below, by_mode.degraded.q_margin_below);
