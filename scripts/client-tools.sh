@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Sourced by the scripts that put kcat, kafka-python and confluent-kafka to a broker, and Schemathesis to the REST services.
+# Sourced by the scripts that put kcat, kafka-python and confluent-kafka to a broker, and Schemathesis and prometheus_client to
+# the REST services.
 #
 #   provide_clients ROOT
 #   provide_schemathesis ROOT
@@ -12,6 +13,7 @@
 KAFKA_PYTHON=2.3.3
 CONFLUENT_KAFKA=2.16.1
 SCHEMATHESIS_VERSION=4.32.5
+PROMETHEUS_CLIENT=0.26.0
 
 missing() {
     echo "missing: $1" >&2
@@ -50,7 +52,8 @@ provide_clients() {
 }
 
 provide_schemathesis() {
-    provide_venv "$1/build/schemathesis/$SCHEMATHESIS_VERSION" "schemathesis==$SCHEMATHESIS_VERSION"
+    provide_venv "$1/build/schemathesis/$SCHEMATHESIS_VERSION-prometheus-client-$PROMETHEUS_CLIENT" \
+        "schemathesis==$SCHEMATHESIS_VERSION" "prometheus-client==$PROMETHEUS_CLIENT"
     # Its command is to be run by its Python: it names the directory in which the environment was made.
     SCHEMATHESIS=$venv
     [ -x "$SCHEMATHESIS/bin/schemathesis" ] || missing "$SCHEMATHESIS, which cannot be created"

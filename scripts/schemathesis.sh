@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Schemathesis against the OpenAPI documents that the three services serve: requests made up from each document, good and bad
-# ones; no answer may be a server's error, of a status or content type that is not documented, or of another shape.
+# ones; no answer may be a server's error, of a status or content type that is not documented, or of another shape. Examples
+# and links of the documents are tried first (openapi_walk.py), and every operation must succeed at least once, but for those
+# that schemathesis_coverage.py names. Afterwards prometheus_client reads the figures of each service.
 #
 #   scripts/schemathesis.sh [EXAMPLES]      requests made up per operation and kind; 10 unless told otherwise
 #
@@ -15,7 +17,8 @@ seed=20251121
 # What is open until its client goes is no request that ends.
 streams='/(watch|events)$'
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance
-checks+=,response_schema_conformance,unsupported_method,negative_data_rejection
+checks+=,response_schema_conformance,unsupported_method,negative_data_rejection,positive_data_acceptance
+checks+=,ensure_resource_availability
 scripts=$PWD/scripts
 # A lab that is asked for nonsense for a while must not wait long for modules.
 lab_options=(--port-base 0 --scale 10000 --pops 3 --routers 1 --ports 4)
@@ -46,12 +49,22 @@ failed=0
 # check NAME ADDRESS
 check() {
     local begun=$SECONDS status=0
+    curl --silent --show-error --fail --output "$run/$1.json" "http://$2/openapi.json"
+    python3 "$scripts/openapi_walk.py" "$run/$1.json" "http://$2" "$run/$1.calls" >"$run/$1.walk" 2>&1 || status=1
+    cat "$run/$1.walk"
     # It keeps what it found below the folder in which it runs.
-    (cd "$run" && PYTHONPATH=$scripts SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONDONTWRITEBYTECODE=1 \
-        "$SCHEMATHESIS/bin/python" "$SCHEMATHESIS/bin/schemathesis" run "http://$2/openapi.json" --seed "$seed" --max-examples "$examples" \
+    (cd "$run" && PYTHONPATH=$scripts SCHEMATHESIS_HOOKS=schemathesis_hooks SCHEMATHESIS_CALLS=$run/$1.calls \
+        PYTHONDONTWRITEBYTECODE=1 \
+        "$SCHEMATHESIS/bin/python" "$SCHEMATHESIS/bin/schemathesis" \
+        --config-file "$scripts/schemathesis.toml" run "http://$2/openapi.json" --seed "$seed" --max-examples "$examples" \
         --workers 1 --checks "$checks" --exclude-path-regex "$streams" --request-timeout 60 --suppress-health-check all \
-        --continue-on-failure --generation-database none --no-color) >"$run/$1" 2>&1 || status=$?
+        --continue-on-failure --generation-database none --no-color) >"$run/$1" 2>&1 || status=1
     kill -0 "$lab" 2>/dev/null || { echo "the lab ended"; status=1; }
+    {
+        python3 "$scripts/schemathesis_coverage.py" "$run/$1.json" "$run/$1.calls" || status=1
+        "$SCHEMATHESIS/bin/python" "$scripts/metrics_check.py" "$1" "http://$2/metrics" || status=1
+    } >"$run/$1.coverage" 2>&1
+    cat "$run/$1.coverage"
     if ((status == 0)); then
         printf 'ok    %s: %s, %d s\n' "$1" "$(grep -oE '[0-9]+ generated.*' "$run/$1" | tail -n 1)" "$((SECONDS - begun))"
     else

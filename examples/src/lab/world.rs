@@ -9,14 +9,15 @@ use super::observer::Observer;
 use super::options::Options;
 use super::plan::Plan;
 use super::plant::Plant;
+use core::time::Duration;
 use ipowdm_cmis::emulator::{ModuleClock, Profile};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::{IdError, VopId};
 use ipowdm_ctl_lib::controller::ControllerHandle;
-use ipowdm_ctl_lib::http::{Access, Served, linkdb_router, serve, slice_router};
+use ipowdm_ctl_lib::http::{Access, Served, linkdb_router_with_holds, serve, slice_router};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{ControllerLauncher as _, SliceConfig, SliceError, SliceManager};
-use ipowdm_ctl_lib::store::Store;
+use ipowdm_ctl_lib::store::{LeaseSweeper, RawKey, Store, StoreClock, StoreError, Tx};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -25,6 +26,10 @@ use tokio::task::JoinHandle;
 /// Slice manager and first controller answer this far above LinkDB's port, as the guide has them (8000, 8082, 8083).
 const SLICE_OFFSET: u16 = 82;
 const CONTROLLER_OFFSET: u16 = 83;
+
+/// How often holds in LinkDB are looked through, and how many are given back before others get a turn.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const SWEPT_AT_A_TIME: usize = 1000;
 
 /// Why the lab does not run.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,9 @@ pub enum LabError {
     /// No network in LinkDB.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
+    /// No clock for holds in LinkDB.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No slice manager.
     #[error(transparent)]
     Slice(#[from] SliceError),
@@ -86,6 +94,8 @@ pub struct Lab {
     controllers: Arc<Controllers>,
     servers: Vec<Served>,
     plant_task: JoinHandle<()>,
+    /// Gives back what was held and not confirmed in time.
+    sweeper_task: JoinHandle<()>,
     /// The agents' journals; goes when the lab goes. Its name is a new one each time, so that what a killed lab has left
     /// is nobody's journal again.
     scratch: TempDir,
@@ -122,7 +132,10 @@ impl Lab {
         let bus = broker.bus("ipowdm-control")?;
         let db = LinkDb::new(Store::memory());
         inventory::write(&db, &plan).await?;
-        let linkdb = serve_at("LinkDB", linkdb_router(db.clone(), Access::open()), port(options, 0)).await?;
+        let clock = StoreClock::resume(db.store()).await?;
+        let sweeper_task = sweep(&db, &clock);
+        let router = linkdb_router_with_holds(db.clone(), clock, Access::open());
+        let linkdb = serve_at("LinkDB", router, port(options, 0)).await?;
         let of_tenant = |n: u16| port(options, CONTROLLER_OFFSET.saturating_add(n));
         let controllers = Arc::new(Controllers::new(&plan, &db, &bus, of_tenant));
         let slice = SliceManager::builder(db.clone(), Arc::clone(&bus))
@@ -157,6 +170,7 @@ impl Lab {
             observer,
             controllers,
             plant_task,
+            sweeper_task,
             scratch,
         })
     }
@@ -175,7 +189,18 @@ impl Lab {
 
     /// Stops everything in order, the broker last, and removes the journals; light stays as it is until the process ends.
     pub async fn stop(self) {
-        let Self { fleet, servers, plant_task, observer, controllers, slice, broker, scratch, .. } = self;
+        let Self {
+            fleet,
+            servers,
+            plant_task,
+            sweeper_task,
+            observer,
+            controllers,
+            slice,
+            broker,
+            scratch,
+            ..
+        } = self;
         for server in servers {
             server.shutdown().await;
         }
@@ -187,8 +212,19 @@ impl Lab {
         drop((slice, observer));
         fleet.stop().await;
         plant_task.abort();
+        sweeper_task.abort();
         drop((broker, scratch));
     }
+}
+
+/// Gives back, once a second, what was held in LinkDB and not confirmed in time.
+fn sweep(db: &LinkDb, clock: &StoreClock) -> JoinHandle<()> {
+    let sweeper = LeaseSweeper::new(db.store().clone(), clock.clone(), SWEPT_AT_A_TIME);
+    let db = db.clone();
+    tokio::spawn(async move {
+        let expire = move |tx: &mut Tx, key: &RawKey| db.expire_in(tx, key);
+        sweeper.run(SWEEP_INTERVAL, expire, core::future::pending()).await;
+    })
 }
 
 /// Topics as a lab wants them: one partition of commands, so that each agent follows one.

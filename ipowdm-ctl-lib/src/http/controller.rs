@@ -39,7 +39,7 @@ use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::Health;
 use super::metrics::{self, Meter, metered};
 use super::once::{Once, once};
-use super::openapi::{About, also, documented, does};
+use super::openapi::{self, About, also, documented, does};
 use super::page::{Paged, Pages};
 use super::sse::Streams;
 use crate::connection::Ends;
@@ -70,6 +70,7 @@ pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
         description: "The connections, agents and interfaces of one virtual operator of an IP-over-WDM network.",
         rules: access::CONTROLLER,
         refusals: &[Code::UnknownVop, Code::Stopped, Code::NotCommanding],
+        links: openapi::CONTROLLER,
         open: access.is_open(),
     };
     let (store, limits) = (handle.store().clone(), *access.limits());

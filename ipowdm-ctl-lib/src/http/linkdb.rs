@@ -49,7 +49,7 @@ use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::{self, Health};
 use super::metrics::{self, Meter, metered};
 use super::once::once;
-use super::openapi::{About, documented};
+use super::openapi::{self, About, documented};
 use super::page::{Paged, Pages};
 use super::sse::Streams;
 use crate::linkdb::{LinkDb, LinkDbError};
@@ -108,6 +108,7 @@ fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
         description: "PoPs, fibre links, routers, interfaces and the spectrum of an IP-over-WDM network.",
         rules: access::LINKDB,
         refusals: &[],
+        links: openapi::LINKDB,
         open: access.is_open(),
     };
     let (store, limits) = (shared.db.store().clone(), *access.limits());

@@ -2,16 +2,20 @@
 //!
 //! What a handler takes and answers is read from its signature: extractors and answers say what they are
 //! ([`aide::OperationInput`], [`aide::OperationOutput`]). What a signature cannot tell, one sentence and the stable codes of its
-//! refusals, stands beside the route ([`does`]). Statuses follow from the codes, roles from the [rules](super::access).
+//! refusals, stands beside the route ([`does`]). Statuses follow from the codes, roles from the [rules](super::access). Examples
+//! and what can be asked for next have a table each ([`examples`], [`links`]).
 //!
 //! The document is served at `/openapi.json`. With the feature `viewer` there is a page at `/docs` that shows it and sends
 //! requests; a browser is told to load nothing that comes from elsewhere.
 
 mod complete;
+mod examples;
+mod links;
 #[cfg(feature = "viewer")]
 mod viewer;
 
 pub(super) use complete::{text_header, with_location};
+pub(super) use links::{CONTROLLER, LINKDB, Link, SLICE};
 
 use super::access::Rule;
 use super::error::status_of;
@@ -48,6 +52,8 @@ pub(super) struct About {
     pub(super) rules: &'static [Rule],
     /// Codes with which any route but those for everybody may refuse.
     pub(super) refusals: &'static [Code],
+    /// What can be asked for next.
+    pub(super) links: &'static [Link],
     /// Whether callers need no token.
     pub(super) open: bool,
 }

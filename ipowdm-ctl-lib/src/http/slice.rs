@@ -29,7 +29,7 @@ use super::guard::guarded_by;
 use super::health::Health;
 use super::metrics::{self, Meter, metered};
 use super::once::once;
-use super::openapi::{About, documented, does};
+use super::openapi::{self, About, documented, does};
 use super::page::{Paged, Pages};
 use crate::slice::{Activation, SliceError, SliceManager};
 use aide::axum::ApiRouter;
@@ -54,6 +54,7 @@ pub fn slice_router(manager: SliceManager, access: Access) -> Router {
         description: "Virtual operators of an IP-over-WDM network: they come, are described, and go.",
         rules: access::SLICE,
         refusals: &[],
+        links: openapi::SLICE,
         open: access.is_open(),
     };
     let (store, limits) = (manager.store().clone(), *access.limits());

@@ -87,6 +87,58 @@ impl<T: JsonSchema> JsonSchema for Object<T> {
     }
 }
 
+/// A whole number: JSON makes no difference between `40` and `40.0`, and some programs write the latter.
+struct Whole<T>(T);
+
+impl<'de, T: TryFrom<u64>> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number<T>(PhantomData<T>);
+        impl<T: TryFrom<u64>> Number<T> {
+            fn fitting<E: de::Error>(number: u64) -> Result<Whole<T>, E> {
+                let fitting = T::try_from(number).ok().filter(|_| number <= EXACT);
+                fitting.map(Whole).ok_or_else(|| E::custom(format_args!("{number} is too large")))
+            }
+        }
+        impl<T: TryFrom<u64>> Visitor<'_> for Number<T> {
+            type Value = Whole<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number that is not negative")
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Whole<T>, E> {
+                Self::fitting(number)
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Whole<T>, E> {
+                if !(0.0..=EXACT_FLOATS).contains(&number) || number.fract() != 0.0 {
+                    return Err(E::invalid_value(de::Unexpected::Float(number), &self));
+                }
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "whole and in range, as checked above"
+                )]
+                Self::fitting(number as u64)
+            }
+        }
+        deserializer.deserialize_any(Number(PhantomData))
+    }
+}
+
+/// 2⁵³: up to here every whole number has a float of its own, and programs that know no other numbers read it as it is.
+const EXACT: u64 = 1 << 53;
+const EXACT_FLOATS: f64 = 9_007_199_254_740_992.0;
+
+/// Reads a whole number.
+pub(super) fn whole<'de, T: TryFrom<u64>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Whole::deserialize(deserializer).map(|Whole(number)| number)
+}
+
+/// Reads a whole number or null.
+pub(super) fn any_whole<'de, T: TryFrom<u64>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::<Whole<T>>::deserialize(deserializer).map(|number| number.map(|Whole(number)| number))
+}
+
 /// Reads a number of kilometres.
 pub(super) fn km<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Length, D::Error> {
     Length::from_km(f64::deserialize(deserializer)?).map_err(de::Error::custom)
@@ -144,6 +196,26 @@ mod tests {
         assert_eq!(read(r#"{"a": 1}"#).unwrap().0, Pair { a: 1, b: None });
         for text in ["[1, 2]", "[]", "1", "null"] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_point() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Numbers {
+            #[serde(deserialize_with = "whole")]
+            a: u16,
+            #[serde(default, deserialize_with = "any_whole")]
+            b: Option<u64>,
+        }
+        let read = serde_json::from_str::<Numbers>;
+        assert_eq!(read(r#"{"a": 400.0, "b": 7}"#).unwrap(), Numbers { a: 400, b: Some(7) });
+        assert_eq!(read(r#"{"a": 65535, "b": null}"#).unwrap(), Numbers { a: u16::MAX, b: None });
+        assert_eq!(read(r#"{"a": 0}"#).unwrap(), Numbers { a: 0, b: None });
+        assert!(read(r#"{"a": 0, "b": 9007199254740993}"#).is_err());
+        for text in ["65536", "-1", "-1.0", "0.5", "1e300", "\"1\"", "null", "true"] {
+            let json = format!(r#"{{"a": {text}}}"#);
+            assert!(serde_json::from_str::<Numbers>(&json).is_err(), "{text}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::linkdb::QuotaJson;
 use super::window::{Window, WindowJson};
-use super::{Object, Text, iso};
+use super::{Object, Text, any_whole, iso};
 use crate::slice::{ActivationRequest, Credential, Vop, VopAccess, VopView};
 use crate::spectrum::Quota;
 use ipowdm_core::bus::TopicDescription;
@@ -37,7 +37,10 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortId
 /// Transmit power in dBm, least and greatest.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "[f64; 2]")]
-struct Powers(#[schemars(with = "[f64; 2]")] PowerRange);
+struct Powers(
+    #[schemars(with = "[f64; 2]", extend("items" = {"type": "number", "minimum": -327.67, "maximum": 327.67}))]
+     PowerRange,
+);
 
 impl TryFrom<[f64; 2]> for Powers {
     type Error = String;
@@ -55,10 +58,13 @@ impl TryFrom<[f64; 2]> for Powers {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct NewVop {
     vop_id: VopId,
+    /// Not of spaces alone.
+    #[schemars(extend("minLength" = 1, "pattern" = "^[^\\u0000-\\u001F\\u007F-\\u009F]*[!-~\\u00A1-\\u00FF][^\\u0000-\\u001F\\u007F-\\u009F]*$"))]
     tenant_name: Text<255>,
     description: Option<Text<1024>>,
     interface_assignments: Vec<Object<Assignment>>,
     /// The spectrum it may light; the whole band where this is absent.
+    #[schemars(length(min = 1))]
     spectrum: Option<Vec<Window>>,
     /// Whether that spectrum is its alone.
     #[serde(default)]
@@ -67,6 +73,8 @@ pub(in crate::http) struct NewVop {
     quota: Option<Object<QuotaJson>>,
     /// The transmit power it may set; what modules and operator allow where this is absent.
     tx_power_range: Option<Powers>,
+    #[serde(default, deserialize_with = "any_whole")]
+    #[schemars(range(min = 100, max = 4_294_967_295_u32))]
     telemetry_interval_ms: Option<u32>,
 }
 

@@ -19,10 +19,10 @@ pub(in crate::http) struct Window(#[schemars(with = "WindowNumbers")] pub(in cra
 #[derive(Debug, Deserialize, JsonSchema)]
 struct WindowNumbers {
     #[serde(deserialize_with = "required_frequency")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 4_294_967_295_u32))]
     low: Frequency,
     #[serde(deserialize_with = "required_frequency")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 4_294_967_295_u32))]
     high: Frequency,
 }
 

@@ -1,6 +1,6 @@
 //! What the document gets once all routes are known: names of path parameters, refusals by status, who may ask.
 
-use super::{About, REFUSALS, SEGMENTS, content};
+use super::{About, REFUSALS, SEGMENTS, content, examples, links};
 use crate::http::access::{Need, Rule};
 use crate::http::error::{ErrorBody, MEDIA_TYPE, status_of};
 use aide::generate::in_context;
@@ -52,6 +52,7 @@ pub(super) fn complete(api: &mut OpenApi, about: &About) {
             (path.replace("{*", "{"), item)
         })
         .collect();
+    links::add(api, about.links);
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
@@ -73,6 +74,14 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What an operation is called.
+pub(super) fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let id: Vec<String> =
+        core::iter::once(method.to_ascii_lowercase()).chain(words.map(str::to_owned)).collect();
+    id.join("_")
+}
+
 fn complete_operation(
     operation: &mut Operation,
     method: &str,
@@ -80,10 +89,7 @@ fn complete_operation(
     rule: Option<&Rule>,
     about: &About,
 ) {
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let id: Vec<String> =
-        core::iter::once(method.to_ascii_lowercase()).chain(words.map(str::to_owned)).collect();
-    operation.operation_id = Some(id.join("_"));
+    operation.operation_id = Some(operation_id(method, path));
     let topic = path.trim_start_matches("/api").trim_start_matches("/v1").split('/').nth(1);
     operation.tags = vec![topic.filter(|topic| !topic.is_empty()).unwrap_or("service").to_owned()];
     name_segments(operation, path);
@@ -114,6 +120,7 @@ fn complete_operation(
         }
     }
     list_refusals(operation, refusals);
+    examples::add(operation, method, path);
 }
 
 /// The header that makes a POST one that is done once.

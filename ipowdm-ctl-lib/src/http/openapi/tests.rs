@@ -117,3 +117,57 @@ async fn the_page_needs_nothing_from_elsewhere() {
         assert!(!page.contains(tag), "{tag}");
     }
 }
+
+/// Asserts that path parameters and bodies have examples, and that links lead somewhere with all that it takes to get there.
+fn exemplary(document: &Value) {
+    let mut targets = std::collections::BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            targets.insert(operation["operationId"].as_str().unwrap(), (path, operation));
+        }
+    }
+    let parameters = |operation: &Value| operation["parameters"].as_array().cloned().unwrap_or_default();
+    for (path, operation) in targets.values() {
+        for parameter in parameters(operation).iter().filter(|parameter| parameter["in"] == "path") {
+            // Ids of operations are found by links alone.
+            assert!(parameter["example"].is_string() || path.contains("/operations/"), "{path}: {parameter}");
+        }
+        if let Some(body) = operation["requestBody"]["content"].get("application/json") {
+            assert!(body["example"].is_object(), "{path}: {body}");
+        }
+        for response in operation["responses"].as_object().unwrap().values() {
+            for link in response["links"].as_object().into_iter().flat_map(|links| links.values()) {
+                let (to, target) = targets[link["operationId"].as_str().unwrap()];
+                for parameter in parameters(target).iter().filter(|parameter| parameter["in"] == "path") {
+                    let name = parameter["name"].as_str().unwrap();
+                    assert!(link["parameters"][name].is_string(), "{path} to {to} without {name}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn documents_have_examples_and_all_of_their_links() {
+    let tenant = Tenant::start().await;
+    let linkdb = Service::start(linkdb_router(LinkDb::new(Store::memory()), Access::open())).await;
+    for (service, links) in
+        [(&linkdb, super::LINKDB), (&tenant.lab.slice, super::SLICE), (&tenant.ctl, super::CONTROLLER)]
+    {
+        let document = service.get("/openapi.json").await.expect(200);
+        exemplary(&document);
+        let found: usize = document["paths"].as_object().unwrap().values().map(linked).sum();
+        assert_eq!(found, links.iter().map(|link| link.count()).sum::<usize>());
+    }
+}
+
+/// Links of the operations of a path.
+fn linked(item: &Value) -> usize {
+    let responses =
+        |operation: &Value| operation["responses"].as_object().unwrap().values().cloned().collect::<Vec<_>>();
+    let operations = item.as_object().unwrap().values();
+    operations
+        .flat_map(responses)
+        .map(|response| response["links"].as_object().map_or(0, |links| links.len()))
+        .sum()
+}

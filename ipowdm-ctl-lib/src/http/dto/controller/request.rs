@@ -140,7 +140,7 @@ pub(in crate::http) struct NewConnection {
     pub(in crate::http) virtual_operator: Option<VopId>,
     /// Centre frequency in THz, GHz or MHz.
     #[serde(default, deserialize_with = "frequency")]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 4_294_967_295_u32))]
     frequency: Option<Frequency>,
     /// Launch power of both ends.
     #[serde(default, deserialize_with = "power")]

@@ -1,6 +1,7 @@
 //! Lists of the LinkDB surface, and what its changes are answered with.
 
 use super::{AllocationJson, InterfaceJson, LinkJson, PathJson, PopJson, RouterJson};
+use crate::http::dto::any_whole;
 use crate::http::dto::spectrum::{LinkUtilisationJson, ReservationJson};
 use crate::http::dto::window::WindowJson;
 use crate::http::page::{Page, Paged};
@@ -182,10 +183,12 @@ pub(in crate::http) struct Released {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(rename = "Quota")]
 pub(in crate::http) struct QuotaJson {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "any_whole", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 9_007_199_254_740_992_u64))]
     pub(in crate::http) connections: Option<u64>,
     /// Steps of 6.25 GHz times links.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "any_whole", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 9_007_199_254_740_992_u64))]
     pub(in crate::http) slot_links: Option<u64>,
 }
 

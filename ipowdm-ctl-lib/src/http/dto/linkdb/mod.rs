@@ -13,7 +13,7 @@ pub(in crate::http) use filter::{ConnectionFilter, InterfaceFilter, LinkFilter, 
 
 use crate::http::dto::spectrum::{RangeJson, SlotJson, free_ranges, steps_ghz, whole_steps};
 use crate::http::dto::window::Window;
-use crate::http::dto::{Text, frequency, ghz, iso, km};
+use crate::http::dto::{Text, any_whole, frequency, ghz, iso, km, whole};
 use crate::linkdb::{Direction, Grant, Hop, Path, PortStatus};
 use crate::spectrum::Fibres;
 use crate::topology::{FibreLink, Pop, Router, Span, UpDown};
@@ -107,22 +107,24 @@ pub(in crate::http) struct AllocateBody {
     pub(in crate::http) pop_a: PopId,
     pub(in crate::http) pop_b: PopId,
     /// Gbit/s.
+    #[serde(deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 400))]
     pub(in crate::http) bandwidth: u32,
     pub(in crate::http) virtual_operator: VopId,
     /// The centre to take, instead of the first that fits.
     #[serde(default, deserialize_with = "frequency")]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 4_294_967_295_u32))]
     pub(in crate::http) frequency: Option<Frequency>,
     /// Which of the slots that fit is taken.
     #[serde(default)]
     pub(in crate::http) policy: Policy,
     /// Candidate paths.
+    #[serde(default, deserialize_with = "any_whole")]
     #[schemars(range(min = 1, max = 64))]
     pub(in crate::http) k: Option<u16>,
     /// What neighbours must leave free on either side; whole steps of 6.25 GHz.
     #[serde(default, deserialize_with = "guard")]
-    #[schemars(with = "f64", range(min = 0), extend("multipleOf" = 6.25))]
+    #[schemars(with = "f64", range(min = 0, max = 12_800), extend("multipleOf" = 6.25))]
     pub(in crate::http) guard_ghz: u16,
     /// Give it back after so many seconds unless it is confirmed.
     #[serde(default, deserialize_with = "hold")]
@@ -139,7 +141,7 @@ fn guard<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
 }
 
 fn hold<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let Some(seconds) = Option::<u64>::deserialize(deserializer)? else { return Ok(None) };
+    let Some(seconds) = any_whole::<u64, D>(deserializer)? else { return Ok(None) };
     if !(1..=MOST_HELD).contains(&seconds) {
         return Err(de::Error::custom(format_args!("{seconds} s is not in 1..={MOST_HELD}")));
     }
@@ -154,7 +156,7 @@ pub(in crate::http) struct NewReservation {
     #[serde(default)]
     pub(in crate::http) fibres: Fibres,
     #[serde(default, deserialize_with = "guard")]
-    #[schemars(with = "f64", range(min = 0), extend("multipleOf" = 6.25))]
+    #[schemars(with = "f64", range(min = 0, max = 12_800), extend("multipleOf" = 6.25))]
     pub(in crate::http) guard_ghz: u16,
     /// Whether there is light in it that is not ours.
     #[serde(default)]
