@@ -136,7 +136,7 @@ async fn a_tenant_reaches_its_own_topics_and_nobody_elses() {
         (&application, Role::Health, true, false),
         (&agent, Role::Config, true, false),
         (&agent, Role::Monitoring, false, true),
-        (&agent, Role::Health, false, true),
+        (&agent, Role::Health, true, true),
     ];
     for (index, (client, role, reads, writes)) in table.into_iter().enumerate() {
         let own = topic(role, &a);

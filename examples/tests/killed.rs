@@ -11,6 +11,8 @@ mod client;
 mod processes;
 #[path = "killed/program.rs"]
 mod program;
+#[path = "killed/secured.rs"]
+mod secured;
 
 use client::request;
 use ipowdm_cmis::emulator::{ModuleClock, Profile};

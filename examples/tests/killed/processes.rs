@@ -17,7 +17,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Instant;
 
-const VOP: &str = "/api/v1/vops/vOp2";
+pub(crate) const VOP: &str = "/api/v1/vops/vOp2";
 
 /// Processes whose parent is this one, and which have not ended.
 fn children(parent: Pid) -> Vec<Pid> {
@@ -32,13 +32,13 @@ fn children(parent: Pid) -> Vec<Pid> {
     own.filter(|pid| runs(*pid)).collect()
 }
 
-fn runs(pid: Pid) -> bool {
+pub(crate) fn runs(pid: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     // A zombie has ended.
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -50,7 +50,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The one process that it has started.
-fn child(program: &Program) -> Pid {
+pub(crate) fn child(program: &Program) -> Pid {
     until("its controller runs", || match children(program.pid())[..] {
         [pid] => Some(pid),
         _ => None,
@@ -58,7 +58,7 @@ fn child(program: &Program) -> Pid {
 }
 
 /// The slice manager says where the controller answers, and there it does.
-fn find_controller(program: &mut Program) {
+pub(crate) fn find_controller(program: &mut Program) {
     let slices = program.slices();
     program.controller = Some(until("the controller answers", || {
         let (_, vop) = request(slices, "GET", VOP, None).ok()?;
@@ -68,7 +68,7 @@ fn find_controller(program: &mut Program) {
     }));
 }
 
-fn still_lit(program: &mut Program) {
+pub(crate) fn still_lit(program: &mut Program) {
     find_controller(program);
     let (status, answer) = request(program.controller(), "GET", "/api/v1/connections/KILL-0", None).unwrap();
     assert_eq!((status, &answer["status"]), (200, &Value::from("ACTIVE")), "{answer}");
@@ -82,14 +82,15 @@ fn nothing_secret_is_an_argument(pid: Pid, secret: &str) {
     assert!(fs::read_to_string(format!("/proc/{pid}/environ")).unwrap().contains(secret));
 }
 
-fn small() -> (Options, Plan) {
+pub(crate) fn small() -> (Options, Plan) {
     let options = Options { pops: 2, routers: 1, ports: 2, vops: 1, ..Options::for_tests() };
     let plan = Plan::draw(&options).unwrap();
     (options, plan)
 }
 
 fn lives_and_dies(folder: &Path, location: &str, bootstrap: &str, plan: &Plan) {
-    let start = || Program::launching(folder, location, bootstrap, plan.pops.len(), "launcher = \"process\"");
+    let start =
+        || Program::launching(folder, location, bootstrap, plan.pops.len(), "launcher = \"process\"", &[]);
     let mut program = start();
     let (status, answer) = activation(&program, plan);
     assert_eq!(status, 201, "{answer}");
@@ -152,7 +153,7 @@ async fn a_controller_that_cannot_be_started_leaves_nothing_of_the_activation() 
     let path = folder.path().to_owned();
     let story = tokio::task::spawn_blocking(move || {
         let launcher = "launcher = \"process\"\ncontroller_program = \"/bin/false\"";
-        let program = Program::launching(&path, &location, &bootstrap, plan.pops.len(), launcher);
+        let program = Program::launching(&path, &location, &bootstrap, plan.pops.len(), launcher, &[]);
         let (status, answer) = activation(&program, &plan);
         assert_eq!(status, 500, "{answer}");
         assert!(answer["detail"].as_str().unwrap().contains("exit status: 1"), "{answer}");

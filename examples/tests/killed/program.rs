@@ -28,7 +28,7 @@ fn settings(folder: &Path) -> PathBuf {
 impl Program {
     /// Its controllers are tasks.
     pub(crate) fn start(folder: &Path, location: &str, bootstrap: &str, pops: usize) -> Self {
-        Self::launching(folder, location, bootstrap, pops, "launcher = \"task\"")
+        Self::launching(folder, location, bootstrap, pops, "launcher = \"task\"", &[])
     }
 
     /// `launcher` are lines of the table `[slice]`.
@@ -38,6 +38,7 @@ impl Program {
         bootstrap: &str,
         pops: usize,
         launcher: &str,
+        environment: &[(&str, &str)],
     ) -> Self {
         let text = format!(
             "[store]\nlocation = \"{location}\"\n[bus]\nbootstrap = \"{bootstrap}\"\n[access]\nopen = true\n\
@@ -49,6 +50,7 @@ impl Program {
             .arg("all")
             .arg("--config")
             .arg(settings(folder))
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -3,6 +3,7 @@
 use super::{Problem, Settings};
 use core::fmt::Display;
 use core::str::FromStr;
+use ipowdm_core::bus::kafka::Secret;
 use ipowdm_core::topics::{self, Role};
 
 /// Names that the existing agent reads and that have no effect here, with what does their work.
@@ -76,6 +77,7 @@ impl Settings {
         read.switch("ACCEPT_UNFENCED", &mut self.agent.accept_unfenced);
         read.parse("COMMAND_TIMEOUT_SEC", &mut self.agent.command_timeout_sec, "give seconds");
         read.parse("KAFKA_BROKER", &mut self.bus.bootstrap, "give host:port");
+        self.overlay_security(&mut read);
         let list = r#"give a JSON list such as ["Ethernet48","Ethernet56"]"#;
         read.json("ASSIGNED_TRANSCEIVERS", &mut self.modules.ports, list);
         let map = r#"give a JSON object such as {"Ethernet48":7}"#;
@@ -96,6 +98,17 @@ impl Settings {
         read.parse("LOG_FORMAT", &mut self.log.format, "text or json");
         self.check_topics(&mut read);
         notices(&read)
+    }
+
+    fn overlay_security(&mut self, read: &mut Reader<'_>) {
+        let bus = &mut self.bus;
+        read.parse("KAFKA_SECURITY_PROTOCOL", &mut bus.security_protocol, "give PLAINTEXT or SASL_PLAINTEXT");
+        read.parse("KAFKA_SASL_MECHANISM", &mut bus.sasl_mechanism, "give SCRAM-SHA-512");
+        read.parse("KAFKA_SASL_USERNAME", &mut bus.sasl_username, "name the user");
+        read.parse("KAFKA_SASL_PASSWORD_FILE", &mut bus.sasl_password_file, "give a path");
+        if let Some(password) = read.text("KAFKA_SASL_PASSWORD") {
+            bus.sasl_password = Some(Secret::new(password));
+        }
     }
 
     /// Topic names follow from the virtual operator; a name that says otherwise is refused, never used or ignored.

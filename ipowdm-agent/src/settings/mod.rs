@@ -10,6 +10,7 @@ pub use error::{Problem, SettingsError};
 
 use crate::config::{AgentConfig, HEALTH_INTERVAL_MS, Service, TELEMETRY_INTERVAL_MS};
 use crate::intake::Identity;
+use ipowdm_core::bus::kafka::{KafkaOptions, OptionsError, Secret, Security, SecurityProblem};
 use ipowdm_core::ids::{AgentId, PopId, PortId, RegionId, RouterId, VopId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -62,6 +63,17 @@ pub struct AgentTable {
 pub struct BusTable {
     /// `KAFKA_BROKER`: `host:port`, several separated by commas.
     pub bootstrap: Option<String>,
+    /// `KAFKA_SECURITY_PROTOCOL`: `PLAINTEXT` or `SASL_PLAINTEXT`; `SSL` and `SASL_SSL` are refused so far.
+    pub security_protocol: Option<String>,
+    /// `KAFKA_SASL_MECHANISM`: `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub sasl_mechanism: Option<String>,
+    /// `KAFKA_SASL_USERNAME`.
+    pub sasl_username: Option<String>,
+    /// A file that holds the password and nothing else (`KAFKA_SASL_PASSWORD_FILE`).
+    pub sasl_password_file: Option<PathBuf>,
+    /// The password itself, from the environment only: `KAFKA_SASL_PASSWORD`. Goes before the file.
+    #[serde(skip)]
+    pub sasl_password: Option<Secret>,
     /// Records held while the bus is away.
     pub queue: Option<usize>,
 }
@@ -146,8 +158,8 @@ pub struct Resolved {
     pub agent: AgentConfig,
     /// Its ports and their modules.
     pub modules: Vec<(PortId, ModuleSource)>,
-    /// Bootstrap addresses of the bus.
-    pub bootstrap: Vec<String>,
+    /// How the bus is reached, under the agent's name. Its password is not shown.
+    pub bus: KafkaOptions,
     /// The journal file.
     pub journal: Option<PathBuf>,
     /// The log filter.
@@ -162,10 +174,14 @@ impl Settings {
     /// Reads a TOML document.
     ///
     /// # Errors
-    /// [`SettingsError`] with line and column.
+    /// [`SettingsError`] with the line, never its text: it may hold a secret.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        toml::from_str(text)
-            .map_err(|error| SettingsError::one("(file)", error.to_string(), "see the README"))
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let before = error.span().map_or(0, |span| span.start);
+            let line = text.bytes().take(before).filter(|byte| *byte == b'\n').count() + 1;
+            let reason = format!("line {line}: {}", error.message());
+            SettingsError::one("(file)", reason, "see the README")
+        })
     }
 
     /// Checks everything and fills in the defaults. `environment` answers the value of a variable; it goes before the
@@ -202,7 +218,7 @@ impl Settings {
                 format!("no controller makes or reads the topics of {region}: there are no regions yet");
             problems.push(Problem::new("REGION", reason, "unset it"));
         }
-        let bootstrap = self.bootstrap(&mut problems);
+        let bus = self.bus(&mut problems);
         let (Some(identity), true) = (identity, problems.is_empty()) else {
             return Err(SettingsError { problems });
         };
@@ -223,7 +239,9 @@ impl Settings {
         agent.outgoing = self.bus.queue.unwrap_or(agent.outgoing);
         let log_format = self.log.format.unwrap_or_default();
         let log = self.log.level.unwrap_or_else(|| "info".to_string());
-        Ok(Resolved { agent, modules, bootstrap, journal: self.agent.journal, log, log_format, notices })
+        let client_id = agent.identity.agent_id.to_string();
+        let bus = KafkaOptions { client_id, ..bus };
+        Ok(Resolved { agent, modules, bus, journal: self.agent.journal, log, log_format, notices })
     }
 
     fn identity(&self, problems: &mut Vec<Problem>) -> Option<Identity> {
@@ -249,18 +267,32 @@ impl Settings {
         Some(identity)
     }
 
-    fn bootstrap(&self, problems: &mut Vec<Problem>) -> Vec<String> {
-        let text = self.bus.bootstrap.as_deref().unwrap_or("127.0.0.1:9092");
-        let servers: Vec<String> =
-            text.split(',').map(|server| server.trim().to_string()).filter(|s| !s.is_empty()).collect();
-        let bad = |server: &&String| {
-            server.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+    fn bus(&mut self, problems: &mut Vec<Problem>) -> KafkaOptions {
+        let table = &mut self.bus;
+        let mut options = KafkaOptions::new(table.bootstrap.as_deref().unwrap_or("127.0.0.1:9092"));
+        let security = Security {
+            protocol: table.security_protocol.take(),
+            ca_file: None,
+            sasl_mechanism: table.sasl_mechanism.take(),
+            sasl_username: table.sasl_username.take(),
+            sasl_password: table.sasl_password.take(),
+            sasl_password_file: table.sasl_password_file.take(),
         };
-        if let Some(server) = servers.iter().find(bad) {
-            let reason = format!("{server:?} is not host:port");
-            problems.push(Problem::new("KAFKA_BROKER", reason, "for example 127.0.0.1:9092"));
+        let applied = security.apply(&mut options);
+        for SecurityProblem { key, reason, fix } in applied.err().into_iter().flatten() {
+            problems.push(Problem::new(&format!("bus.{key}"), reason, fix));
         }
-        servers
+        match options.check() {
+            Ok(()) => {}
+            Err(error @ (OptionsError::NoBootstrap | OptionsError::NotHostPort(_))) => {
+                problems.push(Problem::new("KAFKA_BROKER", error.to_string(), "for example 127.0.0.1:9092"));
+            }
+            Err(error) => {
+                let fix = "set KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM otherwise";
+                problems.push(Problem::new("bus", error.to_string(), fix));
+            }
+        }
+        options
     }
 
     fn modules(&self, problems: &mut Vec<Problem>) -> Vec<(PortId, ModuleSource)> {

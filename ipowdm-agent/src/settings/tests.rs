@@ -1,4 +1,5 @@
 use super::*;
+use ipowdm_core::bus::kafka::SaslMechanism;
 use ipowdm_core::ids::IdError;
 
 type Environment<'a> = &'a [(&'a str, &'a str)];
@@ -47,7 +48,7 @@ fn the_environment_of_the_existing_agent_is_understood() {
             health_interval_ms: 30_000,
         }
     );
-    assert_eq!(resolved.bootstrap, ["192.0.2.7:9092"]);
+    assert_eq!(resolved.bus.bootstrap, ["192.0.2.7:9092"]);
     assert_eq!(resolved.agent.max_sessions, Some(10));
     assert_eq!(resolved.agent.queue_wait_ms, 45_000);
     assert_eq!(resolved.log, "warn");
@@ -165,11 +166,50 @@ fn a_file_is_enough_the_environment_goes_before_it_and_unknown_keys_are_refused(
     assert_eq!(resolved.agent.identity.router_id.as_str(), "router1");
     assert_eq!(resolved.agent.service, Service::Assigned);
     assert!(resolved.agent.accept_unfenced);
-    assert_eq!(resolved.bootstrap.len(), 2);
+    assert_eq!(resolved.bus.bootstrap.len(), 2);
     assert_eq!(resolved.modules[0].1, ModuleSource::Eeprom(PathBuf::from("/run/eeprom/7")));
     assert_eq!((resolved.log.as_str(), resolved.log_format), ("info", LogFormat::Text));
     assert!(problems("[agent]\npop = 1", &[])[0].contains("unknown field"));
     assert!(
         problems("[agent]\npop_id = \"\"", &[])[0].contains(&IdError::Empty { kind: "PoP id" }.to_string())
     );
+}
+
+#[test]
+fn a_password_proves_who_the_agent_is_and_is_never_shown() {
+    let environment = with(&[
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
+        ("KAFKA_SASL_MECHANISM", "SCRAM-SHA-256"),
+        ("KAFKA_SASL_USERNAME", "agent_pop1-router1"),
+        ("KAFKA_SASL_PASSWORD", "hunter2"),
+    ]);
+    let resolved = resolve("", &environment).unwrap();
+    let sasl = resolved.bus.sasl.clone().unwrap();
+    assert_eq!((sasl.mechanism, sasl.username.as_str()), (SaslMechanism::ScramSha256, "agent_pop1-router1"));
+    assert_eq!(sasl.password.reveal(), "hunter2");
+    assert_eq!(resolved.bus.client_id, "pop1-router1");
+    assert!(!format!("{resolved:?}").contains("hunter2"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "from the file\n").unwrap();
+    let file = format!(
+        "[bus]\nsecurity_protocol = \"SASL_PLAINTEXT\"\nsasl_username = \"me\"\nsasl_password_file = {:?}\n",
+        path.display().to_string()
+    );
+    let resolved = resolve(&file, REFERENCE).unwrap();
+    assert_eq!(resolved.bus.sasl.unwrap().password.reveal(), "from the file");
+}
+
+#[test]
+fn a_password_in_the_file_or_missing_is_refused_and_so_is_a_secured_bus_that_cannot_be_had() {
+    let inline = "[bus]\nsasl_password = \"hunter2\"\n";
+    let error = Settings::from_toml(inline).unwrap_err().to_string();
+    assert!(error.contains("line 2: unknown field `sasl_password`"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let missing = problems("", &with(&[("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")]));
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert!(missing[0].starts_with("bus.sasl_username") && missing[1].contains("KAFKA_SASL_PASSWORD"));
+    let encrypted = problems("", &with(&[("KAFKA_SECURITY_PROTOCOL", "SSL")]));
+    assert!(encrypted[0].contains("TLS is not supported"), "{encrypted:?}");
 }

@@ -5,7 +5,7 @@
 //!
 //! | principal | on the bus | may |
 //! |---|---|---|
-//! | an agent | `agent_<agent>` | read `ipowdm_assignments` and the commands, write the acks, telemetry and health of the vOps it serves |
+//! | an agent | `agent_<agent>` | read `ipowdm_assignments` and the commands, write the acks, telemetry and health of the vOps it serves, read the health back |
 //! | a vOp's controller | `controller_<vOp>` | write the vOp's commands; read its acks, telemetry and health |
 //! | an application of a vOp | `application_<vOp>_<application>` | read the vOp's acks, telemetry and health; use consumer groups whose names begin with `<vOp>_` |
 //!
@@ -141,7 +141,8 @@ pub fn rights(principal: &Principal, vop: &VopId) -> Vec<Right> {
             (Resource::Topic(ASSIGNMENTS.to_string()), &[Read, DescribeConfigs][..]),
             (config, &[Read, DescribeConfigs]),
             (monitoring, &[Write]),
-            (health, &[Write]),
+            // Read too: the broker's stamp of a heartbeat, read back, is how an agent learns how old commands are.
+            (health, &[Write, Read]),
         ]),
         Principal::Controller(of) if of == vop => Vec::from([
             (config, &[Write, DescribeConfigs][..]),
@@ -258,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_reads_commands_and_writes_answers_and_not_the_other_way_round() {
+    fn an_agent_reads_commands_writes_answers_and_reads_its_heartbeats_back_and_no_more() {
         let vop2 = vop("vOp2");
         let [agent, controller, application] = principals(&vop2);
         let table = [
             (&agent, "config_vOp2", true, false),
             (&agent, "monitoring_vOp2", false, true),
-            (&agent, "health_vOp2", false, true),
+            (&agent, "health_vOp2", true, true),
             (&agent, ASSIGNMENTS, true, false),
             (&controller, "config_vOp2", false, true),
             (&controller, "monitoring_vOp2", true, false),

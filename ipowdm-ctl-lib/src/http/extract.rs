@@ -23,8 +23,18 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-/// Largest accepted body. The largest honest one, a virtual operator with 1 600 ports, has about 100 kB.
-pub(super) const MAX_BODY: usize = 1 << 20;
+/// Largest accepted body unless told otherwise. The largest honest one, a virtual operator with 1 600 ports, has about 100 kB.
+pub(super) const USUAL_BODY: usize = 1 << 20;
+
+/// Bytes of the largest body that the service of a request accepts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LargestBody(pub(super) usize);
+
+impl LargestBody {
+    fn of(parts: &Parts) -> usize {
+        parts.extensions.get::<Self>().map_or(USUAL_BODY, |largest| largest.0)
+    }
+}
 
 /// How much of a body that is too large is read and thrown away, so that its sender gets to read the answer: a connection
 /// that is closed with unread data loses it.
@@ -33,7 +43,7 @@ const MAX_DRAIN: usize = 16 << 20;
 /// Time for a body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// A JSON object of at most 1 MiB. As `Option<Payload<T>>` it may be absent.
+/// A JSON object of at most as many bytes as [`Limits::body`](super::Limits) says. As `Option<Payload<T>>` it may be absent.
 ///
 /// 400 `malformed` where the body is not JSON, 422 `invalid_field` naming the field where one is missing or of the wrong
 /// type, 413 `too_large`, 415 `unsupported_media_type`, 408 `timed_out`. Members that are not known are passed over.
@@ -45,7 +55,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Payload<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body).await?;
+        let bytes = read(&parts, body).await?;
         if bytes.is_empty() {
             return Err(ApiError::new(Code::Malformed, "the body is empty, a JSON object is expected"));
         }
@@ -58,7 +68,7 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Payload<T> 
 
     async fn from_request(request: Request, _state: &S) -> Result<Option<Self>, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body).await?;
+        let bytes = read(&parts, body).await?;
         if bytes.is_empty() { Ok(None) } else { json(&parts.headers, &bytes).map(Some) }
     }
 }
@@ -77,20 +87,21 @@ impl<T: JsonSchema> OperationInput for Payload<T> {
     }
 }
 
-/// Reads a body of at most [`MAX_BODY`] bytes.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body that is not too large.
+pub(super) async fn read(parts: &Parts, body: Body) -> Result<Bytes, ApiError> {
+    let (headers, largest) = (&parts.headers, LargestBody::of(parts));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) && headers.contains_key(header::EXPECT) {
+    if announced.is_some_and(|length| length > largest as u64) && headers.contains_key(header::EXPECT) {
         // The sender waits for a go-ahead before it sends the body; this answer is the refusal.
-        return Err(too_large());
+        return Err(too_large(largest));
     }
-    tokio::time::timeout(BODY_TIME, collect(body)).await.map_err(|_| {
+    tokio::time::timeout(BODY_TIME, collect(body, largest)).await.map_err(|_| {
         ApiError::new(Code::TimedOut, format_args!("the body did not arrive within {BODY_TIME:?}"))
             .with_status(StatusCode::REQUEST_TIMEOUT)
     })?
 }
 
-async fn collect(body: Body) -> Result<Bytes, ApiError> {
+async fn collect(body: Body, largest: usize) -> Result<Bytes, ApiError> {
     let mut stream = body.into_data_stream();
     let mut kept = BytesMut::new();
     let mut total = 0_usize;
@@ -98,18 +109,18 @@ async fn collect(body: Body) -> Result<Bytes, ApiError> {
         let chunk = chunk
             .map_err(|error| ApiError::new(Code::Malformed, format_args!("the body broke off: {error}")))?;
         total = total.saturating_add(chunk.len());
-        if total > MAX_DRAIN {
+        if total > MAX_DRAIN.max(largest) {
             break;
         }
-        if total <= MAX_BODY {
+        if total <= largest {
             kept.extend_from_slice(&chunk);
         }
     }
-    if total > MAX_BODY { Err(too_large()) } else { Ok(kept.freeze()) }
+    if total > largest { Err(too_large(largest)) } else { Ok(kept.freeze()) }
 }
 
-fn too_large() -> ApiError {
-    ApiError::new(Code::TooLarge, format_args!("the body is larger than {MAX_BODY} bytes"))
+fn too_large(largest: usize) -> ApiError {
+    ApiError::new(Code::TooLarge, format_args!("the body is larger than {largest} bytes"))
 }
 
 /// Reads JSON. A body without a content type is taken as JSON, one that claims to be something else is refused.

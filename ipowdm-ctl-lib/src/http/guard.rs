@@ -2,6 +2,7 @@
 
 use super::access::Rate;
 use super::error::{ApiError, locate};
+use super::extract::{LargestBody, USUAL_BODY};
 use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::Uri;
@@ -28,11 +29,13 @@ pub struct Limits {
     pub request_time: Option<Duration>,
     /// How many requests each caller may send; 429 beyond. Absent: as many as it likes.
     pub rate: Option<Rate>,
+    /// Bytes of a body; 413 beyond. 1 MiB unless told otherwise.
+    pub body: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 256, waiting: 256, request_time: None, rate: None }
+        Self { in_flight: 256, waiting: 256, request_time: None, rate: None, body: USUAL_BODY }
     }
 }
 
@@ -46,6 +49,7 @@ struct Places {
     waiting: Arc<Semaphore>,
     /// Time for a request, a `wait` not counted.
     time: Duration,
+    body: LargestBody,
 }
 
 /// Puts the limits of the [module](super) and the answers to unknown paths and methods around a service's routes.
@@ -58,15 +62,12 @@ pub fn guarded(router: Router) -> Router {
 
 /// As [`guarded`], with other limits; `time` is the usual time for a request.
 pub(super) fn guarded_by(router: Router, limits: &Limits, time: Duration) -> Router {
-    let Limits { in_flight, waiting, request_time, rate: _ } = *limits;
-    guarded_with(router, in_flight, waiting, request_time.unwrap_or(time))
-}
-
-fn guarded_with(router: Router, ordinary: usize, waiting: usize, time: Duration) -> Router {
+    let Limits { in_flight, waiting, request_time, rate: _, body } = *limits;
     let places = Arc::new(Places {
-        ordinary: Arc::new(Semaphore::new(ordinary)),
+        ordinary: Arc::new(Semaphore::new(in_flight)),
         waiting: Arc::new(Semaphore::new(waiting)),
-        time,
+        time: request_time.unwrap_or(time),
+        body: LargestBody(body),
     });
     router
         .fallback(unknown_path)
@@ -83,7 +84,8 @@ async fn method_not_allowed(request: Request) -> ApiError {
     ApiError::new(Code::MethodNotAllowed, reason).hint("the header Allow lists what it takes")
 }
 
-async fn guard(State(places): State<Arc<Places>>, request: Request, next: Next) -> Response {
+async fn guard(State(places): State<Arc<Places>>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(places.body);
     // Handles on what came in, not copies of it.
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let wait = wait_of(request.uri());

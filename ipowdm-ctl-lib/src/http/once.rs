@@ -206,7 +206,7 @@ impl Keeper {
         let key = key_in(&request)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let (parts, body) = request.into_parts();
-        let body = read(&parts.headers, body).await?;
+        let body = read(&parts, body).await?;
         let time = self.time + wait_of(&uri).unwrap_or_default();
         let target = uri.path_and_query().map_or("", |target| target.as_str());
         let asked = Asked {

@@ -134,7 +134,7 @@ pub(crate) fn health(resolved: &Resolved) -> Result<bool, Box<dyn Error>> {
         let state = journal.as_ref().map(|journal| journal.state().port(port)).unwrap_or_default();
         say(port.as_str(), verdict(&state, &look(resolved, index)));
     }
-    say(&resolved.bootstrap.join(","), bus_answers(resolved));
+    say(&resolved.bus.bootstrap.join(","), bus_answers(resolved));
     Ok(well)
 }
 

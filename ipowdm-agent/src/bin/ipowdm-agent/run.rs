@@ -7,7 +7,7 @@ use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
 use ipowdm_cmis::transport::Optoe;
 use ipowdm_core::bus::Bus;
-use ipowdm_core::bus::kafka::{self, KafkaOptions};
+use ipowdm_core::bus::kafka;
 use ipowdm_core::ids::PortId;
 use std::error::Error;
 use std::sync::Arc;
@@ -33,9 +33,7 @@ pub(crate) fn open(
 
 /// The bus. It connects when it is first used, so that a broker that is down is no reason not to start.
 pub(crate) fn bus(resolved: &Resolved) -> Result<Arc<dyn Bus>, Box<dyn Error>> {
-    let mut options = KafkaOptions::new(&resolved.bootstrap.join(","));
-    options.client_id = resolved.agent.identity.agent_id.to_string();
-    Ok(kafka::connect(&options, kafka::Client::from_env()?)?)
+    Ok(kafka::connect(&resolved.bus, kafka::Client::from_env()?)?)
 }
 
 /// Serves until interrupted or terminated.
@@ -59,7 +57,7 @@ pub(crate) fn run(resolved: Resolved) -> Result<(), Box<dyn Error>> {
         tracing::info!(
             agent = %resolved.agent.identity.agent_id,
             ports = resolved.modules.len(),
-            bus = resolved.bootstrap.join(","),
+            bus = resolved.bus.bootstrap.join(","),
             "serving"
         );
         agent.run_until(interrupted()).await?;

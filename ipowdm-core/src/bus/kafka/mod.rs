@@ -55,12 +55,14 @@ pub(in crate::bus) mod publish;
 mod records;
 mod refusal;
 mod scram;
+mod security;
 mod shape;
 mod topology;
 
 pub use choice::{Client, UnknownClient, connect};
 pub use cluster::Counts;
 pub use options::{KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
+pub use security::{Security, SecurityProblem};
 
 #[cfg(doc)]
 use super::BusError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::vec::Vec;
 
 /// How a [`super::KafkaBus`] reaches its brokers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
     /// `host:port` of brokers to ask first; the others are learned from them.
     pub bootstrap: Vec<String>,

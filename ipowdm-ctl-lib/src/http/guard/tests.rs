@@ -29,7 +29,8 @@ async fn requests_beyond_the_limit_are_refused_and_waiting_ones_have_places_of_t
         }
     };
     let router = Router::new().route("/hold", get(hold)).route("/quick", get(|| async { "quick" }));
-    let service = Service::start(guarded_with(router, 1, 1, REQUEST_TIME)).await;
+    let limits = Limits { in_flight: 1, waiting: 1, ..Limits::default() };
+    let service = Service::start(guarded_by(router, &limits, REQUEST_TIME)).await;
     let client = *service;
     let held = tokio::spawn(async move { client.get("/hold?wait=9").await });
     arrived.notified().await;
@@ -72,4 +73,21 @@ async fn a_request_that_takes_too_long_is_answered_in_time() {
     assert_eq!(response.status(), 504);
     let response = to_the_end(Duration::from_millis(10), core::future::pending::<Response>()).await;
     assert_eq!(response.status(), 504);
+}
+
+#[tokio::test]
+async fn a_body_is_as_large_as_the_service_says_at_most() {
+    use crate::http::extract::Payload;
+    let echo = |Payload(body): Payload<serde_json::Value>| async move { body.to_string() };
+    let router = Router::new().route("/echo", post(echo));
+    let limits = Limits { body: 20, ..Limits::default() };
+    let service = Service::start(guarded_by(router.clone(), &limits, REQUEST_TIME)).await;
+    assert_eq!(service.post_raw("/echo", r#"{"a":"0123456789ab"}"#).await.status, 200);
+    service.post_raw("/echo", r#"{"a":"0123456789abc"}"#).await.expect_error(413, "too_large");
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(USUAL_BODY));
+    let usual = Service::start(guarded(router.clone())).await;
+    usual.post_raw("/echo", large.clone()).await.expect_error(413, "too_large");
+    let limits = Limits { body: 2 * USUAL_BODY, ..Limits::default() };
+    let wide = Service::start(guarded_by(router, &limits, REQUEST_TIME)).await;
+    assert_eq!(wide.post_raw("/echo", large.clone()).await.status, 200);
 }

@@ -6,6 +6,7 @@ use core::fmt;
 use ipowdm_core::bus::kafka::Client;
 use ipowdm_core::qot::Adjust;
 use ipowdm_core::topics::Role;
+use ipowdm_ctl_lib::http::{Limits, Rate};
 use std::path::Path;
 
 /// A text as TOML has it.
@@ -33,6 +34,7 @@ impl fmt::Display for Resolved {
             Closed::Tokens(table) => writeln!(f, "tokens = {}", path(table))?,
         }
         writeln!(f, "allow_remote = {}", self.allow_remote)?;
+        self.show_http(f)?;
         let (band, centres, guard) = &self.band_names;
         writeln!(f, "\n[linkdb]\nlisten = {}", quoted(&self.linkdb_listen.to_string()))?;
         writeln!(f, "band = {}\ncentres = {}\nedge_guard_ghz = {guard}", quoted(band), quoted(centres))?;
@@ -77,6 +79,22 @@ impl Resolved {
             writeln!(f, "sasl_username = {}\n# the password is not shown", quoted(&sasl.username))?;
         }
         Ok(())
+    }
+
+    fn show_http(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Limits { in_flight, waiting, request_time, rate, body } = self.access.limits();
+        writeln!(f, "\n[http]\nin_flight = {in_flight}\nwaiting = {waiting}\nbody_bytes = {body}")?;
+        match request_time {
+            Some(time) => writeln!(f, "request_sec = {:.3}", time.as_secs_f64())?,
+            None => writeln!(f, "# request_sec: 30, of the slice manager 180")?,
+        }
+        match rate {
+            Some(Rate { interval, burst }) => {
+                writeln!(f, "rate_per_sec = {:.3}\nrate_burst = {burst}", 1.0 / interval.as_secs_f64())?;
+            }
+            None => writeln!(f, "rate_per_sec = 0.0")?,
+        }
+        writeln!(f, "open_metrics = {}", self.open_metrics)
     }
 
     fn show_slice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -104,6 +104,7 @@ impl Settings {
         read.put("KAFKA_SSL_CAFILE", &mut bus.ca_file);
         read.put("KAFKA_SASL_MECHANISM", &mut bus.sasl_mechanism);
         read.put("KAFKA_SASL_USERNAME", &mut bus.sasl_username);
+        read.parse("KAFKA_SASL_PASSWORD_FILE", &mut bus.sasl_password_file, "give a path");
         read.put("KAFKA_SASL_PASSWORD", &mut bus.sasl_password);
     }
 

@@ -68,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) store: StoreTable,
     pub(crate) bus: BusTable,
     pub(crate) access: AccessTable,
+    pub(crate) http: HttpTable,
     pub(crate) linkdb: LinkdbTable,
     pub(crate) slice: SliceTable,
     pub(crate) controller: ControllerTable,
@@ -98,7 +99,8 @@ pub(crate) struct BusTable {
     pub(crate) sasl_mechanism: Option<String>,
     /// (`KAFKA_SASL_USERNAME`)
     pub(crate) sasl_username: Option<String>,
-    /// A file that holds the password and nothing else (`KAFKA_SASL_PASSWORD` holds the password itself).
+    /// A file that holds the password and nothing else (`KAFKA_SASL_PASSWORD_FILE`; `KAFKA_SASL_PASSWORD` holds the password
+    /// itself and goes before it).
     pub(crate) sasl_password_file: Option<PathBuf>,
     /// From the environment only.
     #[serde(skip)]
@@ -115,6 +117,26 @@ pub(crate) struct AccessTable {
     pub(crate) open: bool,
     /// Listen where other machines can connect.
     pub(crate) allow_remote: bool,
+}
+
+/// `[http]`: limits of every service.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HttpTable {
+    /// Requests in flight at once.
+    pub(crate) in_flight: Option<usize>,
+    /// Requests with `?wait=` in flight at once.
+    pub(crate) waiting: Option<usize>,
+    /// Time for a request; without it 30 s, of the slice manager 180 s.
+    pub(crate) request_sec: Option<f64>,
+    /// Largest body.
+    pub(crate) body_bytes: Option<usize>,
+    /// Requests of each caller in the long run; 0 for any number.
+    pub(crate) rate_per_sec: Option<f64>,
+    /// Requests of each caller at once after a pause.
+    pub(crate) rate_burst: Option<u32>,
+    /// Figures for whoever reaches a service.
+    pub(crate) open_metrics: bool,
 }
 
 /// `[linkdb]`

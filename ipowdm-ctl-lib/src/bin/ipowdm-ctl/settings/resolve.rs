@@ -1,18 +1,20 @@
 //! Settings checked and complete.
 
 use super::problem::Problem;
-use super::{AccessTable, BusTable, ControllerTable, LauncherName, Program, QotTable, Settings, SliceTable};
+use super::{
+    AccessTable, BusTable, ControllerTable, HttpTable, LauncherName, Program, QotTable, Settings, SliceTable,
+};
 use crate::LogFormat;
 use core::fmt::Display;
 use core::time::Duration;
-use ipowdm_core::bus::kafka::{Client, KafkaOptions, Sasl, SaslMechanism, Secret, Tls};
+use ipowdm_core::bus::kafka::{Client, KafkaOptions, Secret, Security, SecurityProblem};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::grid::{Band, Centres};
 use ipowdm_core::ids::VopId;
 use ipowdm_core::qot::{Adjust, Thresholds};
 use ipowdm_core::units::{Ber, Db, Power};
 use ipowdm_ctl_lib::controller::ControllerConfig;
-use ipowdm_ctl_lib::http::{Access, CONTROLLER_ADDR, LINKDB_ADDR, SLICE_ADDR, TokenTable};
+use ipowdm_ctl_lib::http::{Access, CONTROLLER_ADDR, LINKDB_ADDR, Rate, SLICE_ADDR, TokenTable, USUAL_RATE};
 use ipowdm_ctl_lib::slice::SliceConfig;
 use ipowdm_ctl_lib::store::Location;
 use std::net::SocketAddr;
@@ -52,6 +54,7 @@ pub(crate) struct Resolved {
     pub(crate) closed: Closed,
     pub(crate) access: Access,
     pub(crate) allow_remote: bool,
+    pub(crate) open_metrics: bool,
     pub(crate) band: Band,
     /// As they were named.
     pub(crate) band_names: (String, String, u32),
@@ -130,7 +133,7 @@ impl Settings {
         problems: &mut Vec<Problem>,
     ) -> Option<Resolved> {
         let mut check = Checker(problems);
-        let Self { store, bus, access, linkdb, slice, controller, log } = self;
+        let Self { store, bus, access, http, linkdb, slice, controller, log } = self;
         let client = client(&mut check, bus.client.as_deref());
         let bus = if program.has_bus() { kafka(&mut check, bus) } else { None };
         let store = location(&mut check, store.location.as_deref());
@@ -146,6 +149,7 @@ impl Settings {
         } else {
             closed(&mut check, &access)
         };
+        let closed = closed.map(|(closed, access)| (closed, limited(&mut check, access, &http)));
         let linkdb_listen = linkdb.listen.unwrap_or(LINKDB_ADDR);
         let slice_listen = slice.listen.unwrap_or(SLICE_ADDR);
         let controller_listen = controller.listen.unwrap_or(CONTROLLER_ADDR);
@@ -195,6 +199,7 @@ impl Settings {
             closed,
             access,
             allow_remote,
+            open_metrics: http.open_metrics,
             band: band?,
             band_names,
             topology: linkdb.topology,
@@ -240,50 +245,23 @@ fn client(check: &mut Checker<'_>, name: Option<&str>) -> Option<Client> {
 
 fn kafka(check: &mut Checker<'_>, table: BusTable) -> Option<KafkaOptions> {
     let mut options = KafkaOptions::new(table.bootstrap.as_deref().unwrap_or("127.0.0.1:9092"));
-    let protocol = table.security_protocol.as_deref().unwrap_or("PLAINTEXT");
-    let names = [
-        ("PLAINTEXT", (false, false)),
-        ("SSL", (true, false)),
-        ("SASL_PLAINTEXT", (false, true)),
-        ("SASL_SSL", (true, true)),
-    ];
-    let (tls, sasl) = check.one_of("bus.security_protocol", protocol, &names)?;
-    if tls {
-        options.tls = Some(Tls { ca_file: table.ca_file.clone() });
-    }
-    if sasl {
-        options.sasl = Some(sasl_of(check, &table)?);
+    let security = Security {
+        protocol: table.security_protocol,
+        ca_file: table.ca_file,
+        sasl_mechanism: table.sasl_mechanism,
+        sasl_username: table.sasl_username,
+        sasl_password: table.sasl_password.map(Secret::new),
+        sasl_password_file: table.sasl_password_file,
+    };
+    if let Err(problems) = security.apply(&mut options) {
+        for SecurityProblem { key, reason, fix } in problems {
+            check.refuse(&format!("bus.{key}"), reason, fix);
+        }
+        return None;
     }
     let fix = "change the table [bus]";
     options.check().map_err(|error| check.refuse("bus", error, fix)).ok()?;
     Some(options)
-}
-
-fn sasl_of(check: &mut Checker<'_>, table: &BusTable) -> Option<Sasl> {
-    let names = SaslMechanism::ALL.map(|mechanism| (mechanism.name(), mechanism));
-    let named = table.sasl_mechanism.as_deref().unwrap_or("SCRAM-SHA-512");
-    let mechanism = check.one_of("bus.sasl_mechanism", named, &names);
-    let Some(username) = table.sasl_username.clone() else {
-        check.refuse("bus.sasl_username", "is missing", "name the user (KAFKA_SASL_USERNAME)");
-        return None;
-    };
-    let password = match (&table.sasl_password, &table.sasl_password_file) {
-        (Some(password), _) => password.clone(),
-        (None, Some(path)) => match std::fs::read_to_string(path) {
-            Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
-            Err(error) => {
-                let reason = format!("{}: {error}", path.display());
-                check.refuse("bus.sasl_password_file", reason, "name a file that can be read");
-                return None;
-            }
-        },
-        (None, None) => {
-            let fix = "name the file that holds it, or set KAFKA_SASL_PASSWORD";
-            check.refuse("bus.sasl_password_file", "is missing", fix);
-            return None;
-        }
-    };
-    Some(Sasl { mechanism: mechanism?, username, password: Secret::new(password) })
 }
 
 fn closed(check: &mut Checker<'_>, table: &AccessTable) -> Option<(Closed, Access)> {
@@ -306,6 +284,49 @@ fn closed(check: &mut Checker<'_>, table: &AccessTable) -> Option<(Closed, Acces
                 None
             }
         },
+    }
+}
+
+/// Puts the limits around who is let in.
+fn limited(check: &mut Checker<'_>, access: Access, table: &HttpTable) -> Access {
+    let mut limits = *access.limits();
+    for (key, value, into) in [
+        ("http.in_flight", table.in_flight, &mut limits.in_flight),
+        ("http.waiting", table.waiting, &mut limits.waiting),
+        ("http.body_bytes", table.body_bytes, &mut limits.body),
+    ] {
+        match value {
+            // More could not be counted by what keeps the places.
+            Some(value) if !(1..=1 << 28).contains(&value) => {
+                check.refuse(key, value, "give at least 1 and at most 268435456");
+            }
+            Some(value) => *into = value,
+            None => {}
+        }
+    }
+    limits.request_time = check.seconds("http.request_sec", table.request_sec, 0.1).or(limits.request_time);
+    limits.rate = rate(check, table, limits.rate);
+    let access = access.with_limits(limits);
+    if table.open_metrics { access.with_open_metrics() } else { access }
+}
+
+fn rate(check: &mut Checker<'_>, table: &HttpTable, usual: Option<Rate>) -> Option<Rate> {
+    let mut rate = usual.unwrap_or(USUAL_RATE);
+    if table.rate_burst == Some(0) {
+        check.refuse("http.rate_burst", "is 0", "give at least 1");
+    }
+    rate.burst = table.rate_burst.unwrap_or(rate.burst);
+    match table.rate_per_sec {
+        None => usual.or(table.rate_burst.map(|_| rate)).map(|_| rate),
+        Some(0.0) => None,
+        Some(each) if (0.001..=1e6).contains(&each) => {
+            Some(Rate { interval: Duration::from_secs_f64(1.0 / each), ..rate })
+        }
+        Some(each) => {
+            let fix = "give at least 0.001 and at most 1000000, or 0 for any number";
+            check.refuse("http.rate_per_sec", format_args!("{each} a second"), fix);
+            None
+        }
     }
 }
 

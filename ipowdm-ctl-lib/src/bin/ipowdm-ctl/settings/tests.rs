@@ -183,6 +183,30 @@ fn controllers_that_are_processes_need_a_store_that_they_can_open() {
 }
 
 #[test]
+fn limits_of_the_services_are_settings() {
+    let text = format!(
+        "{OPEN}[http]\nin_flight = 7\nwaiting = 8\nrequest_sec = 2.5\nbody_bytes = 9\nrate_per_sec = 300\n\
+         rate_burst = 10\nopen_metrics = true\n"
+    );
+    let resolved = resolve(Program::All, &text, LAB).unwrap();
+    let limits = resolved.access.limits();
+    assert_eq!((limits.in_flight, limits.waiting, limits.body), (7, 8, 9));
+    assert_eq!(limits.request_time, Some(core::time::Duration::from_millis(2_500)));
+    assert_eq!((limits.rate.unwrap().burst, resolved.open_metrics), (10, true));
+    assert_eq!(limits.rate.unwrap().interval.as_micros(), 3_333);
+    let shown = resolved.to_string();
+    assert!(shown.contains("rate_per_sec = 300.000\nrate_burst = 10\nopen_metrics = true"), "{shown}");
+    assert_eq!(resolve(Program::All, &shown, &[]).unwrap().to_string(), shown);
+    let usual = resolve(Program::All, OPEN, LAB).unwrap();
+    assert_eq!(*usual.access.limits(), ipowdm_ctl_lib::http::Limits::default());
+
+    let wrong = format!("{OPEN}[http]\nin_flight = 0\nbody_bytes = 0\nrequest_sec = -1\nrate_per_sec = -1\n");
+    let keys: Vec<String> =
+        refused(Program::All, &wrong, LAB).into_iter().map(|problem| problem.key).collect();
+    assert_eq!(keys, ["http.in_flight", "http.body_bytes", "http.request_sec", "http.rate_per_sec"]);
+}
+
+#[test]
 fn the_format_of_the_log_is_a_setting() {
     assert_eq!(resolve(Program::All, OPEN, LAB).unwrap().log_format, LogFormat::Text);
     let text = format!("{OPEN}[log]\nformat = \"json\"\n");
