@@ -2,7 +2,6 @@
 
 pub mod broker;
 pub mod cases;
-pub mod controllers;
 pub mod fill;
 pub mod fleet;
 pub mod inventory;

@@ -1,7 +1,6 @@
 //! The whole system in one process: what starts, in which order, and where it answers.
 
 use super::broker::{BrokerError, LabBroker};
-use super::controllers::Controllers;
 use super::fleet::{Fleet, FleetError};
 use super::inventory::{self, InventoryError};
 use super::limits;
@@ -13,10 +12,12 @@ use core::time::Duration;
 use ipowdm_cmis::emulator::{ModuleClock, Profile};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::{IdError, VopId};
-use ipowdm_ctl_lib::controller::ControllerHandle;
-use ipowdm_ctl_lib::http::{Access, Served, linkdb_router_with_holds, serve, slice_router};
+use ipowdm_ctl_lib::controller::{ControllerConfig, ControllerHandle};
+use ipowdm_ctl_lib::http::{
+    Access, ControllerPorts, Served, ServedControllers, linkdb_router_with_holds, serve, slice_router,
+};
 use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::slice::{ControllerLauncher as _, SliceConfig, SliceError, SliceManager};
+use ipowdm_ctl_lib::slice::{InProcess, SliceConfig, SliceError, SliceManager};
 use ipowdm_ctl_lib::store::{LeaseSweeper, RawKey, Store, StoreClock, StoreError, Tx};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -91,7 +92,7 @@ pub struct Lab {
     pub linkdb_addr: SocketAddr,
     /// Where the slice manager answers.
     pub slice_addr: SocketAddr,
-    controllers: Arc<Controllers>,
+    controllers: ServedControllers,
     servers: Vec<Served>,
     plant_task: JoinHandle<()>,
     /// Gives back what was held and not confirmed in time.
@@ -136,11 +137,12 @@ impl Lab {
         let sweeper_task = sweep(&db, &clock);
         let router = linkdb_router_with_holds(db.clone(), clock, Access::open());
         let linkdb = serve_at("LinkDB", router, port(options, 0)).await?;
-        let of_tenant = |n: u16| port(options, CONTROLLER_OFFSET.saturating_add(n));
-        let controllers = Arc::new(Controllers::new(&plan, &db, &bus, of_tenant));
+        let tasks = InProcess::new(db.clone(), Arc::clone(&bus), ControllerConfig::default());
+        let ports = controller_ports(&plan, options);
+        let controllers = ServedControllers::new(tasks, ports, Access::open(), None);
         let slice = SliceManager::builder(db.clone(), Arc::clone(&bus))
             .config(slice_config())
-            .launcher(controllers.clone())
+            .launcher(Arc::new(controllers.clone()))
             .start()
             .await?;
         let slice_http = serve_at(
@@ -204,11 +206,7 @@ impl Lab {
         for server in servers {
             server.shutdown().await;
         }
-        for vop in controllers.served() {
-            if let Err(error) = controllers.stop(&vop).await {
-                tracing::warn!(%vop, reason = error.reason, "the controller did not stop cleanly");
-            }
-        }
+        controllers.stop_all().await;
         drop((slice, observer));
         fleet.stop().await;
         plant_task.abort();
@@ -234,16 +232,20 @@ fn slice_config() -> SliceConfig {
     config
 }
 
+/// A port for each tenant's controller; whoever is no tenant of the plan gets any.
+fn controller_ports(plan: &Plan, options: &Options) -> ControllerPorts {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    plan.tenants.iter().zip(0..).fold(ControllerPorts::new(any, 0), |ports, (tenant, n)| {
+        ports.own(tenant.vop.clone(), port(options, CONTROLLER_OFFSET.saturating_add(n)))
+    })
+}
+
 /// A port `offset` above the base; any free one where the base is 0.
 fn port(options: &Options, offset: u16) -> u16 {
     if options.port_base == 0 { 0 } else { options.port_base.saturating_add(offset) }
 }
 
-pub(super) async fn serve_at(
-    what: &'static str,
-    router: axum::Router,
-    port: u16,
-) -> Result<Served, LabError> {
+async fn serve_at(what: &'static str, router: axum::Router, port: u16) -> Result<Served, LabError> {
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     serve(router, addr).await.map_err(|source| LabError::Serve { what, addr, source })
 }

@@ -23,6 +23,7 @@
 mod access;
 mod answer;
 mod controller;
+mod controllers;
 mod crowd;
 mod dto;
 mod error;
@@ -41,6 +42,7 @@ mod stand_by;
 
 pub use access::{Access, Caller, NewToken, Principal, Rate, Role, TokenError, TokenTable, USUAL_RATE};
 pub use controller::controller_router;
+pub use controllers::{ControllerPorts, OnServed, ServedControllers};
 pub use error::{ApiError, status_of};
 pub use guard::{Limits, guarded};
 pub use linkdb::{linkdb_router, linkdb_router_with_holds};

@@ -3,7 +3,6 @@
 //! Order of the start: store, LinkDB, bus, controllers, slice manager. A service is announced on stdout when it answers; systemd
 //! is told when all do. A signal stops in the opposite order, within [`STOP_LIMIT`].
 
-mod controllers;
 mod one;
 mod options;
 mod parts;
@@ -17,6 +16,7 @@ pub(super) use parts::open_bus;
 use super::settings::{Document, Program, Resolved, Settings};
 use super::{Failure, Log};
 use core::time::Duration;
+use ipowdm_core::ids::VopId;
 use parts::Parts;
 use signals::Signals;
 use std::io::Write as _;
@@ -108,6 +108,11 @@ async fn serve(settings: Resolved, until_eof: bool) -> Result<(), Failure> {
         tracing::warn!("not everything had stopped; the next start takes it up");
     }
     ended
+}
+
+/// Says where a controller answers. Nobody may be reading.
+fn announce_controller(vop: &VopId, endpoint: &str) {
+    let _ = announce(&format!("controller of {vop} on {endpoint}"));
 }
 
 /// One line on stdout when a service answers: whoever started this waits for it.

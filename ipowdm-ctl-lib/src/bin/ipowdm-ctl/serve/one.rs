@@ -3,9 +3,8 @@
 //! It waits until the virtual operator is active and nobody else commands it, commands as long as that is so, and waits again.
 //! Another life of its topics is another start.
 
-use super::announce;
-use super::controllers::{Ports, port_of};
-use super::parts::serve_at;
+use super::parts::{controller_ports, serve_at};
+use super::{announce, announce_controller};
 use crate::Failure;
 use crate::settings::Resolved;
 use axum::routing::get;
@@ -14,7 +13,7 @@ use core::time::Duration;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::VopId;
 use ipowdm_ctl_lib::controller::{Controller, ControllerConfig, ControllerError};
-use ipowdm_ctl_lib::http::{Access, Served};
+use ipowdm_ctl_lib::http::{Access, ControllerPorts, Served};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{Vop, VopPhase};
 use ipowdm_ctl_lib::store::StoreError;
@@ -43,7 +42,7 @@ impl One {
             bus,
             config: settings.controller.clone(),
             access: settings.access.clone(),
-            ports: Ports::of(settings),
+            ports: controller_ports(settings),
             listen: settings.controller_listen,
         };
         let (stop, stopped) = watch::channel(false);
@@ -74,7 +73,7 @@ struct Worker {
     bus: Arc<dyn Bus>,
     config: ControllerConfig,
     access: Access,
-    ports: Ports,
+    ports: ControllerPorts,
     listen: SocketAddr,
 }
 
@@ -172,13 +171,16 @@ impl Worker {
             }
         };
         page.close().await;
-        let earlier = vop.endpoint.as_deref().and_then(port_of);
-        let Some((served, endpoint)) = self.ports.serve(handle.clone(), self.access.clone(), earlier).await
-        else {
-            instance.shutdown().await?;
-            let reason = format!("{} cannot be listened on", self.listen);
-            return Err(ControllerError::Invalid { field: "controller.listen", reason });
+        let serving = self.ports.serve(handle.clone(), self.access.clone(), vop.endpoint.as_deref());
+        let (served, endpoint) = match serving.await {
+            Ok(served) => served,
+            Err(error) => {
+                instance.shutdown().await?;
+                let reason = error.to_string();
+                return Err(ControllerError::Invalid { field: "controller.listen", reason });
+            }
         };
+        announce_controller(&self.vop, &endpoint);
         self.tell(&endpoint).await;
         let end = tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => End::Stopped,

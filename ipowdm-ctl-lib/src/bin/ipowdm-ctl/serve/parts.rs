@@ -1,15 +1,14 @@
 //! The parts of a serving program: which program has which, how they start and stop.
 
-use super::announce;
-use super::controllers::{Controllers, Ports};
 use super::one::One;
 use super::processes::command_for;
+use super::{announce, announce_controller};
 use crate::Failure;
 use crate::settings::{Launching, Program, Resolved};
 use core::time::Duration;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::kafka;
-use ipowdm_ctl_lib::http::{self, Served};
+use ipowdm_ctl_lib::http::{self, ControllerPorts, OnServed, Served, ServedControllers};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{ControllerLauncher, External, InProcess, Processes, SliceManager};
 use ipowdm_ctl_lib::store::{LeaseSweeper, Store, StoreClock, StoreOptions};
@@ -32,7 +31,7 @@ pub(super) struct Parts {
     servers: Vec<Served>,
     sweeper: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     slices: Option<SliceManager>,
-    controllers: Option<Controllers>,
+    controllers: Option<ServedControllers>,
     processes: Option<Processes>,
     one: Option<One>,
 }
@@ -90,7 +89,9 @@ impl Parts {
         let tasks = InProcess::new(db.clone(), Arc::clone(&bus), settings.controller.clone());
         let launcher: Arc<dyn ControllerLauncher> = match &settings.launching {
             Launching::Task => {
-                let controllers = Controllers::new(tasks, Ports::of(settings), settings.access.clone());
+                let told: OnServed = Arc::new(announce_controller);
+                let (ports, access) = (controller_ports(settings), settings.access.clone());
+                let controllers = ServedControllers::new(tasks, ports, access, Some(told));
                 self.controllers = Some(controllers.clone());
                 Arc::new(controllers)
             }
@@ -155,6 +156,12 @@ pub(crate) fn open_bus(settings: &Resolved) -> Result<Arc<dyn Bus>, Failure> {
         _ => format!("ipowdm-{}", settings.program.name()),
     };
     kafka::connect(&options, settings.client).map_err(|error| Failure::Options(format!("bus: {error}")))
+}
+
+/// Where controllers may listen.
+pub(super) fn controller_ports(settings: &Resolved) -> ControllerPorts {
+    let ports = ControllerPorts::new(settings.controller_listen, settings.controller_ports);
+    ports.advertised_host(settings.advertised_host.clone())
 }
 
 pub(super) async fn serve_at(router: axum::Router, addr: SocketAddr) -> Result<Served, Failure> {
