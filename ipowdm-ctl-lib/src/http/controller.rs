@@ -41,6 +41,7 @@ use super::metrics::{self, Meter, metered};
 use super::once::{Once, once};
 use super::openapi::{self, About, also, documented, does};
 use super::page::{Paged, Pages};
+use super::router::mountable;
 use super::sse::Streams;
 use crate::connection::Ends;
 use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
@@ -84,7 +85,7 @@ pub fn controller_router(handle: ControllerHandle, access: Access) -> Router {
     let meter = Meter::new();
     let router = router.layer(Extension(Streams::new())).layer(Extension(meter.clone()));
     let router = protected(router, access, access::CONTROLLER, Some(vop));
-    metered(guarded_by(router, &limits, REQUEST_TIME), meter)
+    mountable(metered(guarded_by(router, &limits, REQUEST_TIME), meter))
 }
 
 async fn figures(

@@ -51,6 +51,7 @@ use super::metrics::{self, Meter, metered};
 use super::once::once;
 use super::openapi::{self, About, documented};
 use super::page::{Paged, Pages};
+use super::router::mountable;
 use super::sse::Streams;
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::store::StoreClock;
@@ -116,7 +117,7 @@ fn router(db: LinkDb, holds: Holds, access: Access) -> Router {
     let router = once(router, store, "linkdb".to_owned(), REQUEST_TIME);
     let meter = Meter::new();
     let router = protected(router.layer(Extension(meter.clone())), access, access::LINKDB, None);
-    metered(guarded_by(router, &limits, REQUEST_TIME), meter)
+    mountable(metered(guarded_by(router, &limits, REQUEST_TIME), meter))
 }
 
 impl From<LinkDbError> for ApiError {

@@ -1,6 +1,7 @@
 //! The REST surfaces: LinkDB (port 8000), slice manager (8082), controller (8083).
 //!
-//! Each is an [`axum::Router`] over the library's own types, to be mounted in a program of yours or handed to [`serve()`].
+//! Each is an [`axum::Router`] over the library's own types, to be mounted in a program of yours or handed to [`serve()`];
+//! [`router()`] has all of them in one.
 //! Every error of every service is one JSON object ([`ApiError`]) with the HTTP status that [`status_of`] has for its code.
 //!
 //! Lists come whole, or in pages (`?limit=`, `?cursor=`, header `Link`), and take filters. A POST with the header `Idempotency-Key`
@@ -35,6 +36,7 @@ mod metrics;
 mod once;
 mod openapi;
 mod page;
+mod router;
 mod serve;
 mod slice;
 mod sse;
@@ -46,6 +48,7 @@ pub use controllers::{ControllerPorts, OnServed, ServedControllers};
 pub use error::{ApiError, status_of};
 pub use guard::{Limits, guarded};
 pub use linkdb::{linkdb_router, linkdb_router_with_holds};
+pub use router::{RouterBuilder, router};
 pub use serve::{Served, serve};
 pub use slice::slice_router;
 pub use stand_by::stand_by_router;

@@ -31,6 +31,7 @@ use super::metrics::{self, Meter, metered};
 use super::once::once;
 use super::openapi::{self, About, documented, does};
 use super::page::{Paged, Pages};
+use super::router::mountable;
 use crate::slice::{Activation, SliceError, SliceManager};
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with, put_with};
@@ -62,7 +63,7 @@ pub fn slice_router(manager: SliceManager, access: Access) -> Router {
     let router = once(router, store, "slice-manager".to_owned(), REQUEST_TIME);
     let meter = Meter::new();
     let router = protected(router.layer(Extension(meter.clone())), access, access::SLICE, None);
-    metered(guarded_by(router, &limits, REQUEST_TIME), meter)
+    mountable(metered(guarded_by(router, &limits, REQUEST_TIME), meter))
 }
 
 /// What a change of a virtual operator, its topics and its controller may be refused with.
