@@ -48,7 +48,6 @@ use std::sync::Arc;
 /// # drop(app);
 /// # Ok(()) }
 /// ```
-#[must_use]
 pub const fn router(access: Access) -> RouterBuilder {
     RouterBuilder { access, linkdb: None, slices: None, controllers: None }
 }
