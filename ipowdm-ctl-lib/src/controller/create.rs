@@ -9,7 +9,7 @@ use super::request::{ConnectionRequest, EndRequest, PathRequest};
 use crate::connection::{Ends, Lifecycle, Now, State, Verdict, Wanted};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDbError, PortChoice, Tuning};
 use crate::slice::{Vop, VopPhase};
-use crate::store::{Tx, Version};
+use crate::store::{Receipt, Tx, Version};
 use crate::topology::{Port, Router};
 use ipowdm_core::capability::{ModuleCapability, PowerRange};
 use ipowdm_core::grid::Grid;
@@ -61,6 +61,7 @@ impl Inner {
     pub(super) async fn create(
         &self,
         request: &ConnectionRequest,
+        receipt: &Receipt,
     ) -> Result<(ConnectionRecord, bool), ControllerError> {
         let modes = checked_modes(request.bandwidth_gbps, request.modulation)?;
         if let Some(id) = &request.connection_id {
@@ -71,7 +72,7 @@ impl Inner {
             return Err(LinkDbError::SamePop { pop }.into());
         }
         let now = self.now();
-        let work = |tx: &mut Tx, epoch| Ok((self.create_in(tx, request, &modes, now)?, epoch));
+        let work = |tx: &mut Tx, epoch| Ok((self.create_once_in(tx, request, &modes, now, receipt)?, epoch));
         let (((record, new), epoch), version) = self.commanding(None, work).await?;
         if new {
             let told = vec![ControllerEvent::Created { connection_id: record.id.clone() }];
@@ -93,6 +94,27 @@ impl Inner {
             let at = self.at();
             self.registry().expect(at, record.agents.get(end), &record.ports.get(end).router());
         }
+    }
+
+    fn create_once_in(
+        &self,
+        tx: &mut Tx,
+        request: &ConnectionRequest,
+        modes: &[&'static Mode],
+        now: Now,
+        receipt: &Receipt,
+    ) -> Result<(ConnectionRecord, bool), ControllerError> {
+        if let Some(result) = receipt.found_in(tx)? {
+            let id = ConnectionId::new(&result).ok();
+            let known =
+                id.map(|id| tx.get(&ConnectionRecord::key(self.vop.id(), &id))).transpose()?.flatten();
+            return known.map(|record| (record, false)).ok_or(ControllerError::DoneBefore { result });
+        }
+        let (record, new) = self.create_in(tx, request, modes, now)?;
+        if new {
+            receipt.write_in(tx, record.id.as_str())?;
+        }
+        Ok((record, new))
     }
 
     fn create_in(

@@ -12,7 +12,7 @@ use crate::connection::{Action, Answer, Event, Now, Order, Verdict};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::qot_loop::LoopState;
 use crate::spectrum::Incarnation;
-use crate::store::{Key, StoreError, Tx, Version};
+use crate::store::{Key, Receipt, StoreError, Tx, Version};
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{CommandId, ConnectionId, VopId};
@@ -101,6 +101,8 @@ pub(super) struct Beside {
     pub(super) reported_epoch: Option<u64>,
     /// Ends of operations on ports.
     pub(super) ports: Vec<PortEnd>,
+    /// Of what was asked for, where it is to be done at most once.
+    pub(super) receipt: Receipt,
 }
 
 /// The end of an operation on a port.
@@ -451,8 +453,11 @@ impl Inner {
         strict: bool,
     ) -> Result<Outcome, ControllerError> {
         let vop = self.vop.id();
+        if let Some(result) = beside.receipt.found_in(tx)? {
+            return Err(ControllerError::DoneBefore { result });
+        }
         let scope = Scope { linkdb: &self.linkdb, vop, sender: &self.sender, now, epoch };
-        let mut driven = Vec::with_capacity(jobs.len());
+        let mut driven: Vec<Option<Driven>> = Vec::with_capacity(jobs.len());
         for job in jobs {
             let record = tx.get(&ConnectionRecord::key(vop, &job.id))?;
             let record =
@@ -482,6 +487,11 @@ impl Inner {
         }
         for (key, position) in &beside.positions {
             tx.put(key, position)?;
+        }
+        if let Some(record) = driven.iter().flatten().map(|done| &done.record).next()
+            && let Some(operation) = record.operations.back()
+        {
+            beside.receipt.write_in(tx, &operation_id(record, operation.number))?;
         }
         Ok(Outcome { driven, ports, epoch, version: Version::default() })
     }

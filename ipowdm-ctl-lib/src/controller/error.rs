@@ -113,6 +113,12 @@ pub enum ControllerError {
         /// Its virtual operator.
         vop: String,
     },
+    /// The request was carried out before, and what it has led to is not known any more.
+    #[error("the request was carried out before as {result}, which is not known any more")]
+    DoneBefore {
+        /// What it has led to: an operation, or a connection.
+        result: String,
+    },
     /// LinkDB refuses.
     #[error(transparent)]
     LinkDb(LinkDbError),
@@ -145,7 +151,7 @@ impl ControllerError {
             Self::UnknownRouter { .. } => Code::UnknownRouter,
             Self::UnknownAgent { .. } => Code::UnknownAgent,
             Self::AlreadyExists { .. } => Code::AlreadyExists,
-            Self::IllegalState { .. } | Self::PortBusy { .. } => Code::IllegalState,
+            Self::IllegalState { .. } | Self::PortBusy { .. } | Self::DoneBefore { .. } => Code::IllegalState,
             Self::PowerOutOfRange { .. } | Self::NoLaunchPower { .. } => Code::PowerOutOfRange,
             Self::Unsupported { .. } => Code::Unsupported,
             Self::Superseded { .. } => Code::StaleEpoch,

@@ -29,6 +29,14 @@ pub struct Place {
     number: u64,
 }
 
+impl Place {
+    /// Whether the same start of a controller has told of both.
+    #[must_use]
+    pub const fn is_of_the_start_of(self, other: Self) -> bool {
+        self.start == other.start
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}-{}", self.start, self.number)
@@ -179,9 +187,15 @@ impl Following {
         !self.backlog.is_empty()
     }
 
+    /// Whether something has happened since the place that was come back with and cannot be told any more; asked once, it is not
+    /// told again as [`News::Lagged`].
+    pub fn take_lost(&mut self) -> bool {
+        core::mem::take(&mut self.lagged)
+    }
+
     /// The next news; `None` once there will be none: the controller was stopped, or another has taken over. Cancel-safe.
     pub async fn next(&mut self) -> Option<News> {
-        if core::mem::take(&mut self.lagged) {
+        if self.take_lost() {
             return Some(News::Lagged(None));
         }
         if let Some(told) = self.backlog.pop_front() {

@@ -16,7 +16,7 @@ use super::views::{
 };
 use crate::connection::{Ends, Event, OperationKind, State};
 use crate::slice::Vop;
-use crate::store::Store;
+use crate::store::{Receipt, Store};
 use core::time::Duration;
 use ipowdm_core::grid::Raster;
 use ipowdm_core::ids::{ConnectionId, VopId};
@@ -33,6 +33,8 @@ use tracing::Instrument as _;
 pub struct ControllerHandle {
     pub(super) inner: Arc<Inner>,
     pub(super) tasks: Arc<Tasks>,
+    /// Of what is asked for with this handle.
+    pub(super) receipt: Receipt,
 }
 
 impl ControllerHandle {
@@ -52,6 +54,13 @@ impl ControllerHandle {
     #[must_use]
     pub fn store(&self) -> &Store {
         self.inner.linkdb.store()
+    }
+
+    /// The same controller, asked for one thing that is to be done at most once: where it has been done, in this life of the
+    /// controller or in an earlier one, what it has led to is answered again.
+    #[must_use]
+    pub fn with_receipt(&self, receipt: Receipt) -> Self {
+        Self { receipt, ..self.clone() }
     }
 
     /// Whether this controller commands now: its lease has not ended, and it was neither stopped nor replaced as far as it knows.
@@ -152,7 +161,7 @@ impl ControllerHandle {
         request: ConnectionRequest,
     ) -> Result<(ConnectionView, bool), ControllerError> {
         self.inner.running()?;
-        let (record, new) = self.inner.create(&request).await?;
+        let (record, new) = self.inner.create(&request, &self.receipt).await?;
         Ok((self.view(&record)?, new))
     }
 
@@ -207,7 +216,10 @@ impl ControllerHandle {
     /// [`ControllerHandle::create_connection`] where nothing is free.
     pub async fn repair(&self, id: &ConnectionId) -> Result<OperationView, ControllerError> {
         self.inner.running()?;
-        let repaired = self.inner.repair(id).await;
+        let repaired = self.inner.repair(id, &self.receipt).await;
+        if let Err(done @ ControllerError::DoneBefore { .. }) = repaired {
+            return self.done_before(done);
+        }
         let record = repaired.inspect_err(|error| self.count_refusal("repair", error))?;
         let operation = record.operations.back().ok_or_else(|| illegal(&record, "repair"))?;
         Ok(operation_view(&record, operation))
@@ -403,6 +415,14 @@ impl ControllerHandle {
         Ok(connection_view(record, grant, self.inner.at()))
     }
 
+    /// The operation that a request has led to when it was carried out.
+    pub(super) fn done_before(&self, error: ControllerError) -> Result<OperationView, ControllerError> {
+        match &error {
+            ControllerError::DoneBefore { result } => self.operation(result).map_err(|_| error),
+            _ => Err(error),
+        }
+    }
+
     fn count_refusal(&self, request: &'static str, error: &ControllerError) {
         if let ControllerError::IllegalState { state, .. } = error {
             self.inner.metrics.refused(request, *state, crate::connection::Verdict::Refused);
@@ -415,7 +435,11 @@ impl ControllerHandle {
         let request = event.name();
         let span = tracing::info_span!("operation", vop = %self.vop(), connection = %id, kind = request);
         let jobs = [Job::new(id.clone(), event)];
-        let outcome = self.inner.drive(&jobs, &Beside::default(), true).instrument(span).await;
+        let beside = Beside { receipt: self.receipt.clone(), ..Beside::default() };
+        let outcome = self.inner.drive(&jobs, &beside, true).instrument(span).await;
+        if let Err(done @ ControllerError::DoneBefore { .. }) = outcome {
+            return self.done_before(done);
+        }
         let outcome = outcome.inspect_err(|error| self.count_refusal(request, error))?;
         let driven = outcome.driven.into_iter().flatten().next().ok_or_else(|| unknown(id))?;
         let record = driven.record;

@@ -208,8 +208,7 @@ impl Intake {
         let inner = &self.inner;
         let mut jobs: Vec<Job> = Vec::new();
         let key = Position::key(inner.vop.id(), &self.monitoring, &inner.vop.incarnation, partition);
-        let mut beside =
-            Beside { positions: vec![(key, Position(next))], reported_epoch: None, ports: Vec::new() };
+        let mut beside = Beside { positions: vec![(key, Position(next))], ..Beside::default() };
         for ack in acks {
             let from = RouterRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone() };
             if ack.virtual_operator != *inner.vop.id() || !self.routers.contains(&from) {

@@ -144,9 +144,12 @@ impl ControllerHandle {
         let agent = self.inner.registry().at(&port.router()).map(|agent| agent.agent_id.clone());
         let agent = agent.unwrap_or_else(|| port.router().default_agent());
         let times = self.inner.config.times;
-        let (operation, _) = self
+        let done = self
             .inner
             .commanding(None, |tx, epoch| {
+                if let Some(result) = self.receipt.found_in(tx)? {
+                    return Err(ControllerError::DoneBefore { result });
+                }
                 self.own_port_in(tx, port)?;
                 let key = PortOperation::key(self.vop(), port);
                 if tx.get(&key)?.is_some_and(|before| before.ended.is_none()) {
@@ -173,9 +176,15 @@ impl ControllerHandle {
                 tx.put(&key, &operation)?;
                 // Its deadline is on this clock, which may not have been stored for long.
                 tx.put(&StoredClock::key(self.vop()), &StoredClock(now.at))?;
+                self.receipt.write_in(tx, operation.command_id.as_str())?;
                 Ok(operation)
             })
-            .await?;
+            .await;
+        let operation = match done {
+            Ok((operation, _)) => operation,
+            Err(done @ ControllerError::DoneBefore { .. }) => return self.done_before(done),
+            Err(error) => return Err(error),
+        };
         self.inner.metrics.command("interfaceControl");
         self.inner.port_operation_is(operation.clone());
         self.inner.tell(operation.told());

@@ -5,10 +5,11 @@ use super::error::ControllerError;
 use super::inner::Inner;
 use super::record::ConnectionRecord;
 use super::request::ConnectionRequest;
+use super::views::operation_id;
 use crate::connection::{Ends, Event, Now, State, Verdict, Wanted};
 use crate::linkdb::LinkDbError;
 use crate::slice::{Vop, VopPhase};
-use crate::store::Tx;
+use crate::store::{Receipt, Tx};
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::qot::End;
 
@@ -24,20 +25,38 @@ enum Place {
 impl Inner {
     /// Sets a FAILED connection up once more. What it still holds it keeps. Where it holds nothing, ports and spectrum are taken
     /// anew in the same transaction: those that it had where they are free, others that its request allows otherwise.
-    pub(super) async fn repair(&self, id: &ConnectionId) -> Result<ConnectionRecord, ControllerError> {
-        let done = match self.repair_at(id, Place::Same).await {
+    pub(super) async fn repair(
+        &self,
+        id: &ConnectionId,
+        receipt: &Receipt,
+    ) -> Result<ConnectionRecord, ControllerError> {
+        let done = match self.repair_at(id, Place::Same, receipt).await {
             Err(refusal) if another_place_may_do(&refusal) => {
                 tracing::info!(vop = %self.vop.id(), connection = %id, %refusal, "repaired in another place");
-                self.repair_at(id, Place::Any).await
+                self.repair_at(id, Place::Any, receipt).await
             }
             done => done,
         };
         done.map(|driven| driven.record)
     }
 
-    async fn repair_at(&self, id: &ConnectionId, place: Place) -> Result<Driven, ControllerError> {
+    async fn repair_at(
+        &self,
+        id: &ConnectionId,
+        place: Place,
+        receipt: &Receipt,
+    ) -> Result<Driven, ControllerError> {
         let now = self.now();
-        let work = |tx: &mut Tx, epoch| Ok((self.repair_in(tx, id, place, (now, epoch))?, epoch));
+        let work = |tx: &mut Tx, epoch| {
+            if let Some(result) = receipt.found_in(tx)? {
+                return Err(ControllerError::DoneBefore { result });
+            }
+            let driven = self.repair_in(tx, id, place, (now, epoch))?;
+            if let Some(operation) = driven.record.operations.back() {
+                receipt.write_in(tx, &operation_id(&driven.record, operation.number))?;
+            }
+            Ok((driven, epoch))
+        };
         let ((driven, epoch), version) = self.commanding(None, work).await?;
         self.expect_agents(&driven.record);
         self.settle(&Outcome { driven: vec![Some(driven.clone())], ports: Vec::new(), epoch, version });

@@ -13,6 +13,7 @@ use super::{intake, lease, links, mirror, timers};
 use crate::connection::Ends;
 use crate::linkdb::LinkDb;
 use crate::slice::Vop;
+use crate::store::Receipt;
 use crate::store::outbox::{OutboxRelay, RelayOptions};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::{PortRef, VopId};
@@ -155,7 +156,7 @@ impl ControllerBuilder {
             let relay = OutboxRelay::new(store, bus, RelayOptions::default());
             tasks.push(tokio::spawn(relay.run(core::future::pending())).abort_handle());
         }
-        Ok(ControllerHandle { inner, tasks: Arc::new(Tasks(tasks)) })
+        Ok(ControllerHandle { inner, tasks: Arc::new(Tasks(tasks)), receipt: Receipt::default() })
     }
 }
 

@@ -22,42 +22,32 @@
 //! when the operation has ended: 200 where the result was read back from the modules, the error where it failed (409 where a
 //! port does not know the connection), 202 where it goes on. `DELETE …?force=true` gives everything back at once, whatever the ends do.
 
+mod connections;
+mod equipment;
 mod events;
+mod network;
+mod operations;
 
 use super::access::{self, Access, protected};
-use super::answer::{Begun, Made};
-use super::dto::controller::{
-    AgentJson, AgentsJson, ComputedPathJson, ConnectionAnswer, ConnectionJson, ControlAnswer, ControlBody,
-    ControlQuery, ControllerHealth, Discovery, Force, InterfaceJson, LinksById, ListQuery, NetworkJson,
-    NewConnection, OperationJson, PathQuery, PopsById, QotJson, QualitiesJson, ReconfigureBody,
-    RouterInterfaces, SetupBody, StatusJson, VopStatusJson, WaitQuery, links_by_id, pops_by_id, switch,
-};
-use super::dto::now;
+use super::dto::controller::{ControllerHealth, StatusJson, VopStatusJson};
 use super::error::ApiError;
-use super::extract::{Params, Payload, Segments};
 use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::Health;
 use super::metrics::{self, Meter, metered};
-use super::once::{Once, once};
+use super::once::once;
 use super::openapi::{self, About, also, documented, does};
-use super::page::{Paged, Pages};
 use super::router::mountable;
 use super::sse::Streams;
-use crate::connection::Ends;
-use crate::controller::{ControllerError, ControllerHandle, OperationStatus, OperationView};
+use crate::controller::{ControllerError, ControllerHandle};
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use aide::openapi::ReferenceOr;
 use aide::transform::TransformOperation;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
-use core::time::Duration;
 use ipowdm_core::error::Code;
-use ipowdm_core::ids::{ConnectionId, PopId, PortId, PortRef, RouterId, RouterRef};
-use ipowdm_core::qot::Level;
 
 type Result<T> = core::result::Result<T, ApiError>;
 type Handle = State<ControllerHandle>;
@@ -162,17 +152,26 @@ fn routes() -> ApiRouter<ControllerHandle> {
         )
         .api_route("/status", get_with(status, does("Everything at a glance", &[])))
         .api_route("/vop/status", get_with(vop_status, does("The virtual operator", &[])))
-        .api_route("/topology", get_with(topology, does("The network, and how much spectrum is in use", &[])))
-        .api_route("/topology/pops", get_with(pops, does("The PoPs by id", &[])))
-        .api_route("/topology/links", get_with(links, does("The links by id", &[])))
+        .api_route(
+            "/topology",
+            get_with(network::topology, does("The network, and how much spectrum is in use", &[])),
+        )
+        .api_route("/topology/pops", get_with(network::pops, does("The PoPs by id", &[])))
+        .api_route("/topology/links", get_with(network::links, does("The links by id", &[])))
         .api_route(
             "/topology/path/{a}/{b}",
-            get_with(compute_path, does("The path and slots that a connection would get now", PATHS)),
+            get_with(
+                network::compute_path,
+                does("The path and slots that a connection would get now", PATHS),
+            ),
         )
-        .api_route("/monitoring/qot", get_with(qot_all, does("The quality of all connections", &[])))
+        .api_route(
+            "/monitoring/qot",
+            get_with(connections::qot_all, does("The quality of all connections", &[])),
+        )
         .api_route(
             "/operations/{*id}",
-            get_with(operation, does("How an operation stands", &[Code::UnknownOperation])),
+            get_with(operations::operation, does("How an operation stands", &[Code::UnknownOperation])),
         );
     equipment_routes(connection_routes(router))
 }
@@ -181,38 +180,40 @@ fn connection_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<Controlle
     router
         .api_route(
             "/connections",
-            get_with(connections, does("The connections", &[]))
-                .post_with(create, does("A new connection: it holds spectrum and ports, and is dark", PATHS)),
+            get_with(connections::connections, does("The connections", &[])).post_with(
+                connections::create,
+                does("A new connection: it holds spectrum and ports, and is dark", PATHS),
+            ),
         )
         .api_route(
             "/connections/{id}",
-            get_with(connection, does("A connection", &[Code::UnknownConnection]))
-                .delete_with(delete, does("Takes a connection down", COMMANDS)),
+            get_with(connections::connection, does("A connection", &[Code::UnknownConnection]))
+                .delete_with(connections::delete, does("Takes a connection down", COMMANDS)),
         )
         .api_route(
             "/connections/{id}/setup",
-            post_with(setup, may_lack_body(does("Sets a connection up", COMMANDS))),
+            post_with(connections::setup, may_lack_body(does("Sets a connection up", COMMANDS))),
         )
         .api_route(
             "/connections/{id}/reconfigure",
-            post_with(reconfigure, does("Changes the launch power of a connection", COMMANDS)),
+            post_with(connections::reconfigure, does("Changes the launch power of a connection", COMMANDS)),
         )
         .api_route(
             "/connections/{id}/repair",
             post_with(
-                repair,
+                connections::repair,
                 also(PLACES, may_lack_body(does("Sets a failed connection up once more", COMMANDS))),
             ),
         )
         .api_route(
             "/connections/{id}/qot",
-            get_with(qot, does("The quality of a connection", &[Code::UnknownConnection])),
+            get_with(connections::qot, does("The quality of a connection", &[Code::UnknownConnection])),
         )
 }
 
 fn equipment_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<ControllerHandle> {
     router
-        .api_route("/agents", get_with(list_agents, does("The agents by PoP", &[])))
+        .api_route("/agents", get_with(equipment::list_agents, does("The agents by PoP", &[])))
         .api_route(
             "/events",
             get_with(
@@ -222,19 +223,25 @@ fn equipment_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<Controller
         )
         .api_route(
             "/agents/discover",
-            post_with(discover, does("Asks all agents to read their modules again", &[Code::BusUnavailable])),
+            post_with(
+                equipment::discover,
+                does("Asks all agents to read their modules again", &[Code::BusUnavailable]),
+            ),
         )
         .api_route(
             "/agents/{pop}/{router}",
-            get_with(agent, does("An agent", &[Code::UnknownAgent, Code::UnknownRouter])),
+            get_with(equipment::agent, does("An agent", &[Code::UnknownAgent, Code::UnknownRouter])),
         )
         .api_route(
             "/interfaces/{pop}/{router}",
-            get_with(interfaces, does("The ports of a router", &[Code::UnknownRouter, Code::UnknownAgent])),
+            get_with(
+                equipment::interfaces,
+                does("The ports of a router", &[Code::UnknownRouter, Code::UnknownAgent]),
+            ),
         )
         .api_route(
             "/interfaces/{pop}/{router}/{interface}/control",
-            post_with(control, may_lack_body(does("Takes a port up or down", COMMANDS))),
+            post_with(equipment::control, may_lack_body(does("Takes a port up or down", COMMANDS))),
         )
 }
 
@@ -263,8 +270,6 @@ impl From<ControllerError> for ApiError {
         Self::new(error.code(), error)
     }
 }
-
-// --- the controller itself --------------------------------------------------------------------------------------------
 
 async fn health(State(handle): Handle) -> Health<ControllerHealth> {
     let view = handle.health().await;
@@ -297,305 +302,6 @@ async fn status(State(handle): Handle) -> Result<Json<StatusJson>> {
 
 async fn vop_status(State(handle): Handle) -> Result<Json<VopStatusJson>> {
     Ok(Json(handle.vop_status().await?.into()))
-}
-
-// --- topology ---------------------------------------------------------------------------------------------------------
-
-async fn topology(State(handle): Handle) -> Result<Json<NetworkJson>> {
-    Ok(Json(handle.network().await?.into()))
-}
-
-async fn pops(State(handle): Handle) -> Result<Json<PopsById>> {
-    Ok(Json(pops_by_id(handle.network().await?.pops)))
-}
-
-async fn links(State(handle): Handle) -> Result<Json<LinksById>> {
-    Ok(Json(links_by_id(handle.network().await?.links)))
-}
-
-async fn compute_path(
-    State(handle): Handle,
-    Segments((a, b)): Segments<(PopId, PopId)>,
-    Params(query): Params<PathQuery>,
-) -> Result<Json<ComputedPathJson>> {
-    let request = query.request(a, b);
-    let view = handle.compute_path(request.clone()).await?;
-    Ok(Json(ComputedPathJson::new(request, view, handle.raster())))
-}
-
-// --- connections ------------------------------------------------------------------------------------------------------
-
-async fn connections(
-    State(handle): Handle,
-    Params(query): Params<ListQuery>,
-    pages: Pages,
-) -> Result<Paged<Vec<ConnectionJson>>> {
-    let vop = handle.vop();
-    let mut views = handle.connections(query.status)?;
-    views.retain(|view| query.takes(view));
-    let page = pages.of(views, |view| view.connection_id.to_string());
-    Ok(page.answer(|views, _| views.into_iter().map(|view| ConnectionJson::new(vop.clone(), view)).collect()))
-}
-
-async fn connection(
-    State(handle): Handle,
-    Segments(id): Segments<ConnectionId>,
-) -> Result<Json<ConnectionJson>> {
-    Ok(Json(ConnectionJson::new(handle.vop().clone(), handle.connection(&id)?)))
-}
-
-async fn create(
-    State(handle): Handle,
-    once: Option<Extension<Once>>,
-    Payload(body): Payload<NewConnection>,
-) -> Result<Made<ConnectionJson>> {
-    let vop = handle.vop().clone();
-    if let Some(named) = body.virtual_operator.as_ref().filter(|named| **named != vop) {
-        let reason = format!("this is the controller of {vop}, not of {named}");
-        return Err(ApiError::new(Code::Forbidden, reason));
-    }
-    let mut known = Ends::default();
-    for end in Ends::<()>::BOTH {
-        if let Some(router) = body.named_routers().get(end) {
-            *known.get_mut(end) = handle.has_router(router).await?;
-        }
-    }
-    let mut request = body.into_request(&known);
-    if request.connection_id.is_none()
-        && let Some(Extension(once)) = once
-    {
-        // Sent again, it is the same connection, also where the first answer was lost with the process.
-        request.connection_id = Some(once.connection_id()?);
-    }
-    let (view, new) = handle.create_connection(request).await?;
-    let location = format!("/api/v1/connections/{}", view.connection_id);
-    Ok(Made { new, location, body: ConnectionJson::new(vop, view) })
-}
-
-async fn setup(
-    State(handle): Handle,
-    Segments(id): Segments<ConnectionId>,
-    Params(query): Params<WaitQuery>,
-    _body: Option<Payload<SetupBody>>,
-) -> Result<Begun<ConnectionAnswer>> {
-    let begun = handle.setup(&id).await?;
-    let operation = followed(&handle, begun, query.limit()).await?;
-    connection_answer(
-        &handle,
-        &id,
-        operation,
-        &Words {
-            running: "setup_started",
-            done: "setup_completed",
-            message: "both ends were told; follow the operation",
-        },
-    )
-}
-
-async fn reconfigure(
-    State(handle): Handle,
-    Segments(id): Segments<ConnectionId>,
-    Params(query): Params<WaitQuery>,
-    Payload(body): Payload<ReconfigureBody>,
-) -> Result<Begun<ConnectionAnswer>> {
-    let request = body.into_request(&id)?;
-    let begun = handle.reconfigure(&id, &request).await?;
-    let operation = followed(&handle, begun, query.limit()).await?;
-    connection_answer(
-        &handle,
-        &id,
-        operation,
-        &Words {
-            running: "reconfiguration_started",
-            done: "reconfiguration_completed",
-            message: "the ends that change were told; follow the operation",
-        },
-    )
-}
-
-async fn repair(
-    State(handle): Handle,
-    Segments(id): Segments<ConnectionId>,
-    Params(query): Params<WaitQuery>,
-    _body: Option<Payload<SetupBody>>,
-) -> Result<Begun<ConnectionAnswer>> {
-    let begun = handle.repair(&id).await?;
-    let operation = followed(&handle, begun, query.limit()).await?;
-    connection_answer(
-        &handle,
-        &id,
-        operation,
-        &Words {
-            running: "repair_started",
-            done: "repair_completed",
-            message: "both ends were told; follow the operation",
-        },
-    )
-}
-
-async fn delete(
-    State(handle): Handle,
-    Segments(id): Segments<ConnectionId>,
-    Params(query): Params<WaitQuery>,
-    Params(Force { force }): Params<Force>,
-) -> Result<Begun<ConnectionAnswer>> {
-    let begun = if force { handle.abandon(&id).await? } else { handle.delete(&id).await? };
-    let operation = followed(&handle, begun, query.limit()).await?;
-    connection_answer(
-        &handle,
-        &id,
-        operation,
-        &Words {
-            running: "teardown_started",
-            done: "deleted",
-            message: "both ends were told to go dark; follow the operation",
-        },
-    )
-}
-
-async fn qot(State(handle): Handle, Segments(id): Segments<ConnectionId>) -> Result<Json<QotJson>> {
-    Ok(Json(handle.qot(&id)?.into()))
-}
-
-async fn qot_all(State(handle): Handle) -> Json<QualitiesJson> {
-    let connections: Vec<QotJson> = handle.qot_all().into_iter().map(QotJson::from).collect();
-    let degraded_connections = connections.iter().filter(|one| one.level >= Level::Degraded).count();
-    Json(QualitiesJson {
-        total_connections: connections.len(),
-        degraded_connections,
-        connections,
-        timestamp: now(),
-    })
-}
-
-// --- operations -------------------------------------------------------------------------------------------------------
-
-async fn operation(
-    State(handle): Handle,
-    Segments(id): Segments<String>,
-    Params(query): Params<WaitQuery>,
-) -> Result<Json<OperationJson>> {
-    let operation = handle.operation(&id)?;
-    Ok(Json(followed(&handle, operation, query.limit()).await?.into()))
-}
-
-/// The operation once it has ended, or as it stands when the wait is over.
-async fn followed(
-    handle: &ControllerHandle,
-    begun: OperationView,
-    limit: Option<Duration>,
-) -> Result<OperationView> {
-    match limit {
-        Some(limit) => Ok(handle.wait(begun, limit).await?),
-        None => Ok(begun),
-    }
-}
-
-/// What an operation is called while it runs and when it is done.
-struct Words {
-    running: &'static str,
-    done: &'static str,
-    message: &'static str,
-}
-
-impl Words {
-    /// Status, name and sentence of an operation; an error where it failed.
-    fn of(&self, operation: &OperationView) -> Result<(StatusCode, &'static str, &'static str)> {
-        match &operation.status {
-            OperationStatus::Running => Ok((StatusCode::ACCEPTED, self.running, self.message)),
-            OperationStatus::Succeeded => Ok((StatusCode::OK, self.done, "done, and read back")),
-            OperationStatus::Failed(failure) => {
-                let error = ApiError::new(failure.code, failure);
-                // What was asked about is there: it is the equipment that does not know of it.
-                let missing = error.status() == StatusCode::NOT_FOUND;
-                let error = if missing { error.with_status(StatusCode::CONFLICT) } else { error };
-                Err(error.about("operation", OperationJson::from(operation.clone())))
-            }
-        }
-    }
-}
-
-fn connection_answer(
-    handle: &ControllerHandle,
-    id: &ConnectionId,
-    operation: OperationView,
-    words: &Words,
-) -> Result<Begun<ConnectionAnswer>> {
-    let (code, status, message) = words.of(&operation)?;
-    let location = format!("/api/v1/operations/{}", operation.id);
-    let connection = handle.connection(id).ok().map(|view| ConnectionJson::new(handle.vop().clone(), view));
-    let body = ConnectionAnswer {
-        connection_id: id.clone(),
-        status,
-        message,
-        next_step: format!("GET {location}"),
-        operation: operation.into(),
-        connection,
-    };
-    Ok(Begun { status: code, location, body })
-}
-
-// --- agents and interfaces --------------------------------------------------------------------------------------------
-
-async fn list_agents(State(handle): Handle) -> Json<AgentsJson> {
-    Json(AgentsJson::new(handle.vop(), handle.agents()))
-}
-
-async fn agent(
-    State(handle): Handle,
-    Segments((pop_id, router_id)): Segments<(PopId, RouterId)>,
-) -> Result<Json<AgentJson>> {
-    let view = handle.agent(&RouterRef { pop_id, router_id })?;
-    Ok(Json(AgentJson::new(handle.vop().clone(), view)))
-}
-
-async fn discover(State(handle): Handle) -> Result<Json<Discovery>> {
-    handle.discover().await?;
-    let message = "all agents were asked to read their modules; what they find appears in /api/v1/agents";
-    Ok(Json(Discovery { status: "success", message, timestamp: now() }))
-}
-
-async fn interfaces(
-    State(handle): Handle,
-    Segments((pop_id, router_id)): Segments<(PopId, RouterId)>,
-) -> Result<Json<RouterInterfaces>> {
-    let at = RouterRef { pop_id, router_id };
-    let interfaces: Vec<InterfaceJson> =
-        handle.interfaces(&at)?.into_iter().map(InterfaceJson::from).collect();
-    let RouterRef { pop_id, router_id } = at;
-    Ok(Json(RouterInterfaces { pop_id, router_id, count: interfaces.len(), interfaces }))
-}
-
-async fn control(
-    State(handle): Handle,
-    Segments((pop_id, router_id, port_id)): Segments<(PopId, RouterId, PortId)>,
-    Params(query): Params<ControlQuery>,
-    Params(wait): Params<WaitQuery>,
-    body: Option<Payload<ControlBody>>,
-) -> Result<Begun<ControlAnswer>> {
-    let wanted = switch(&query, body.as_ref().map(|Payload(body)| body))?;
-    let port = PortRef { pop_id, router_id, port_id };
-    let begun = handle.control_interface(&port, wanted.state()).await?;
-    let operation = followed(&handle, begun, wait.limit()).await?;
-    let words = Words {
-        running: "command_sent",
-        done: "applied",
-        message: "the agent was told; follow the operation",
-    };
-    let (code, status, message) = words.of(&operation)?;
-    let location = format!("/api/v1/operations/{}", operation.id);
-    let PortRef { pop_id, router_id, port_id } = port;
-    let body = ControlAnswer {
-        pop_id,
-        router_id,
-        interface: port_id,
-        action: wanted.as_str(),
-        status,
-        message,
-        operation: operation.into(),
-        timestamp: now(),
-    };
-    Ok(Begun { status: code, location, body })
 }
 
 #[cfg(test)]

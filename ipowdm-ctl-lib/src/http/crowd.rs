@@ -4,6 +4,9 @@
 //! been idle for longest: one on which no request is being worked on, whether it has never sent one or waits between two.
 //! So open connections, however many and however silent, keep nobody out. Where every place is at work, the newcomer waits
 //! for the first that is not.
+//!
+//! A stream of events is work until it ends ([`Open`]): there is a bounded number of them. Other answers are work until they are
+//! made, not until they are read: a client that does not read keeps no place.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -12,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// The places of one service.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ impl Place {
         }
     }
 
-    fn working(self: &Arc<Self>) -> AtWork {
+    pub(super) fn working(self: &Arc<Self>) -> AtWork {
         if let Some(seat) = self.crowd.seats().taken.get_mut(&self.number) {
             seat.at_work += 1;
         }
@@ -129,7 +132,24 @@ impl Drop for Place {
 }
 
 /// A request that is being worked on.
-struct AtWork(Arc<Place>);
+#[derive(Debug)]
+pub(super) struct AtWork(Arc<Place>);
+
+/// What a request has of the connection that it came on, for answers that go on: while this is kept, the connection is at work.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    _at_work: Arc<AtWork>,
+    /// Whether the service ends.
+    ending: watch::Receiver<bool>,
+}
+
+impl Open {
+    /// Ready when the service ends.
+    pub(super) async fn ending(mut self) {
+        // A service whose sender is gone has ended.
+        let _ = self.ending.wait_for(|ending| *ending).await;
+    }
+}
 
 impl Drop for AtWork {
     fn drop(&mut self) {
@@ -150,6 +170,8 @@ impl Drop for AtWork {
 pub(super) struct Seated<S> {
     pub(super) service: S,
     pub(super) place: Arc<Place>,
+    /// Whether the service ends.
+    pub(super) ending: watch::Receiver<bool>,
 }
 
 impl<S> Service<Request<Incoming>> for Seated<S>
@@ -163,8 +185,10 @@ where
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let at_work = self.place.working();
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let at_work = Arc::new(self.place.working());
+        let open = Open { _at_work: Arc::clone(&at_work), ending: self.ending.clone() };
+        request.extensions_mut().insert(open);
         let answer = self.service.call(request);
         Box::pin(async move {
             let answer = answer.await;

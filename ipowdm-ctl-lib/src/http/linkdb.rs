@@ -48,13 +48,13 @@ use super::extract::{Params, Payload, Segments};
 use super::guard::{REQUEST_TIME, guarded_by};
 use super::health::{self, Health};
 use super::metrics::{self, Meter, metered};
-use super::once::once;
+use super::once::{Kept, once};
 use super::openapi::{self, About, documented};
 use super::page::{Paged, Pages};
 use super::router::mountable;
 use super::sse::Streams;
 use crate::linkdb::{LinkDb, LinkDbError};
-use crate::store::StoreClock;
+use crate::store::{StoreClock, Tx};
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
@@ -156,9 +156,14 @@ async fn pops(State(db): State<LinkDb>, pages: Pages) -> Result<Paged<Pops>> {
     Ok(Pops::of(pages.of(db.pops().await?, |pop| pop.id.to_string())))
 }
 
-async fn add_pop(State(db): State<LinkDb>, Payload(body): Payload<NewPop>) -> Result<Json<PopAdded>> {
+async fn add_pop(
+    State(db): State<LinkDb>,
+    Kept(receipt): Kept,
+    Payload(body): Payload<NewPop>,
+) -> Result<Json<PopAdded>> {
     let pop = Pop::from(body);
-    db.add_pop(pop.clone()).await.map_err(taken_is_bad_request)?;
+    let add = |tx: &mut Tx| receipt.once_in(tx, |tx| db.add_pop_in(tx, &pop));
+    db.store().transact(add).await.map_err(taken_is_bad_request)?;
     Ok(Json(PopAdded { message: format!("PoP {} added", pop.id), pop: pop.into() }))
 }
 
@@ -172,9 +177,14 @@ async fn links(
     Ok(Links::of(pages.of(links, |link| link.id.to_string())))
 }
 
-async fn add_link(State(db): State<LinkDb>, Payload(body): Payload<NewLink>) -> Result<Json<LinkAdded>> {
+async fn add_link(
+    State(db): State<LinkDb>,
+    Kept(receipt): Kept,
+    Payload(body): Payload<NewLink>,
+) -> Result<Json<LinkAdded>> {
     let link = FibreLink::from(body);
-    db.add_link(link.clone()).await.map_err(taken_is_bad_request)?;
+    let add = |tx: &mut Tx| receipt.once_in(tx, |tx| db.add_link_in(tx, &link));
+    db.store().transact(add).await.map_err(taken_is_bad_request)?;
     Ok(Json(LinkAdded { message: format!("link {} added", link.id), link: link.into() }))
 }
 
@@ -224,10 +234,12 @@ async fn routers(
 
 async fn add_router(
     State(db): State<LinkDb>,
+    Kept(receipt): Kept,
     Payload(body): Payload<NewRouter>,
 ) -> Result<Created<RouterAdded>> {
     let router = RouterRecord::from(body);
-    db.add_router(router.clone()).await?;
+    let add = |tx: &mut Tx| receipt.once_in(tx, |tx| db.add_router_in(tx, &router));
+    db.store().transact(add).await?;
     let message = format!("router {} added", router.at);
     Ok(Created(RouterAdded { message, router: router.into() }))
 }
@@ -244,10 +256,13 @@ async fn interfaces(
 
 async fn add_interface(
     State(db): State<LinkDb>,
+    Kept(receipt): Kept,
     Payload(body): Payload<NewInterface>,
 ) -> Result<Created<InterfaceAdded>> {
     let at = PortRef { pop_id: body.pop_id, router_id: body.router_id, port_id: body.interface };
-    db.add_port(Port::new(at.clone())).await?;
+    let port = Port::new(at.clone());
+    let add = |tx: &mut Tx| receipt.once_in(tx, |tx| db.add_port_in(tx, &port));
+    db.store().transact(add).await?;
     let interface = InterfaceJson::from(db.port(&at).await?);
     Ok(Created(InterfaceAdded { message: format!("interface {at} added"), interface }))
 }

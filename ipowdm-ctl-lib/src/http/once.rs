@@ -7,28 +7,39 @@
 //! | with another request (method, path, query or body) | 422 `idempotency_key_reused` |
 //! | with the same request, not answered yet | 409 `illegal_state` with `Retry-After` |
 //!
-//! Keys are each caller's own. They are kept in the service's store: in one transaction before the request is carried out, and
-//! with the answer afterwards. Where the process ends in between, the request may have been carried out or not. After twice the
-//! time that it may take, the same request is carried out again: with the same ids it makes nothing twice, and where the service
-//! itself makes up an id, it makes up the same one from the same key. Only a reconfiguration, which may be a step, is refused
-//! then: 409 `illegal_state`.
+//! Keys are each caller's own. They are kept in the service's store: in one transaction before the request is carried out, and with
+//! the answer afterwards. What the request changes is committed together with a [`Receipt`], which says that this key has done it,
+//! and what it has led to.
+//!
+//! So a request is carried out at most once, whatever ends in between. Where its answer was lost (the process ended, the outcome of
+//! the commit is not known, the answer was an error of the server), the same request finds the receipt, changes nothing, and is
+//! answered from what the first one has led to; without a receipt nothing was changed, and it is carried out now. It is refused
+//! as under way until twice the time that it may take has passed, or the first one has ended.
+//!
+//! The slice manager's requests have no receipt, for they take many transactions: an activation that was cut off is undone when
+//! the slice manager starts again, one that was done is found by the id of the virtual operator, topics that are there are not made
+//! again.
 //!
 //! An answer with a secret in it (`Cache-Control: no-store`) is not kept: the same request is carried out again.
 //!
-//! Bounded: a caller has [`BUCKETS`] × [`DEEP`] keys in a store, of which the oldest of a bucket make room; an answer larger
-//! than [`LARGEST`] bytes is not kept. A key is forgotten after [`KEPT`] on the store's clock.
+//! Bounded: a caller has [`BUCKETS`] × [`DEEP`] keys in a store, of which the oldest of a bucket make room, with their receipts; an
+//! answer larger than [`LARGEST`] bytes is not kept, and made again from the receipt. A key is forgotten after [`KEPT`] on the
+//! store's clock.
 
 use super::access::Caller;
 use super::error::{ApiError, locate};
 use super::extract::read;
 use super::guard::wait_of;
-use crate::store::{Key, Record, Store, StoreClock, StoreError, Tx};
+use crate::store::{Key, Receipt, Record, Store, StoreClock, StoreError, Tx};
+use aide::OperationInput;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use core::convert::Infallible;
 use core::fmt::Write as _;
 use core::time::Duration;
 use ipowdm_core::error::Code;
@@ -62,19 +73,45 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A digest that stands for a key of a caller: whoever makes up an id from it makes up the same one again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Once(pub(super) [u8; 32]);
+pub(super) struct Once([u8; 32]);
 
 impl Once {
+    fn of(service: &str, caller: &Caller, key: &str) -> Self {
+        Self(digest(&[service.as_bytes(), caller.0.name.as_bytes(), key.as_bytes()]))
+    }
+
     /// The id of a connection whose request names none.
     pub(super) fn connection_id(self) -> Result<ConnectionId, ApiError> {
-        let text = self.0[..16].iter().fold("C-".to_owned(), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let text = format!("C-{}", hex(&self.0[..16]));
         ConnectionId::new(&text).map_err(|error| ApiError::new(Code::Internal, error))
     }
+
+    fn receipt(self) -> Receipt {
+        Receipt::named(&hex(&self.0))
+    }
 }
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The receipt of a request with a key; none where it has no key. Whoever changes something commits it with the change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept(pub(super) Receipt);
+
+impl<S: Send + Sync> FromRequestParts<S> for Kept {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Once>().map_or_else(Self::default, |once| Self(once.receipt())))
+    }
+}
+
+impl OperationInput for Kept {}
 
 /// An answer as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +129,7 @@ struct Seen {
     /// Digest of the request.
     request: [u8; 32],
     at: Millis,
-    /// When a request without an answer was cut off.
+    /// From when on a request without an answer is not under way any more.
     until: Millis,
     /// Absent while the request is carried out, or where it was cut off.
     answer: Option<Answer>,
@@ -110,8 +147,8 @@ impl Record for Bucket {
 /// What is to be done with a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It is the first of its key, or the first was cut off.
-    CarryOut,
+    /// It is the first of its key, or the first has no answer and is not under way any more. These keys made room.
+    CarryOut(Vec<String>),
     Again(Answer),
     Refused(Refusal),
 }
@@ -120,7 +157,16 @@ enum Verdict {
 enum Refusal {
     Reused,
     UnderWay,
-    CutOff,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    Answered(Answer),
+    /// Nothing was tried, or nobody is to know what came of it: the key is free.
+    Forgotten,
+    /// Whether it was carried out is for the receipt to say.
+    Open,
 }
 
 /// A request with a key.
@@ -130,42 +176,41 @@ struct Asked {
     request: [u8; 32],
     /// How long it may take, in milliseconds.
     time: u64,
-    /// Whether it does no harm twice.
-    repeatable: bool,
 }
 
 impl Bucket {
     /// Looks a key up, and notes it where the request is to be carried out.
     fn ask(&mut self, asked: &Asked, now: Millis) -> Verdict {
-        self.0.retain(|seen| now.since(seen.at) < KEPT);
+        let (kept, mut gone): (Vec<Seen>, Vec<Seen>) =
+            core::mem::take(&mut self.0).into_iter().partition(|seen| now.since(seen.at) < KEPT);
+        self.0 = kept;
         let until = now.plus(asked.time.saturating_mul(2));
-        if let Some(seen) = self.0.iter_mut().find(|seen| seen.key == asked.key) {
-            return match &seen.answer {
-                _ if seen.request != asked.request => Verdict::Refused(Refusal::Reused),
-                Some(answer) => Verdict::Again(answer.clone()),
-                None if now < seen.until => Verdict::Refused(Refusal::UnderWay),
-                None if !asked.repeatable => Verdict::Refused(Refusal::CutOff),
-                None => {
-                    seen.until = until;
-                    Verdict::CarryOut
-                }
-            };
+        match self.0.iter_mut().find(|seen| seen.key == asked.key) {
+            Some(seen) => match &seen.answer {
+                _ if seen.request != asked.request => return Verdict::Refused(Refusal::Reused),
+                Some(answer) => return Verdict::Again(answer.clone()),
+                None if now < seen.until => return Verdict::Refused(Refusal::UnderWay),
+                None => seen.until = until,
+            },
+            None => {
+                let surplus = (self.0.len() + 1).saturating_sub(DEEP);
+                gone.extend(self.0.drain(..surplus));
+                let (key, request) = (asked.key.clone(), asked.request);
+                self.0.push(Seen { key, request, at: now, until, answer: None });
+            }
         }
-        let surplus = (self.0.len() + 1).saturating_sub(DEEP);
-        self.0.drain(..surplus);
-        self.0.push(Seen { key: asked.key.clone(), request: asked.request, at: now, until, answer: None });
-        Verdict::CarryOut
+        Verdict::CarryOut(gone.into_iter().map(|seen| seen.key).collect())
     }
 
-    /// Keeps the answer of a request that was carried out, or forgets the key.
-    fn settle(&mut self, asked: &Asked, answer: Option<Answer>) {
+    /// Keeps what came of a request that was carried out.
+    fn settle(&mut self, asked: &Asked, outcome: &Outcome, now: Millis) {
         let mine = |seen: &Seen| seen.key == asked.key && seen.request == asked.request;
-        match answer {
-            None => self.0.retain(|seen| !mine(seen)),
-            Some(answer) => {
-                if let Some(seen) = self.0.iter_mut().find(|seen| mine(seen)) {
-                    seen.answer = Some(answer);
-                }
+        if *outcome == Outcome::Forgotten {
+            self.0.retain(|seen| !mine(seen));
+        } else if let Some(seen) = self.0.iter_mut().find(|seen| mine(seen)) {
+            match outcome {
+                Outcome::Answered(answer) => seen.answer = Some(answer.clone()),
+                Outcome::Open | Outcome::Forgotten => seen.until = now,
             }
         }
     }
@@ -212,26 +257,25 @@ impl Keeper {
         let asked = Asked {
             request: digest(&[method.as_str().as_bytes(), target.as_bytes(), &body]),
             time: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            repeatable: !uri.path().ends_with("/reconfigure"),
             key,
         };
-        let own = digest(&[self.service.as_bytes(), caller.0.name.as_bytes(), asked.key.as_bytes()]);
-        let bucket = self.bucket(&caller, &own);
-        match self.ask(&bucket, &asked).await? {
+        let own = Once::of(&self.service, &caller, &asked.key);
+        let bucket = self.bucket(&caller, own);
+        match self.ask(&caller, &bucket, &asked).await? {
             Verdict::Again(answer) => return Ok(answer.again()),
             Verdict::Refused(refusal) => return Err(refusal.into()),
-            Verdict::CarryOut => {}
+            Verdict::CarryOut(_) => {}
         }
         request = Request::from_parts(parts, Body::from(body));
-        request.extensions_mut().insert(Once(own));
+        request.extensions_mut().insert(own);
         let response = locate(next.run(request).await, method.as_str(), uri.path());
-        let (response, answer) = taken(response).await;
-        self.settle(&bucket, &asked, answer).await;
+        let (response, outcome) = taken(response).await;
+        self.settle(&bucket, &asked, own, outcome).await;
         Ok(response)
     }
 
-    fn bucket(&self, caller: &Caller, own: &[u8; 32]) -> Key<Bucket> {
-        let number = (own[0] % BUCKETS).to_string();
+    fn bucket(&self, caller: &Caller, own: Once) -> Key<Bucket> {
+        let number = (own.0[0] % BUCKETS).to_string();
         Key::new(&[&self.service, &caller.0.name, &number])
     }
 
@@ -240,24 +284,32 @@ impl Keeper {
         Ok(clock.now())
     }
 
-    async fn ask(&self, bucket: &Key<Bucket>, asked: &Asked) -> Result<Verdict, StoreError> {
+    async fn ask(&self, caller: &Caller, bucket: &Key<Bucket>, asked: &Asked) -> Result<Verdict, StoreError> {
         let now = self.now().await?;
         let ask = |tx: &mut Tx| {
             let mut seen = tx.get(bucket)?.unwrap_or_default();
             let verdict = seen.ask(asked, now);
-            if verdict == Verdict::CarryOut {
+            if let Verdict::CarryOut(gone) = &verdict {
                 tx.put(bucket, &seen)?;
+                for key in gone {
+                    Once::of(&self.service, caller, key).receipt().discard_in(tx);
+                }
             }
             Ok::<_, StoreError>(verdict)
         };
         self.store.transact(ask).await
     }
 
-    /// What cannot be kept is a key that stays without an answer: the request was carried out, and its answer goes out.
-    async fn settle(&self, bucket: &Key<Bucket>, asked: &Asked, answer: Option<Answer>) {
+    /// What cannot be kept is a key that stays without an answer: its receipt says what came of it.
+    async fn settle(&self, bucket: &Key<Bucket>, asked: &Asked, own: Once, outcome: Outcome) {
+        // Only what is asked about again would notice.
+        let now = self.now().await.unwrap_or_default();
         let settle = |tx: &mut Tx| {
             let mut seen = tx.get(bucket)?.unwrap_or_default();
-            seen.settle(asked, answer.clone());
+            seen.settle(asked, &outcome, now);
+            if outcome != Outcome::Open {
+                own.receipt().discard_in(tx);
+            }
             tx.put(bucket, &seen)
         };
         if let Err(error) = self.store.transact(settle).await {
@@ -301,23 +353,27 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Whether an answer says what came of the request, and not that it was not tried.
-fn settles(status: StatusCode) -> bool {
-    let not_tried = [
+/// Whether an answer says that the request was not tried.
+fn not_tried(status: StatusCode) -> bool {
+    let refusals = [
         StatusCode::UNAUTHORIZED,
         StatusCode::FORBIDDEN,
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    !status.is_server_error() && !not_tried.contains(&status)
+    refusals.contains(&status)
 }
 
-/// The answer to give and the one to keep; none where it is not to be, or too large.
-async fn taken(response: Response) -> (Response, Option<Answer>) {
+/// The answer to give, and what is to be kept of it.
+async fn taken(response: Response) -> (Response, Outcome) {
     // What nobody is to store is not stored here either.
     let confidential = response.headers().get(header::CACHE_CONTROL).is_some_and(|said| said == "no-store");
-    if confidential || !settles(response.status()) {
-        return (response, None);
+    if confidential || not_tried(response.status()) {
+        return (response, Outcome::Forgotten);
+    }
+    // The outcome of a commit may not be known, or something has failed after it.
+    if response.status().is_server_error() {
+        return (response, Outcome::Open);
     }
     let (parts, body) = response.into_parts();
     // Every answer to a POST is made whole before it is sent.
@@ -325,18 +381,22 @@ async fn taken(response: Response) -> (Response, Option<Answer>) {
         Ok(bytes) => bytes,
         Err(error) => {
             let error = ApiError::new(Code::Internal, format_args!("the answer broke off: {error}"));
-            return (error.into_response(), None);
+            return (error.into_response(), Outcome::Open);
         }
     };
     let text =
         |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let answer = (bytes.len() <= LARGEST).then(|| Answer {
-        status: parts.status.as_u16(),
-        content_type: text(header::CONTENT_TYPE),
-        location: text(header::LOCATION),
-        body: bytes.to_vec(),
-    });
-    (Response::from_parts(parts, Body::from(bytes)), answer)
+    let outcome = if bytes.len() <= LARGEST {
+        Outcome::Answered(Answer {
+            status: parts.status.as_u16(),
+            content_type: text(header::CONTENT_TYPE),
+            location: text(header::LOCATION),
+            body: bytes.to_vec(),
+        })
+    } else {
+        Outcome::Open
+    };
+    (Response::from_parts(parts, Body::from(bytes)), outcome)
 }
 
 impl Answer {
@@ -367,11 +427,6 @@ impl From<Refusal> for ApiError {
                 "the request with this Idempotency-Key is still being carried out",
             )
             .hint("send it again a little later"),
-            Refusal::CutOff => Self::new(
-                Code::IllegalState,
-                "the request with this Idempotency-Key was cut off, done or not",
-            )
-            .hint("read the state, then take a new key"),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Open connections of one service; where there are more, idle ones are closed ([`super::crowd`]).
@@ -41,7 +41,7 @@ impl Served {
         self.addr
     }
 
-    /// Stops accepting, gives the requests in flight five seconds, then closes what is left.
+    /// Stops accepting, ends streams of events, gives the other requests in flight five seconds, then closes what is left.
     pub async fn shutdown(self) {
         let Self { stop, task, .. } = self;
         // The receiver is gone only where the task has ended.
@@ -90,6 +90,7 @@ async fn accept(
 ) {
     let crowd = Crowd::new(connections);
     let graceful = GracefulShutdown::new();
+    let (end, ending) = watch::channel(false);
     let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -109,7 +110,8 @@ async fn accept(
             _ = &mut stopped => break,
             place = crowd.enter() => place,
         };
-        let service = Seated { service: TowerToHyperService::new(router.clone()), place: Arc::clone(&place) };
+        let (service, ending) = (TowerToHyperService::new(router.clone()), ending.clone());
+        let service = Seated { service, place: Arc::clone(&place), ending };
         let served = graceful.watch(connection(stream, service, header_time));
         open.spawn(async move {
             tokio::select! {
@@ -123,6 +125,7 @@ async fn accept(
         });
     }
     drop(listener);
+    end.send_replace(true);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!(
             "requests were still in flight {GRACE:?} after the stop; their connections are closed"

@@ -1,13 +1,15 @@
 //! What services that send events share (server-sent events, WHATWG HTML, section 9.2).
 
 use super::answer::Events;
+use super::crowd::Open;
 use super::error::ApiError;
+use axum::Extension;
 use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use core::convert::Infallible;
 use core::time::Duration;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use ipowdm_core::error::Code;
 use serde_json::Value;
 use std::sync::Arc;
@@ -49,8 +51,17 @@ pub(super) fn named(name: &str, data: &Value) -> Event {
     Event::default().event(name).data(data.to_string())
 }
 
-/// The answer that a stream of events is.
-pub(super) fn answer<S: Stream<Item = Sent> + Send + 'static>(events: S) -> Events<impl Stream<Item = Sent>> {
+/// The answer that a stream of events is. It ends when the service does; `open` is absent where somebody else serves the routes.
+pub(super) fn answer<S: Stream<Item = Sent> + Send + 'static>(
+    events: S,
+    open: Option<Extension<Open>>,
+) -> Events<impl Stream<Item = Sent>> {
+    let events = events.take_until(async move {
+        match open {
+            Some(Extension(open)) => open.ending().await,
+            None => core::future::pending().await,
+        }
+    });
     Events(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("still here")))
 }
 

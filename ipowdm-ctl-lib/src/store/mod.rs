@@ -46,6 +46,7 @@ mod lease;
 mod location;
 mod memory;
 pub mod outbox;
+mod receipt;
 mod record;
 #[cfg(feature = "redb")]
 mod redb;
@@ -69,6 +70,7 @@ pub use lease::{LeaseSweeper, StoreClock, Swept};
 pub use location::{Location, LocationError, OpenError};
 pub use memory::MemoryBackend;
 pub use outbox::{OutboxRecord, OutboxRelay, Publish, PublishError, RelayCounts, RelayOptions};
+pub use receipt::Receipt;
 pub use record::{Record, SharedEntries, SharedEntry, decode, decode_shared, encode};
 #[cfg(feature = "redb")]
 pub use redb::{RedbBackend, RedbOptions};

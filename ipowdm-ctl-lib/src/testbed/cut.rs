@@ -16,7 +16,7 @@ pub(crate) struct Cut(Arc<AtomicUsize>);
 
 impl Cut {
     /// Never.
-    pub(super) fn never() -> Self {
+    pub(crate) fn never() -> Self {
         Self(Arc::new(AtomicUsize::new(usize::MAX)))
     }
 
@@ -48,9 +48,9 @@ impl Cut {
 }
 
 #[derive(Debug)]
-pub(super) struct CutBackend {
-    pub(super) inner: Arc<MemoryBackend>,
-    pub(super) cut: Cut,
+pub(crate) struct CutBackend {
+    pub(crate) inner: Arc<MemoryBackend>,
+    pub(crate) cut: Cut,
 }
 
 impl Backend for CutBackend {

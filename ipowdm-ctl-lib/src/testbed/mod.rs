@@ -5,7 +5,7 @@ mod cut;
 pub(crate) mod guarded;
 
 pub(crate) use agent::{Behaviour, FakeAgent};
-pub(crate) use cut::Cut;
+pub(crate) use cut::{Cut, CutBackend};
 
 use crate::controller::{ConnectionRequest, ControllerConfig, ControllerHandle, WallClock};
 use crate::linkdb::LinkDb;
@@ -14,7 +14,7 @@ use crate::store::{MemoryBackend, Store, StoreOptions};
 use crate::topology::{FibreLink, Pop, Port, Router};
 use core::sync::atomic::{AtomicI64, Ordering};
 use core::time::Duration;
-use cut::{CutBackend, CutBus};
+use cut::CutBus;
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{Bus, FetchRequest, Outgoing, Record};
 use ipowdm_core::capability::{ApplicationInfo, GridRange, ModuleCapability, PowerRange};

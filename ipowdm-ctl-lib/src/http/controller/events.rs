@@ -2,6 +2,7 @@
 //!
 //! | event | data |
 //! |---|---|
+//! | `reset` | `{"reason": …}`, to a client that came back, before anything else: what has happened meanwhile cannot be told. Forget what was known; how things stand follows |
 //! | `ready` | `{"virtual_operator": …, "kinds": […]}`: whatever is read from now on is at least as new as what was told before |
 //! | `telemetry` | a sample, as its agent has sent it |
 //! | `connection` | `{"event": "created", "moved" or "forgotten", "connection_id": …, "from": …, "to": …, "cause": …}` |
@@ -11,14 +12,27 @@
 //! | `agent` | `{"event": "presence", "agent_id": …, "presence": …}` |
 //! | `lagged` | `{"missed": …}`: so many were lost (`null` where nobody knows), of what was asked for or not; read everything again |
 //!
-//! `?kinds=alarm,connection` and `?connection=C-1,C-2` choose. The `id` of an event is its place: who comes back with it in
-//! `Last-Event-ID` gets what has happened since, of the newest 4 096 events of this start of the controller, or else `lagged`.
-//! Telemetry is not kept. The stream ends with the controller.
+//! `?kinds=alarm,connection` and `?connection=C-1,C-2` choose.
+//!
+//! # Coming back
+//! The `id` of an event is its place. Who comes back with it in `Last-Event-ID`, as browsers do by themselves, gets what has
+//! happened since. The newest 4 096 events of one start of a controller are kept for that, in its memory. So after a restart, or
+//! when another instance has taken over, or after too long a time, a client gets
+//!
+//! 1. `reset` with the reason: `restarted` (the place is of another start of the controller), `too_old`, or `unreadable`;
+//! 2. how things stand, of the kinds and connections that it asked for: an event `connection`, `quality` and `operation` with
+//!    `"event": "state"` for each connection, level, and operation under way, `agent` for each agent, and `alarm` for every alarm
+//!    that can be read from these;
+//! 3. `ready`, with the place from which it goes on.
+//!
+//! Nothing is lost without a word: what happened in between and is over is not told, what it led to is. Telemetry is not kept. The
+//! stream ends with the controller, and at once when the service is stopped; clients come back by themselves.
 
 use super::{ApiError, Handle, Result};
 use crate::controller::{ControllerHandle, Following, News, Place, Told};
 use crate::http::answer::Events;
-use crate::http::dto::controller::{Kind, connection_of, news};
+use crate::http::crowd::Open;
+use crate::http::dto::controller::{Kind, agent_standing, connection_of, news, standing};
 use crate::http::extract::Params;
 use crate::http::sse::{self, Sent, Streams, named};
 use axum::Extension;
@@ -107,11 +121,11 @@ impl Streaming {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let samples = wanted.kinds.contains(&Kind::Telemetry);
-        let following = handle.follow(seen.flatten(), samples);
+        let mut following = handle.follow(seen.flatten(), samples);
         let mut ready = VecDeque::new();
-        // A place that cannot be read is one that nobody knows anything about.
-        if seen == Some(None) {
-            ready.push_back(lagged(None));
+        if let Some(reason) = reset(seen, &mut following) {
+            ready.push_back(named("reset", &json!({"reason": reason})));
+            ready.extend(standings(handle, &wanted));
         }
         let begun = begun(handle.vop(), &wanted);
         // The place of what is still to be replayed comes with it.
@@ -137,6 +151,28 @@ impl Streaming {
     }
 }
 
+/// Why a client that comes back cannot be told what has happened since; `None` where it can.
+fn reset(seen: Option<Option<Place>>, following: &mut Following) -> Option<&'static str> {
+    let lost = following.take_lost();
+    match seen? {
+        None => Some("unreadable"),
+        Some(place) if !place.is_of_the_start_of(following.begins()) => Some("restarted"),
+        Some(_) => lost.then_some("too_old"),
+    }
+}
+
+/// How everything stands that a client wants to know of. It is followed already: whatever changes meanwhile is told as well.
+fn standings(handle: &ControllerHandle, wanted: &Wanted) -> Vec<Event> {
+    let views = handle.connections(None).unwrap_or_default();
+    let chosen = views.iter().filter(|view| wanted.chooses(Some(&view.connection_id)));
+    let mut known: Vec<_> = chosen.flat_map(standing).collect();
+    if wanted.chooses(None) {
+        known.extend(handle.agents().iter().flat_map(agent_standing));
+    }
+    let known = known.into_iter().filter(|(kind, _)| wanted.kinds.contains(kind));
+    known.map(|(kind, data)| named(kind.as_str(), &data)).collect()
+}
+
 fn begun(vop: &VopId, wanted: &Wanted) -> Event {
     let kinds: Vec<_> = wanted.kinds.iter().map(|kind| kind.as_str()).collect();
     named("ready", &json!({"virtual_operator": vop, "kinds": kinds}))
@@ -150,13 +186,14 @@ fn lagged(missed: Option<u64>) -> Event {
 pub(super) async fn events(
     State(handle): Handle,
     Extension(streams): Extension<Streams>,
+    open: Option<Extension<Open>>,
     headers: HeaderMap,
     Params(query): Params<EventsQuery>,
 ) -> Result<Events<impl Stream<Item = Sent>>> {
     let wanted = Wanted::of(&query)?;
     let seen = sse::last_seen(&headers, |id| id.parse().ok());
     let streaming = Streaming::begin(&handle, wanted, seen, streams.enter()?);
-    Ok(sse::answer(unfold(streaming, Streaming::next)))
+    Ok(sse::answer(unfold(streaming, Streaming::next), open))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 use super::*;
 use crate::http::serve::serve_within;
+use crate::http::sse;
 use crate::http::tests::client::Client;
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
@@ -124,4 +125,45 @@ async fn the_connection_that_has_been_idle_for_longest_leaves_first() {
     drop(first);
     newcomer.await;
     drop(at_work);
+}
+
+/// A stream of events that says one thing and goes on.
+async fn stream(open: Option<Extension<Open>>) -> axum::response::Response {
+    let first = futures_util::stream::iter([Ok(sse::named("hello", &serde_json::json!({})))]);
+    let events = futures_util::StreamExt::chain(first, futures_util::stream::pending());
+    axum::response::IntoResponse::into_response(sse::answer(events, open))
+}
+
+async fn streaming() -> (crate::http::Served, TcpStream) {
+    let router = Router::new().route("/health", get(|| async { "well" })).route("/events", get(stream));
+    let served = serve_within(router, "127.0.0.1:0".parse().unwrap(), PLACES, FOREVER).await.unwrap();
+    let mut events = TcpStream::connect(served.addr()).await.unwrap();
+    events.write_all(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut read = Vec::new();
+    while !read.ends_with(b"\n\n\r\n") {
+        read.push(soon(events.read_u8()).await.unwrap());
+    }
+    (served, events)
+}
+
+#[tokio::test]
+async fn a_connection_with_a_stream_of_events_is_not_idle() {
+    let (served, mut events) = streaming().await;
+    let client = Client::at(served.addr());
+    let mut idle = Vec::new();
+    for _ in 0..PLACES * 3 {
+        idle.push(TcpStream::connect(served.addr()).await.unwrap());
+        assert_eq!(soon(client.get("/health")).await.body, "well");
+    }
+    let mut byte = [0];
+    assert!(waits(pin!(events.read(&mut byte))).await, "the stream is still open");
+}
+
+#[tokio::test]
+async fn streams_of_events_end_whole_when_the_service_ends() {
+    let (served, mut events) = streaming().await;
+    let (mut rest, shutdown) = (Vec::new(), served.shutdown());
+    let (read, ()) = soon(async { tokio::join!(events.read_to_end(&mut rest), shutdown) }).await;
+    read.unwrap();
+    assert_eq!(rest, b"0\r\n\r\n", "the last chunk: it was not cut off");
 }

@@ -9,10 +9,11 @@ use crate::http::dto::linkdb::{
 };
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, Payload, Segments};
+use crate::http::once::Kept;
 use crate::http::page::{Paged, Pages};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
 use crate::spectrum::VopGrant;
-use crate::store::Tx;
+use crate::store::{Receipt, Tx};
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
@@ -20,6 +21,7 @@ use ipowdm_core::grid::{FlexSlot, Grid};
 use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::modes::CATALOGUE;
 use ipowdm_core::slots::{Policy, Search, Slots};
+use ipowdm_core::time::Millis;
 
 /// Most centres in `available_slots`.
 const MAX_LISTED: usize = 16;
@@ -71,6 +73,7 @@ pub(super) async fn allocate(
     State(db): State<LinkDb>,
     State(Holds(clock)): State<Holds>,
     Caller(caller): Caller,
+    Kept(receipt): Kept,
     Payload(body): Payload<AllocateBody>,
 ) -> Result<Json<Allocated>> {
     caller.act_for(&body.virtual_operator)?;
@@ -86,10 +89,18 @@ pub(super) async fn allocate(
         guard: body.guard_ghz,
         ..AllocationRequest::new(body.connection_id, body.virtual_operator, a, b, width_m)
     };
-    let grant = match (body.hold_seconds, clock) {
-        (None, _) => db.allocate(request).await?,
-        (Some(time), Some(clock)) => db.hold(&request, &clock, time).await?,
+    let until = match (body.hold_seconds, clock) {
+        (None, _) => None,
+        (Some(time), Some(clock)) => {
+            let now = clock.now();
+            Some((now, now.plus(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))))
+        }
         (Some(_), None) => return Err(no_holds()),
+    };
+    let grant = match until {
+        // Requests that come at the same time share a transaction.
+        None if receipt.is_none() => db.allocate(request).await?,
+        until => db.store().transact(|tx| take_once_in(&db, tx, &receipt, &request, until)).await?,
     };
     let available = also_free(&db, &grant, grid).await?;
     let what = if grant.held { "held" } else { "allocated" };
@@ -99,11 +110,31 @@ pub(super) async fn allocate(
     Ok(Json(Allocated { message, connection, frequency, available_slots: available }))
 }
 
+/// Takes spectrum, held from `now` to `until` where that is given, unless a request with the same receipt has.
+fn take_once_in(
+    db: &LinkDb,
+    tx: &mut Tx,
+    receipt: &Receipt,
+    request: &AllocationRequest,
+    until: Option<(Millis, Millis)>,
+) -> core::result::Result<Grant, LinkDbError> {
+    let taken = receipt.once_in(tx, |tx| match until {
+        None => db.allocate_in(tx, request),
+        Some((now, until)) => db.hold_in(tx, request, now, until),
+    })?;
+    match taken {
+        Some(grant) => Ok(grant),
+        // It may have been given back since.
+        None => tx.get(&Grant::key(&request.connection_id))?.ok_or_else(|| gone(&request.connection_id)),
+    }
+}
+
 /// Makes what is held the connection's own.
 pub(super) async fn confirm(
     State(db): State<LinkDb>,
     State(Holds(clock)): State<Holds>,
     Caller(caller): Caller,
+    Kept(receipt): Kept,
     Segments(id): Segments<ConnectionId>,
 ) -> Result<Json<AllocationJson>> {
     let clock = clock.ok_or_else(no_holds)?;
@@ -113,9 +144,17 @@ pub(super) async fn confirm(
         if grant.is_some_and(|grant| !caller.role.may_see(&grant.request.vop)) {
             return Err(LinkDbError::NotHeld { connection: id.to_string() });
         }
-        db.confirm_in(tx, &id, now)
+        match receipt.once_in(tx, |tx| db.confirm_in(tx, &id, now))? {
+            Some(grant) => Ok(grant),
+            None => tx.get(&Grant::key(&id))?.ok_or_else(|| gone(&id)),
+        }
     };
     Ok(Json(db.store().transact(confirmed).await?.into()))
+}
+
+/// What a request with an idempotency key has taken before is there no more.
+fn gone(id: &ConnectionId) -> LinkDbError {
+    LinkDbError::NotHeld { connection: id.to_string() }
 }
 
 fn no_holds() -> ApiError {

@@ -7,16 +7,18 @@
 //! | `resync` | `{"missed": …}`: changes were lost, read everything again |
 //!
 //! The `id` of an event is the version. A client that comes back with `Last-Event-ID` gets `resync` where something has
-//! been committed meanwhile: no history is kept for it.
+//! been committed meanwhile: no history is kept for it. Versions are the store's own: that holds over restarts of the service too.
 
 use super::{Result, Shared};
 use crate::http::answer::Events;
+use crate::http::crowd::Open;
 use crate::http::extract::Params;
 use crate::http::sse::{self, Sent, named};
 use crate::linkdb::Grant;
 use crate::spectrum::{LinkSpectrum, PortClaim, VopGrant};
 use crate::store::{Change, RawKey, Record, Store, Version, Watch};
 use crate::topology::{FibreLink, Pop, Port, Router};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::Event;
@@ -146,13 +148,14 @@ async fn begin(
 /// `GET /api/watch`
 pub(super) async fn watch(
     State(shared): State<Shared>,
+    open: Option<Extension<Open>>,
     headers: HeaderMap,
     Params(query): Params<WatchQuery>,
 ) -> Result<Events<impl Stream<Item = Sent>>> {
     let prefixes = prefixes(query.kinds.as_deref())?;
     let seen = sse::last_seen(&headers, |id| id.parse().ok().map(Version::new));
     let watching = begin(shared.db.store(), prefixes, seen, shared.watches.enter()?).await?;
-    Ok(sse::answer(unfold(watching, Watching::next)))
+    Ok(sse::answer(unfold(watching, Watching::next), open))
 }
 
 #[cfg(test)]

@@ -8,63 +8,80 @@ use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+mod crashes;
+
 fn asked(key: &str, request: u8) -> Asked {
-    Asked { key: key.to_owned(), request: [request; 32], time: 1000, repeatable: true }
+    Asked { key: key.to_owned(), request: [request; 32], time: 1000 }
 }
 
 fn answer(status: u16) -> Answer {
     Answer { status, content_type: None, location: None, body: vec![1] }
 }
 
+fn carry_out() -> Verdict {
+    Verdict::CarryOut(Vec::new())
+}
+
+fn settle(bucket: &mut Bucket, asked: &Asked, status: u16) {
+    bucket.settle(asked, &Outcome::Answered(answer(status)), Millis(0));
+}
+
 #[test]
 fn a_key_is_for_one_request_and_has_one_answer() {
     let mut bucket = Bucket::default();
     let first = asked("k", 1);
-    assert_eq!(bucket.ask(&first, Millis(0)), Verdict::CarryOut);
+    assert_eq!(bucket.ask(&first, Millis(0)), carry_out());
     assert_eq!(bucket.ask(&first, Millis(1)), Verdict::Refused(Refusal::UnderWay));
     assert_eq!(bucket.ask(&asked("k", 2), Millis(1)), Verdict::Refused(Refusal::Reused));
-    bucket.settle(&first, Some(answer(201)));
+    settle(&mut bucket, &first, 201);
     assert_eq!(bucket.ask(&first, Millis(2)), Verdict::Again(answer(201)));
     assert_eq!(bucket.ask(&asked("k", 2), Millis(2)), Verdict::Refused(Refusal::Reused));
-    assert_eq!(bucket.ask(&asked("other", 2), Millis(2)), Verdict::CarryOut);
+    assert_eq!(bucket.ask(&asked("other", 2), Millis(2)), carry_out());
 }
 
 #[test]
 fn what_was_not_tried_leaves_its_key_free() {
     let mut bucket = Bucket::default();
     let first = asked("k", 1);
-    assert_eq!(bucket.ask(&first, Millis(0)), Verdict::CarryOut);
-    bucket.settle(&first, None);
-    assert_eq!(bucket.ask(&asked("k", 2), Millis(1)), Verdict::CarryOut);
+    assert_eq!(bucket.ask(&first, Millis(0)), carry_out());
+    bucket.settle(&first, &Outcome::Forgotten, Millis(0));
+    assert_eq!(bucket.ask(&asked("k", 2), Millis(1)), carry_out());
 }
 
 #[test]
-fn what_was_cut_off_is_carried_out_again_where_that_does_no_harm() {
+fn what_has_no_answer_may_be_asked_again_at_once_where_it_has_ended_and_after_its_time_where_nobody_knows() {
     let mut bucket = Bucket::default();
-    let (mut step, first) = (asked("step", 1), asked("k", 1));
-    step.repeatable = false;
-    for request in [&step, &first] {
-        assert_eq!(bucket.ask(request, Millis(0)), Verdict::CarryOut);
-        assert_eq!(bucket.ask(request, Millis(1999)), Verdict::Refused(Refusal::UnderWay));
+    let (failed, cut_off) = (asked("failed", 1), asked("cut off", 1));
+    for request in [&failed, &cut_off] {
+        assert_eq!(bucket.ask(request, Millis(0)), carry_out());
     }
-    assert_eq!(bucket.ask(&step, Millis(2000)), Verdict::Refused(Refusal::CutOff));
-    assert_eq!(bucket.ask(&first, Millis(2000)), Verdict::CarryOut);
-    assert_eq!(bucket.ask(&first, Millis(2001)), Verdict::Refused(Refusal::UnderWay), "by one at a time");
+    bucket.settle(&failed, &Outcome::Open, Millis(10));
+    assert_eq!(bucket.ask(&asked("failed", 2), Millis(10)), Verdict::Refused(Refusal::Reused));
+    assert_eq!(bucket.ask(&failed, Millis(10)), carry_out());
+    assert_eq!(bucket.ask(&cut_off, Millis(1999)), Verdict::Refused(Refusal::UnderWay));
+    assert_eq!(bucket.ask(&cut_off, Millis(2000)), carry_out());
+    assert_eq!(bucket.ask(&cut_off, Millis(2001)), Verdict::Refused(Refusal::UnderWay), "by one at a time");
 }
 
 #[test]
 fn keys_expire_and_the_oldest_of_a_full_bucket_makes_room() {
     let mut bucket = Bucket::default();
+    let gone = |key: &str| Verdict::CarryOut(vec![key.to_owned()]);
     for number in 0..=DEEP {
         let request = asked(&number.to_string(), 1);
-        assert_eq!(bucket.ask(&request, Millis(number as u64)), Verdict::CarryOut);
-        bucket.settle(&request, Some(answer(200)));
+        let expected = if number == DEEP { gone("0") } else { carry_out() };
+        assert_eq!(bucket.ask(&request, Millis(number as u64)), expected);
+        settle(&mut bucket, &request, 200);
     }
     assert_eq!(bucket.0.len(), DEEP);
     assert_eq!(bucket.ask(&asked("1", 1), Millis(DEEP as u64)), Verdict::Again(answer(200)));
-    assert_eq!(bucket.ask(&asked("0", 2), Millis(DEEP as u64)), Verdict::CarryOut, "it made room");
+    assert_eq!(bucket.ask(&asked("0", 2), Millis(DEEP as u64)), gone("1"));
     assert_eq!(bucket.ask(&asked(&DEEP.to_string(), 1), Millis(KEPT)), Verdict::Again(answer(200)));
-    assert_eq!(bucket.ask(&asked(&DEEP.to_string(), 2), Millis(KEPT + DEEP as u64)), Verdict::CarryOut);
+    let Verdict::CarryOut(expired) = bucket.ask(&asked(&DEEP.to_string(), 2), Millis(KEPT + DEEP as u64))
+    else {
+        panic!("it has expired");
+    };
+    assert_eq!(expired.len(), DEEP);
 }
 
 /// A POST with a key.

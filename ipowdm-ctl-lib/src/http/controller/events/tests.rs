@@ -90,13 +90,61 @@ async fn who_comes_back_gets_what_it_has_missed_and_a_stranger_is_told_that_it_m
         missed.push(gist(&again.next_or_end().await.unwrap()));
     }
     assert_eq!(missed, ["moved PENDING SETUP_IN_PROGRESS", "moved SETUP_IN_PROGRESS ACTIVE"]);
-    for unknown in ["nonsense", "0-1", "ffffffffffffffff-99"] {
+    for (unknown, reason) in
+        [("nonsense", "unreadable"), ("0-1", "restarted"), ("ffffffffffffffff-99", "restarted")]
+    {
         let mut lost = Events::open(tenant.ctl.addr(), &path, &format!("last-event-id: {unknown}\r\n")).await;
-        let mut names =
-            [lost.next().await, lost.next().await].map(|(name, _, data)| (name, data["missed"].clone()));
-        names.sort_by(|a, b| a.0.cmp(&b.0));
-        assert_eq!(names[0], ("lagged".to_owned(), json!(null)), "{unknown}");
-        assert_eq!(names[1].0, "ready");
+        let (name, _, reset) = lost.next().await;
+        assert_eq!((name.as_str(), &reset["reason"]), ("reset", &json!(reason)), "{unknown}");
+        assert_eq!(lost.next().await.0, "connection");
+        assert_eq!(lost.next().await.0, "ready");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_to_another_start_is_told_how_things_stand_and_goes_on_from_there() {
+    let tenant = Tenant::start().await;
+    create(&tenant, "C-1", "pop2").await;
+    tenant.behave(Behaviour::Reject(Code::ModuleFault));
+    assert_eq!(setup(&tenant, "C-1").await, 502);
+    tenant.behave(Behaviour::Obey);
+    create(&tenant, "C-2", "pop3").await;
+    let other_start = "last-event-id: 0-1\r\n";
+    let mut events = Events::open(tenant.ctl.addr(), EVENTS, other_start).await;
+    assert_eq!(events.next().await.0, "reset");
+    let (before, place) = until_ready(&mut events).await;
+    let mut standing = Vec::new();
+    for came in &before {
+        let of = came.data["connection_id"].as_str().or(came.data["agent_id"].as_str()).unwrap();
+        let is = ["alarm", "state", "level", "presence"].iter().filter_map(|name| came.data[*name].as_str());
+        standing.push(format!("{} {of} {}", came.name, is.collect::<Vec<_>>().join(" ")));
+    }
+    for expected in [
+        "connection C-1 FAILED",
+        "alarm C-1 connection_failed raised",
+        "connection C-2 PENDING",
+        "agent pop1-router1 ONLINE",
+    ] {
+        assert!(standing.iter().any(|line| line == expected), "{expected} is not in {standing:?}");
+    }
+    // Its place is where everything goes on: nothing is told twice, nothing is left out.
+    create(&tenant, "C-3", "pop2").await;
+    let back = format!("last-event-id: {}\r\n", place);
+    let mut again = Events::open(tenant.ctl.addr(), &format!("{EVENTS}?kinds=connection"), &back).await;
+    assert_eq!(again.next().await.0, "ready");
+    let first = again.next_or_end().await.unwrap();
+    assert_eq!((gist(&first).as_str(), &first.data["connection_id"]), ("created - -", &json!("C-3")));
+}
+
+/// What comes before `ready`, and its place.
+async fn until_ready(events: &mut Events) -> (Vec<Came>, String) {
+    let mut before = Vec::new();
+    loop {
+        let came = events.next_or_end().await.unwrap();
+        if came.name == "ready" {
+            return (before, came.id);
+        }
+        before.push(came);
     }
 }
 
@@ -208,7 +256,7 @@ async fn the_stream_of_a_tenant_is_refused_to_others_and_senseless_choices_to_al
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_broken_by_a_comment() {
-    let silent = sse::answer(futures_util::stream::pending());
+    let silent = sse::answer(futures_util::stream::pending(), None);
     let mut body = silent.into_response().into_body();
     let begun = tokio::time::Instant::now();
     for beats in 1..=2 {

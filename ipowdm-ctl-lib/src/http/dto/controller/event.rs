@@ -1,8 +1,8 @@
 //! What is streamed to those who follow a controller.
 
-use super::operation::{FailureJson, kind_name};
+use super::operation::{FailureJson, OperationJson, kind_name};
 use crate::connection::{Cause, Ends, State, Timing};
-use crate::controller::{ControllerEvent, Told};
+use crate::controller::{AgentView, ConnectionView, ControllerEvent, Told};
 use crate::http::dto::iso;
 use crate::registry::Presence;
 use ipowdm_core::ids::ConnectionId;
@@ -80,6 +80,38 @@ pub(in crate::http) fn news(told: &Told) -> Vec<(Kind, Value)> {
         data["at"] = iso(told.at).into();
     }
     news
+}
+
+/// How a connection stands, by kind.
+pub(in crate::http) fn standing(view: &ConnectionView) -> Vec<(Kind, Value)> {
+    let id = &view.connection_id;
+    let alarm = |name: &str| (Kind::Alarm, json!({"alarm": name, "state": "raised", "connection_id": id}));
+    let mut known = vec![
+        (Kind::Connection, json!({"event": "state", "connection_id": id, "state": view.state})),
+        (Kind::Quality, json!({"event": "state", "connection_id": id, "level": view.level})),
+    ];
+    if let Some(operation) = view.operation.as_ref().filter(|operation| !operation.has_ended()) {
+        let mut data = json!(OperationJson::from(operation.clone()));
+        data["event"] = "state".into();
+        known.push((Kind::Operation, data));
+    }
+    match view.state {
+        State::Failed => known.push(alarm("connection_failed")),
+        State::Degraded => known.push(alarm("connection_degraded")),
+        _ => {}
+    }
+    if view.quality_alarm {
+        known.push(alarm("quality"));
+    }
+    known
+}
+
+/// How an agent stands, by kind.
+pub(in crate::http) fn agent_standing(view: &AgentView) -> Vec<(Kind, Value)> {
+    let (agent_id, presence) = (view.agent.agent_id.clone(), view.agent.presence);
+    let event = ControllerEvent::Agent { agent_id, presence };
+    let alarm = alarm(&event).filter(|_| presence != Presence::Online);
+    fact(&event).into_iter().chain(alarm.map(|alarm| (Kind::Alarm, alarm))).collect()
 }
 
 fn timing(timing: Timing) -> Value {

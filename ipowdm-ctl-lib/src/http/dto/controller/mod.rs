@@ -13,7 +13,7 @@ pub(in crate::http) use agent::{
     AgentJson, AgentsJson, ControlAnswer, Discovery, InterfaceJson, RouterInterfaces,
 };
 pub(in crate::http) use connection::{ConnectionAnswer, ConnectionJson};
-pub(in crate::http) use event::{Kind, connection_of, news};
+pub(in crate::http) use event::{Kind, agent_standing, connection_of, news, standing};
 pub(in crate::http) use network::{
     ComputedPathJson, LinksById, NetworkJson, PopsById, links_by_id, pops_by_id,
 };
