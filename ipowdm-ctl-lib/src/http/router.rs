@@ -2,7 +2,8 @@
 
 use super::access::{self, Access, protected};
 use super::controller::controller_router;
-use super::error::ApiError;
+use super::crowd::Open;
+use super::error::{ApiError, locate};
 use super::guard::guarded;
 use super::linkdb::{linkdb_router, linkdb_router_with_holds};
 use super::slice::slice_router;
@@ -12,7 +13,7 @@ use crate::slice::SliceManager;
 use crate::store::StoreClock;
 use axum::Router;
 use axum::extract::{OriginalUri, Request, State};
-use axum::http::{Extensions, HeaderValue, Uri, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use hyper::service::Service as _;
@@ -108,10 +109,10 @@ impl RouterBuilder {
                 Some(clock) => linkdb_router_with_holds(db, clock, access.clone()),
                 None => linkdb_router(db, access.clone()),
             };
-            router = router.nest("/linkdb", service);
+            router = router.nest_service("/linkdb", service);
         }
         if let Some(manager) = slices {
-            router = router.nest("/slices", slice_router(manager, access.clone()));
+            router = router.nest_service("/slices", slice_router(manager, access.clone()));
         }
         if let Some(find) = controllers {
             let each = Each { find, access, known: Arc::default() };
@@ -148,7 +149,10 @@ fn unmounted(request: Request) -> (Request, String) {
         below.map(|below| below.trim_end_matches('/').to_owned())
     });
     // Among them is where in the server's own routes this was found, which no public name removes.
-    parts.extensions = Extensions::new();
+    let others = core::mem::take(&mut parts.extensions);
+    if let Some(open) = others.get::<Open>() {
+        parts.extensions.insert(open.clone());
+    }
     (Request::from_parts(parts, body), below.unwrap_or_default())
 }
 
@@ -198,7 +202,8 @@ async fn of_one(State(each): State<Each>, request: Request) -> Response {
     let (name, rest) = path.split_at(path.find(['/', '?']).unwrap_or(path.len()));
     let slash = if rest.starts_with('/') { "" } else { "/" };
     let (Ok(vop), Ok(uri)) = (VopId::new(name), format!("{slash}{rest}").parse::<Uri>()) else {
-        return ApiError::new(Code::UnknownPath, format_args!("there is no {path}")).into_response();
+        let refused = ApiError::new(Code::UnknownPath, format_args!("there is no /{path}")).into_response();
+        return locate(refused, request.method().as_str(), request.uri().path());
     };
     *request.uri_mut() = uri;
     let service = each.service(&vop);

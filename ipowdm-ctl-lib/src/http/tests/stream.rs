@@ -3,7 +3,7 @@
 use core::time::Duration;
 use serde_json::Value;
 use std::net::SocketAddr;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -57,6 +57,14 @@ impl Events {
                 _ => {}
             }
         }
+    }
+
+    /// Everything to the end of the connection.
+    pub(in crate::http) async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        let read = timeout(PATIENCE, self.stream.read_to_string(&mut rest)).await;
+        read.expect("the connection ends in time").unwrap();
+        rest
     }
 
     /// Name, id and data of the next event.

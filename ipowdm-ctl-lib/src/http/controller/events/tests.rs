@@ -229,6 +229,16 @@ async fn the_stream_ends_with_the_controller() {
 }
 
 #[tokio::test]
+async fn the_stream_ends_whole_with_the_service() {
+    let tenant = Tenant::start().await;
+    let Tenant { ctl, .. } = tenant;
+    let mut events = Events::open(ctl.addr(), EVENTS, "").await;
+    events.until(|came| came.name == "ready").await;
+    let (rest, ()) = tokio::join!(events.rest(), ctl.stop());
+    assert!(rest.ends_with("0\r\n\r\n"), "the last chunk: it was not cut off: {rest:?}");
+}
+
+#[tokio::test]
 async fn the_stream_of_a_tenant_is_refused_to_others_and_senseless_choices_to_all() {
     let tenant = Tenant::start().await;
     let tokens = [NewToken::generate().unwrap(), NewToken::generate().unwrap()];
