@@ -2,6 +2,7 @@
 
 pub mod redis;
 pub mod storage;
+pub mod world;
 
 use std::path::{Path, PathBuf};
 

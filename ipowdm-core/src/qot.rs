@@ -17,6 +17,10 @@
 //!
 //! Times are [`Millis`] of the caller's monotonic clock: a jump of the wall clock changes nothing.
 
+mod recent;
+
+pub use recent::{Recent, SampleId};
+
 use crate::capability::PowerRange;
 use crate::modes::Mode;
 use crate::time::Millis;
@@ -169,48 +173,6 @@ pub struct Measured {
     pub ber: Option<Ber>,
     /// Q beyond what the FEC needs: negative where the signal is past correction.
     pub q_margin: Option<Db>,
-}
-
-/// Where a sample comes from, so that it is counted once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SampleId {
-    /// Life of the agent.
-    pub boot_id: u64,
-    /// Number within that life.
-    pub seq: u64,
-}
-
-/// The newest samples of one end, by their ids: a sample that is among them is a repetition.
-///
-/// The order of samples is that of the log they are read from. Ids are compared for equality and nothing else: were a sample
-/// counted only where its numbers are higher than the last ones, a single record with absurd numbers, forged or broken, would
-/// suppress every true one after it. So a record can at most be counted itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Recent {
-    ids: heapless::Vec<SampleId, { Recent::KEPT }>,
-    /// Where the next id goes once all places are taken.
-    oldest: u8,
-}
-
-impl Recent {
-    /// Samples that are remembered. A repetition is a batch that was sent again, so it follows its first appearance at
-    /// once; this is a minute and a half at a sample every 3 s.
-    pub const KEPT: usize = 32;
-
-    /// Remembers a sample; answers whether it was not seen before.
-    pub fn is_new(&mut self, id: SampleId) -> bool {
-        if self.ids.contains(&id) {
-            return false;
-        }
-        if self.ids.push(id).is_err() {
-            let at = usize::from(self.oldest) % Self::KEPT;
-            if let Some(place) = self.ids.get_mut(at) {
-                *place = id;
-            }
-            self.oldest = u8::try_from((at + 1) % Self::KEPT).unwrap_or(0);
-        }
-        true
-    }
 }
 
 /// Which transmitter the loop adjusts.

@@ -1,20 +1,22 @@
 //! Figures of the control plane: `cargo bench -p benches --bench control [-- ROW]`.
 //!
-//! Rows: `setup`, `sustained`, `telemetry`, `step`, `cold`. Agents and emulated modules are the real ones, and the
+//! Rows: `setup`, `sustained`, `telemetry`, `step`. Agents and emulated modules are the real ones, and the
 //! modules take no time; they run on threads of their own, the whole control plane (store, LinkDB, slice manager,
 //! controller, outbox) on one. `setup` and `step` run over a bus in memory with a durable redb store, and over Kafka: the
 //! broker that `IPOWDM_BOOTSTRAP` names, else the development broker. There is no peer to compare with in the same run: no
 //! other open controller reads back what it commands.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
-mod cold;
 mod setup;
 mod step;
 mod sustained;
 mod telemetry;
-mod world;
 
 use benches::{is_selected, machine};
+
+/// As `ipowdm-ctl` has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Words for the lab: the bus in memory, or Kafka.
 fn buses() -> Vec<(&'static str, Vec<String>)> {
@@ -41,8 +43,5 @@ fn main() {
     }
     if is_selected("telemetry") {
         telemetry::run();
-    }
-    if is_selected("cold") {
-        cold::run();
     }
 }

@@ -1,6 +1,6 @@
 //! One connection at a time between the same two ports.
 
-use crate::world::{Plane, Site, one_thread};
+use benches::world::{Plane, Site, one_thread};
 use ipowdm_ctl_lib::store::Location;
 use ipowdm_examples::lab::fill::{self, Percentiles};
 use std::time::{Duration, Instant};

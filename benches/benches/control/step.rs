@@ -1,6 +1,6 @@
 //! All lines degrade at once: from the third bad sample to the published command.
 
-use crate::world::{Plane, Site, one_thread};
+use benches::world::{Plane, Site, one_thread};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use ipowdm_core::units::Db;

@@ -1,7 +1,7 @@
 //! Many set-ups at once, the control plane on one core.
 
-use crate::world::{Plane, Site, one_thread};
 use benches::thread_seconds;
+use benches::world::{Plane, Site, one_thread};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use ipowdm_examples::lab::fill;

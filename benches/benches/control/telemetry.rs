@@ -1,11 +1,12 @@
 //! Samples through the bus, the decoder, the quality loop and the connection's state, on one core.
 
-use crate::world::{Plane, Site, one_thread};
 use benches::thread_seconds;
+use benches::world::{Plane, Site, one_thread};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use ipowdm_core::bus::{FetchRequest, Outgoing};
 use ipowdm_core::msg::AgentMessage;
+use ipowdm_ctl_lib::controller::ControllerHandle;
 use ipowdm_examples::lab::fill;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub(crate) fn run() {
         assert_eq!(templates.len(), outcomes.len() * 2, "each end has told its quality");
         let bus = site.broker.bus("bench").unwrap();
         let topic = plane.monitoring();
-        let before = controller.metrics();
+        let (before, judged_before) = (controller.metrics(), judged(&controller));
         // The bus takes records without giving way to the controller, which is on this thread too.
         let mut bytes = 0;
         for turn in 0..EACH {
@@ -48,6 +49,8 @@ pub(crate) fn run() {
             for (key, value) in templates.values() {
                 let mut sample = value.clone();
                 sample["timestamp"] = later(&value["timestamp"], turn);
+                // Above what the agent itself sends while this goes on: a number counts once.
+                sample["seq"] = (value["seq"].as_u64().unwrap() + 1_000 + turn as u64).into();
                 let value = serde_json::to_vec(&sample).unwrap();
                 bytes += value.len();
                 records.push(Outgoing { key: key.clone(), value: Some(value.into()) });
@@ -64,8 +67,10 @@ pub(crate) fn run() {
         let after = controller.metrics();
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let (due_f, bytes) = (due as f64, bytes as f64);
+        let judged = judged(&controller) - judged_before;
+        assert!(judged >= due, "samples were not judged: {judged} of {due}");
         println!(
-            "telemetry samples={due} bytes_each={:.0} unknown={} per_s={:.0} per_core_second={:.0}",
+            "telemetry samples={due} judged={judged} bytes_each={:.0} unknown={} per_s={:.0} per_core_second={:.0}",
             bytes / due_f,
             after.samples_unknown - before.samples_unknown,
             due_f / wall,
@@ -74,6 +79,10 @@ pub(crate) fn run() {
         plane.stop().await;
     });
     site.stop();
+}
+
+fn judged(controller: &ControllerHandle) -> u64 {
+    controller.qot_all().iter().map(|view| view.samples.judged).sum()
 }
 
 /// A moment `turn` seconds and one after another, both in seconds.

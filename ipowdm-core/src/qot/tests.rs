@@ -112,30 +112,6 @@ fn s0_14_osnr_and_ber_in_one_sample_count_once() {
 }
 
 #[test]
-fn a_repeated_sample_is_told_as_long_as_it_is_among_the_newest() {
-    let mut recent = Recent::default();
-    let id = |seq| SampleId { boot_id: 1, seq };
-    for seq in 0..Recent::KEPT as u64 {
-        assert!(recent.is_new(id(seq)));
-        assert!(!recent.is_new(id(seq)) && !recent.is_new(id(0)));
-    }
-    assert!(recent.is_new(SampleId { boot_id: 2, seq: 0 }), "a new life starts its own numbers");
-    assert!(recent.is_new(id(0)), "the oldest one is forgotten");
-    assert!(!recent.is_new(id(2)));
-}
-
-#[test]
-fn absurd_numbers_suppress_nothing() {
-    let mut recent = Recent::default();
-    for (boot_id, seq) in [(u64::MAX, u64::MAX), (u64::MAX, 0), (1, u64::MAX), (0, 0)] {
-        assert!(recent.is_new(SampleId { boot_id, seq }));
-    }
-    for seq in 1..100 {
-        assert!(recent.is_new(SampleId { boot_id: 1, seq }));
-    }
-}
-
-#[test]
 fn a_healthy_far_end_never_masks_a_bad_one() {
     let mut bench = Bench::new();
     let mut step = None;
@@ -204,18 +180,6 @@ fn s0_13_the_step_is_clamped_at_both_ends() {
 }
 
 proptest! {
-    #[test]
-    fn a_sample_is_a_repetition_exactly_where_it_is_among_the_newest(ids in proptest::collection::vec((0_u64..3, 0_u64..40), 0..300)) {
-        let mut recent = Recent::default();
-        let mut counted = std::vec::Vec::new();
-        for (boot_id, seq) in ids {
-            let id = SampleId { boot_id, seq };
-            let repeated = counted.iter().rev().take(Recent::KEPT).any(|known| *known == id);
-            prop_assert_eq!(recent.is_new(id), !repeated);
-            if !repeated { counted.push(id); }
-        }
-    }
-
     #[test]
     fn steps_are_bounded_and_spaced(levels in proptest::collection::vec((0_i16..300, any::<bool>(), 0_u64..30_000), 1..300)) {
         let rule = rule();

@@ -4,33 +4,26 @@
 //! stored in one transaction together with the position after the batch, so nothing is acted on twice and nothing is missed.
 //! Samples change nothing by themselves: they go to the loops in memory, and only what a loop finds is stored.
 
+mod agents;
+mod samples;
+
 use super::command::{LifeTag, carries, parse};
-use super::engine::{Beside, Input, Job, PortEnd, jobs_for};
-use super::error::ControllerError;
-use super::event::ControllerEvent;
+use super::engine::{Beside, Input, Job, PortEnd};
 use super::inner::Inner;
-use super::inventory::question;
-use super::live::end_at;
 use super::metrics::DeadLetter;
 use super::record::{PortOperation, Position};
 use super::trace;
-use crate::connection::{Event, Light, State, Verdict};
-use crate::qot_loop::{Context, Finding};
-use crate::registry::{Change, Conflict, Presence};
+use crate::connection::{Event, Light, Verdict};
 use core::time::Duration;
-use ipowdm_core::bus::publisher::Class;
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, BusError, Record};
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{ConnectionId, PopId, PortRef, RouterId, RouterRef, VopId};
-use ipowdm_core::msg::{
-    AckStatus, Action, AgentMessage, CommandAck, DecodeError, Outcome, Target, TelemetrySample,
-};
-use ipowdm_core::qot::Request;
+use ipowdm_core::msg::{AckStatus, AgentMessage, CommandAck, DecodeError, Outcome, Target};
 use ipowdm_core::topics::Role;
+use samples::Findings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// Pauses while the bus cannot be reached.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -38,6 +31,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a command may stay in the outbox before its publication is not timed any more.
 const PUBLISHED: Duration = Duration::from_secs(30);
+
+/// Ports whose modules are noted in one transaction.
+const LEARNT_TOGETHER: usize = 256;
 
 /// Characters of a bad record that are kept.
 const EXCERPT: usize = 120;
@@ -163,17 +159,19 @@ impl Intake {
         let Some(last) = records.last() else { return };
         let horizon = self.horizon.get(&partition).copied().unwrap_or(0);
         let mut acks = Vec::new();
+        let mut findings = Findings::of_batch();
         for record in records {
             match self.decode(&self.monitoring, partition, record) {
                 Some(AgentMessage::Ack(ack)) => acks.push(ack),
                 Some(AgentMessage::Telemetry(sample)) => {
-                    self.sample(&sample, record.offset, record.offset >= horizon).await;
+                    self.sample(&sample, record.offset, record.offset >= horizon, &mut findings).await;
                 }
                 // Agents of the reference without a health topic report here.
                 Some(other) => self.report(&other).await,
                 None => {}
             }
         }
+        self.act(&mut findings).await;
         self.inner.acted_up_to(partition, last.offset + 1);
         if !acks.is_empty() {
             self.acks(acks, partition, last.offset + 1).await;
@@ -201,8 +199,6 @@ impl Intake {
             }
         }
     }
-
-    // --- acks ---------------------------------------------------------------------------------------------------------
 
     async fn acks(&self, acks: Vec<CommandAck>, partition: u32, next: i64) {
         let inner = &self.inner;
@@ -278,99 +274,6 @@ impl Intake {
         Some(PortEnd { key, command_id: ack.command_id.clone(), result })
     }
 
-    // --- telemetry ----------------------------------------------------------------------------------------------------
-
-    async fn sample(&self, sample: &TelemetrySample, offset: i64, fresh: bool) {
-        let inner = &self.inner;
-        let arrived = Instant::now();
-        let from = sample.pop_id.clone().zip(sample.router_id.clone());
-        let from = from.map(|(pop_id, router_id)| RouterRef { pop_id, router_id });
-        let foreign = sample.virtual_operator.as_ref().is_some_and(|vop| vop != inner.vop.id())
-            || from.as_ref().is_some_and(|router| !self.routers.contains(router));
-        let found = if foreign { None } else { self.judge(sample, offset, fresh) };
-        inner.metrics.sample(found.is_some());
-        if fresh && found.is_some() {
-            inner.feed.sample(sample);
-        }
-        if let Some(router) = from.filter(|_| !foreign) {
-            self.heard(&sample.agent_id, router).await;
-        }
-        let Some(Some(found)) = found else { return };
-        // Only steps are timed, and only they need the outbox to be watched.
-        let watch = found.step.then(|| inner.linkdb.store().watch_outbox());
-        let Some(outcome) = inner.drive_surely(core::slice::from_ref(&found.job), &Beside::default()).await
-        else {
-            return;
-        };
-        let stepped = outcome.driven.iter().flatten().any(|driven| !driven.commands.is_empty());
-        if let Some(watch) = watch.filter(|_| stepped) {
-            inner.metrics.step_decided(arrived.elapsed());
-            let inner = Arc::clone(inner);
-            tokio::spawn(async move {
-                let store = inner.linkdb.store();
-                if store.relayed(watch, outcome.version, PUBLISHED).await == Ok(true) {
-                    inner.metrics.step_published(arrived.elapsed());
-                }
-            });
-        }
-        if let Some(event) = found.told {
-            if matches!(event, ControllerEvent::QualityAlarm { .. }) {
-                inner.metrics.alarm();
-            }
-            inner.tell(event);
-        }
-    }
-
-    /// Gives a sample to its connection's loop; `None` where there is no such connection or end, `Some(None)` where nothing
-    /// follows.
-    fn judge(&self, sample: &TelemetrySample, offset: i64, fresh: bool) -> Option<Option<Found>> {
-        let inner = &self.inner;
-        let now = inner.at();
-        let mut live = inner.live();
-        let entry = live.entry_mut(&sample.connection_id)?;
-        let record = entry.record();
-        let end = end_at(&record, &sample.agent_id, Some(&sample.interface))?;
-        let state = record.life.ends().get(end);
-        let rule = entry.rule;
-        let context = Context {
-            rule: &rule,
-            wanted: &state.wanted,
-            troubles: state.troubles,
-            light: state.light,
-            level: record.life.level(),
-            judged: matches!(record.life.state(), State::Active | State::Degraded),
-            fresh,
-            max_age_ms: inner.config.qot.max_age_ms,
-        };
-        let place = u64::try_from(offset).unwrap_or(0);
-        let acting = entry.qot.is_acting();
-        let findings = entry.qot.observe(now, end, sample, place, &context);
-        if entry.qot.is_acting() && !acting {
-            inner.metrics.episode();
-        }
-        if findings.is_empty() {
-            return Some(None);
-        }
-        let mut found = Found {
-            job: Job {
-                id: record.id.clone(),
-                incarnation: Some(record.incarnation),
-                inputs: Vec::new(),
-                quality: Some(entry.qot.state().clone()),
-                alarmed: None,
-            },
-            step: false,
-            told: None,
-        };
-        for finding in findings {
-            found.add(inner, &record, end, finding);
-        }
-        let worth = !found.job.inputs.is_empty() || found.job.alarmed.is_some();
-        Some(worth.then_some(found))
-    }
-
-    // --- heartbeats and capabilities ----------------------------------------------------------------------------------
-
     async fn health_record(&self, partition: u32, record: &Record) {
         if let Some(message) = self.decode(&self.health, partition, record) {
             self.report(&message).await;
@@ -415,53 +318,6 @@ impl Intake {
     }
 }
 
-/// What a sample led to.
-struct Found {
-    job: Job,
-    step: bool,
-    told: Option<ControllerEvent>,
-}
-
-impl Found {
-    fn add(
-        &mut self,
-        inner: &Inner,
-        record: &super::record::ConnectionRecord,
-        end: ipowdm_core::qot::End,
-        finding: Finding,
-    ) {
-        let connection_id = record.id.clone();
-        let event = match finding {
-            Finding::Level(level) => Event::Quality(level),
-            Finding::LossOfSignal => Event::LossOfSignal(end),
-            Finding::SignalBack => Event::SignalBack(end),
-            Finding::ForeignChange => Event::ForeignChange(end),
-            Finding::Conforming => Event::Conforming(end),
-            Finding::Light(light) => Event::LightSeen(end, light),
-            Finding::Request(request @ Request::Step { attempt, .. }) => {
-                let current = record.life.ends().map(|_, end| end.wanted.tx_power);
-                let tx_power = inner.config.qot.step(&request, &current, &record.limits);
-                self.step = inner.config.qot.enabled;
-                if !self.step {
-                    return;
-                }
-                Event::Step { tx_power, attempt }
-            }
-            Finding::Request(Request::Alarm { attempts }) => {
-                self.job.alarmed = Some(true);
-                self.told = Some(ControllerEvent::QualityAlarm { connection_id, attempts });
-                return;
-            }
-            Finding::Request(Request::Recovered) => {
-                self.job.alarmed = Some(false);
-                self.told = Some(ControllerEvent::QualityRecovered { connection_id });
-                return;
-            }
-        };
-        self.job.inputs.push(Input::Event(event));
-    }
-}
-
 /// The connection that an ack is about, and what it says; `None` also for an answer to another life's command.
 fn connection_of(ack: &CommandAck, life: LifeTag) -> Option<(ConnectionId, Input)> {
     if ack.action == INTERFACE_CONTROL {
@@ -473,94 +329,4 @@ fn connection_of(ack: &CommandAck, life: LifeTag) -> Option<(ConnectionId, Input
         None => ConnectionId::new(carried).ok(),
     }?;
     Some((id, Input::Ack(Box::new(ack.clone()), command)))
-}
-
-impl Inner {
-    /// Asks agents to read their modules and to report. Lost questions are asked again ([`Registry::to_ask`]).
-    ///
-    /// [`Registry::to_ask`]: crate::registry::Registry::to_ask
-    pub(super) fn ask_for_discovery(&self, target: Target) {
-        if self.tenure.holds(Instant::now())
-            && !self.is_superseded()
-            && let Ok(record) = question(self, target, Action::Discover)
-            && let Err(full) = self.publisher.send(&self.vop.topic(Role::Config), record, Class::Droppable)
-        {
-            tracing::warn!(vop = %self.vop.id(), error = %full, "discovery is not asked for");
-        }
-    }
-
-    /// Does what follows from changes of the registry.
-    pub(super) async fn agents_changed(&self, changes: Vec<Change>) {
-        let mut jobs = Vec::new();
-        let mut reported = None;
-        for change in changes {
-            match change {
-                Change::Presence { agent, to, .. } => {
-                    let ends = self.live().ends_of_agent(&agent);
-                    match to {
-                        Presence::Unknown => jobs.extend(jobs_for(ends, Event::AgentUnknown)),
-                        Presence::Online => jobs.extend(jobs_for(ends, Event::AgentKnown)),
-                        Presence::Stale => {}
-                    }
-                    self.tell(ControllerEvent::Agent { agent_id: agent, presence: to });
-                }
-                Change::Epoch { epoch, .. } if epoch > self.epoch() => reported = reported.max(Some(epoch)),
-                Change::ModuleRemoved { router, port } => {
-                    let port = port_of(router, port);
-                    jobs.extend(jobs_for(self.live().ends_of_port(&port), Event::ModuleRemoved));
-                    self.learn(&port).await;
-                }
-                Change::ModulePresent { router, port } => {
-                    let ends = self.live().ends_of_port(&port_of(router, port));
-                    jobs.extend(jobs_for(ends, Event::ModulePresent));
-                }
-                Change::ModuleSwapped { router, port } => {
-                    let ends = self.live().ends_of_port(&port_of(router, port));
-                    jobs.extend(jobs_for(ends, Event::ModuleSwapped));
-                }
-                Change::Capability { router, port } => self.learn(&port_of(router, port)).await,
-                Change::Conflict(conflict) => {
-                    let Conflict { port, holder, claimant } = &*conflict;
-                    tracing::warn!(vop = %self.vop.id(), %port, %holder, %claimant, "a port is described twice");
-                    self.metrics.conflict();
-                    self.tell(ControllerEvent::Conflict(conflict));
-                }
-                Change::Joined(_) | Change::Restarted(_) | Change::Forgotten(_) | Change::Epoch { .. } => {}
-            }
-        }
-        let jobs: Vec<Job> = jobs.into_iter().filter_map(|job| self.worth_storing(job)).collect();
-        if !jobs.is_empty() || reported.is_some() {
-            let beside = Beside { reported_epoch: reported, ..Beside::default() };
-            self.drive_surely(&jobs, &beside).await;
-        }
-    }
-
-    /// Brings LinkDB's knowledge of the module in a port up to date with the registry's. Ports that are not the virtual
-    /// operator's are left alone, whatever an agent says.
-    async fn learn(&self, port: &PortRef) {
-        if !self.vop.request.ports.contains(port) {
-            return;
-        }
-        let module = {
-            let registry = self.registry();
-            let interface = registry.at(&port.router()).and_then(|agent| agent.interfaces.get(&port.port_id));
-            let present = |interface: &&crate::registry::Interface| {
-                interface.health.as_ref().is_none_or(|health| health.present)
-            };
-            interface.filter(present).and_then(|interface| interface.module().cloned())
-        };
-        let learnt =
-            self.commanding(None, |tx, _| Ok(self.linkdb.set_capability_in(tx, port, module.as_ref())?));
-        match learnt.await {
-            Ok(_) => {}
-            Err(error @ ControllerError::LinkDb(_)) => {
-                tracing::debug!(%port, %error, "capability is not stored");
-            }
-            Err(error) => tracing::warn!(%port, %error, "capability is not stored"),
-        }
-    }
-}
-
-fn port_of(router: RouterRef, port_id: ipowdm_core::ids::PortId) -> PortRef {
-    PortRef { pop_id: router.pop_id, router_id: router.router_id, port_id }
 }

@@ -3,6 +3,8 @@
 //! The store is the truth; this is brought up to date after each commit, by revision, so that two commits that end in the
 //! other order leave the newer one.
 
+mod places;
+
 use super::denials::Denied;
 use super::record::ConnectionRecord;
 use crate::connection::Ends;
@@ -11,6 +13,7 @@ use crate::store::Version;
 use ipowdm_core::ids::{AgentId, ConnectionId, PortId, PortRef};
 use ipowdm_core::qot::{End, Rule};
 use ipowdm_core::time::Millis;
+use places::Places;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -18,7 +21,9 @@ use tokio::sync::watch;
 /// A connection in memory.
 #[derive(Debug)]
 pub(super) struct Entry {
-    record: watch::Sender<Arc<ConnectionRecord>>,
+    record: Arc<ConnectionRecord>,
+    /// Only while somebody follows it.
+    followers: Option<watch::Sender<Arc<ConnectionRecord>>>,
     pub(super) rule: Rule,
     pub(super) qot: QotLoop,
     pub(super) denied: Denied,
@@ -27,7 +32,16 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn record(&self) -> Arc<ConnectionRecord> {
-        Arc::clone(&self.record.borrow())
+        Arc::clone(&self.record)
+    }
+
+    /// Takes over a later state of the same life.
+    fn became(&mut self, record: Arc<ConnectionRecord>) {
+        self.followers.take_if(|followers| followers.is_closed());
+        if let Some(followers) = &self.followers {
+            followers.send_replace(Arc::clone(&record));
+        }
+        self.record = record;
     }
 }
 
@@ -35,6 +49,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     entries: BTreeMap<ConnectionId, Entry>,
+    places: Places,
     due: BTreeSet<(Millis, ConnectionId)>,
 }
 
@@ -60,8 +75,9 @@ impl Live {
     }
 
     /// Follows a connection: every later state of it, until it is forgotten or lives anew.
-    pub(super) fn follow(&self, id: &ConnectionId) -> Option<watch::Receiver<Arc<ConnectionRecord>>> {
-        self.entries.get(id).map(|entry| entry.record.subscribe())
+    pub(super) fn follow(&mut self, id: &ConnectionId) -> Option<watch::Receiver<Arc<ConnectionRecord>>> {
+        let Entry { record, followers, .. } = self.entries.get_mut(id)?;
+        Some(followers.get_or_insert_with(|| watch::Sender::new(Arc::clone(record))).subscribe())
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = Arc<ConnectionRecord>> + '_ {
@@ -75,33 +91,33 @@ impl Live {
         let record = Arc::new(record);
         match self.entries.get_mut(&id) {
             Some(entry) => {
-                let (newer, reborn) = {
-                    let before = entry.record.borrow();
-                    let reborn = before.incarnation != record.incarnation;
-                    let newer = (record.incarnation, record.revision) > (before.incarnation, before.revision);
-                    (newer, reborn)
-                };
-                if !newer {
+                let before = &entry.record;
+                let reborn = before.incarnation != record.incarnation;
+                if (record.incarnation, record.revision) <= (before.incarnation, before.revision) {
                     return;
                 }
                 if let Some(before) = entry.due {
                     self.due.remove(&(before, id.clone()));
                 }
                 entry.due = due;
+                if !Places::same(before, &record) {
+                    self.places.remove(before);
+                    self.places.insert(&record);
+                }
                 if reborn {
                     // Whoever follows the earlier life learns that it is over.
-                    entry.record = watch::Sender::new(Arc::clone(&record));
+                    entry.followers = None;
                     entry.qot = QotLoop::resumed(record.quality.clone());
                     entry.rule = rule;
                     entry.denied = Denied::default();
-                } else {
-                    entry.record.send_replace(record);
                 }
+                entry.became(record);
             }
             None => {
+                self.places.insert(&record);
                 let qot = QotLoop::resumed(record.quality.clone());
                 let denied = Denied::default();
-                let entry = Entry { record: watch::Sender::new(record), rule, qot, denied, due };
+                let entry = Entry { record, followers: None, rule, qot, denied, due };
                 self.entries.insert(id.clone(), entry);
             }
         }
@@ -112,12 +128,14 @@ impl Live {
 
     /// A record was deleted; nothing happens where its id lives anew.
     pub(super) fn forgotten(&mut self, record: &ConnectionRecord) {
-        let same = |entry: &Entry| entry.record.borrow().incarnation == record.incarnation;
+        let same = |entry: &Entry| entry.record.incarnation == record.incarnation;
         if self.entries.get(&record.id).is_some_and(same)
             && let Some(entry) = self.entries.remove(&record.id)
-            && let Some(due) = entry.due
         {
-            self.due.remove(&(due, record.id.clone()));
+            self.places.remove(&entry.record);
+            if let Some(due) = entry.due {
+                self.due.remove(&(due, record.id.clone()));
+            }
         }
     }
 
@@ -156,24 +174,23 @@ impl Live {
 
     /// The ends at an agent, of all connections that are not over.
     pub(super) fn ends_of_agent(&self, agent: &AgentId) -> Vec<(ConnectionId, End)> {
-        self.ends(|record, end| record.agents.get(end) == agent)
+        self.ends(self.places.of_agent(agent), |record, end| record.agents.get(end) == agent)
     }
 
     /// The end at a port, of the connection that holds it.
     pub(super) fn ends_of_port(&self, port: &PortRef) -> Vec<(ConnectionId, End)> {
-        self.ends(|record, end| record.ports.get(end) == port)
+        self.ends(self.places.of_port(port), |record, end| record.ports.get(end) == port)
     }
 
-    fn ends(&self, is: impl Fn(&ConnectionRecord, End) -> bool) -> Vec<(ConnectionId, End)> {
-        let mut ends = Vec::new();
-        for entry in self.entries.values() {
-            let record = entry.record.borrow();
-            if !record.is_over() {
-                let at = Ends::<()>::BOTH.into_iter().filter(|&end| is(&record, end));
-                ends.extend(at.map(|end| (record.id.clone(), end)));
-            }
-        }
-        ends
+    fn ends<'a>(
+        &self,
+        candidates: impl Iterator<Item = &'a ConnectionId>,
+        is: impl Fn(&ConnectionRecord, End) -> bool,
+    ) -> Vec<(ConnectionId, End)> {
+        let records = candidates.filter_map(|id| self.entries.get(id)).map(|entry| &entry.record);
+        let held = records.filter(|record| !record.is_over());
+        let ends = held.flat_map(|record| Ends::<()>::BOTH.map(|end| (record, end)));
+        ends.filter(|(record, end)| is(record, *end)).map(|(record, end)| (record.id.clone(), end)).collect()
     }
 
     /// Whether an agent has a connection.

@@ -108,8 +108,8 @@ impl Inner {
         for id in gone {
             self.live().absent(&id, version);
         }
-        let own = ports.into_iter().filter(|operation| self.vop.request.ports.contains(&operation.port));
-        own.for_each(|operation| self.port_operation_became(operation));
+        ports.retain(|operation: &PortOperation| self.registry().has_port(&operation.port));
+        ports.into_iter().for_each(|operation| self.port_operation_became(operation));
         self.timers.notify_one();
         Ok(())
     }

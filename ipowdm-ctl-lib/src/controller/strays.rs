@@ -29,20 +29,24 @@ impl Inner {
     /// Tells an agent to take down what it says to serve and nobody owns. Where that cannot be stored, the next heartbeat
     /// brings it back.
     pub(super) async fn darken_strays(&self, said: &AgentHealth) {
-        let strays: Vec<Stray> = {
-            let live = self.live();
-            let stray = |interface: &ipowdm_core::msg::InterfaceHealth| {
+        let serving: Vec<Stray> = {
+            let registry = self.registry();
+            let serves = |interface: &ipowdm_core::msg::InterfaceHealth| {
                 let connection = interface.connection_id.clone().filter(|_| interface.present)?;
                 let port = PortRef {
                     pop_id: said.pop_id.clone(),
                     router_id: said.router_id.clone(),
                     port_id: interface.port_id.clone(),
                 };
-                let owned = live.get(&connection).is_some_and(|record| owns(&record, &port));
-                let ours = self.vop.request.ports.contains(&port);
-                (ours && !owned).then_some(Stray { port, connection })
+                registry.has_port(&port).then_some(Stray { port, connection })
             };
-            said.interfaces.iter().filter_map(stray).collect()
+            said.interfaces.iter().filter_map(serves).collect()
+        };
+        let strays: Vec<Stray> = {
+            let live = self.live();
+            let owned =
+                |stray: &Stray| live.get(&stray.connection).is_some_and(|record| owns(&record, &stray.port));
+            serving.into_iter().filter(|stray| !owned(stray)).collect()
         };
         for stray in strays {
             match self.darken(&said.agent_id, &stray).await {

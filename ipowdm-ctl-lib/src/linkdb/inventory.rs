@@ -162,13 +162,31 @@ impl LinkDb {
         at: &PortRef,
         capability: Option<&ModuleCapability>,
     ) -> Result<(), LinkDbError> {
-        let key = Port::key(at);
-        let mut port = tx.get(&key)?.ok_or_else(|| LinkDbError::UnknownPort { port: at.to_string() })?;
-        if port.capability.as_ref() != capability {
-            port.capability = capability.cloned();
-            tx.put(&key, &port)?;
+        match self.set_capabilities_in(tx, &[(at, capability)])?.first() {
+            None => Ok(()),
+            Some(port) => Err(LinkDbError::UnknownPort { port: port.to_string() }),
         }
-        Ok(())
+    }
+
+    /// As [`LinkDb::set_capability_in`] for several ports; answers those that LinkDB does not know.
+    ///
+    /// # Errors
+    /// [`LinkDbError::Store`]
+    pub fn set_capabilities_in<'a>(
+        &self,
+        tx: &mut Tx,
+        found: &[(&'a PortRef, Option<&ModuleCapability>)],
+    ) -> Result<Vec<&'a PortRef>, LinkDbError> {
+        let keys: Vec<_> = found.iter().map(|(at, _)| Port::key(at)).collect();
+        let mut unknown = Vec::new();
+        for ((port, key), (at, capability)) in tx.get_many_shared(&keys)?.into_iter().zip(&keys).zip(found) {
+            match port {
+                None => unknown.push(*at),
+                Some(port) if port.capability.as_ref() == *capability => {}
+                Some(port) => tx.put(key, &Port { capability: capability.cloned(), ..(*port).clone() })?,
+            }
+        }
+        Ok(unknown)
     }
 
     /// Removes a PoP.

@@ -237,6 +237,21 @@ impl Registry {
         self.agents.values().filter(|agent| agent.router == *router).min_by_key(|agent| agent.rank())
     }
 
+    /// Whether a port is one of those that are to be described.
+    #[must_use]
+    pub fn has_port(&self, port: &PortRef) -> bool {
+        self.ports.get(&port.router()).is_some_and(|ports| ports.contains(&port.port_id))
+    }
+
+    /// What the module in a port can do, in the words of the agent that leads its router; `None` where that is not known,
+    /// or there is no module.
+    #[must_use]
+    pub fn module_in(&self, port: &PortRef) -> Option<&ModuleCapability> {
+        let interface = self.at(&port.router())?.interfaces.get(&port.port_id)?;
+        let present = interface.health.as_ref().is_none_or(|health| health.present);
+        interface.module().filter(|_| present)
+    }
+
     /// Agents that describe a port without leading its router, and have been heard lately.
     pub fn claimants(&self, port: &PortRef) -> impl Iterator<Item = &AgentId> {
         let router = port.router();

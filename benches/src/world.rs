@@ -1,4 +1,5 @@
 //! The real parts in one process: the control plane on the calling thread alone, agents with emulated modules on others.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
 use clap::Parser as _;
 use ipowdm_cmis::emulator::{Dwell, HoldOffs, ModuleClock, Profile, StateDurations};
@@ -26,20 +27,29 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Agents, modules and fibre, on threads of their own; they outlive control planes.
-pub(crate) struct Site {
-    pub(crate) plan: Plan,
-    pub(crate) broker: LabBroker,
-    pub(crate) fleet: Fleet,
-    pub(crate) plant: Arc<Plant>,
-    pub(crate) agents: Runtime,
-    pub(crate) options: Options,
-    pub(crate) scratch: TempDir,
+pub struct Site {
+    /// The network and its tenants.
+    pub plan: Plan,
+    /// The bus.
+    pub broker: LabBroker,
+    /// The agents.
+    pub fleet: Fleet,
+    /// The fibre.
+    pub plant: Arc<Plant>,
+    /// Where the agents run.
+    pub agents: Runtime,
+    /// As the words said.
+    pub options: Options,
+    /// Files; gone in the end.
+    pub scratch: TempDir,
 }
 
 /// The control plane of one virtual operator, with what it runs on.
-pub(crate) struct Plane {
-    pub(crate) db: LinkDb,
-    pub(crate) slice: SliceManager,
+pub struct Plane {
+    /// Its resources.
+    pub db: LinkDb,
+    /// Its slice manager.
+    pub slice: SliceManager,
     launcher: Arc<InProcess>,
     tenant: Tenant,
     /// The plant follows this plane's store.
@@ -47,13 +57,13 @@ pub(crate) struct Plane {
 }
 
 /// The runtime of the control plane: the calling thread.
-pub(crate) fn one_thread() -> Runtime {
+pub fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 impl Site {
     /// Plugs modules in and starts agents, as the words for the lab say.
-    pub(crate) fn start(words: &[&str]) -> Self {
+    pub fn start(words: &[&str]) -> Self {
         let _ = limits::raise_open_files();
         let options =
             Options::parse_from(["lab", "--port-base", "0", "--vops", "1"].iter().chain(words).copied());
@@ -72,17 +82,17 @@ impl Site {
     }
 
     /// The tenant; there is one.
-    pub(crate) fn tenant(&self) -> &Tenant {
+    pub fn tenant(&self) -> &Tenant {
         &self.plan.tenants[0]
     }
 
     /// A durable store for this site.
-    pub(crate) fn redb(&self) -> Location {
+    pub fn redb(&self) -> Location {
         Location::Redb(self.scratch.path().join("store.redb"))
     }
 
     /// Pairs of ports of neighbouring PoPs: as many connections as there can be.
-    pub(crate) fn pairs(&self) -> Vec<(PortRef, PortRef)> {
+    pub fn pairs(&self) -> Vec<(PortRef, PortRef)> {
         let of = |place: usize| {
             self.tenant().ports.iter().filter(move |port| port.pop_id == self.plan.pops[place]).cloned()
         };
@@ -90,7 +100,7 @@ impl Site {
     }
 
     /// Stops the agents; light stays until the process ends.
-    pub(crate) fn stop(self) {
+    pub fn stop(self) {
         let Self { fleet, agents, broker, scratch, .. } = self;
         agents.block_on(fleet.stop());
         agents.shutdown_timeout(Duration::from_secs(10));
@@ -100,7 +110,7 @@ impl Site {
 
 impl Plane {
     /// Opens the store, and starts what stands in it.
-    pub(crate) async fn start(site: &Site, store: &Location) -> Self {
+    pub async fn start(site: &Site, store: &Location) -> Self {
         let store = Store::open(store, StoreOptions::default()).await.unwrap();
         let db = LinkDb::new(store);
         let bus = site.broker.bus("ipowdm-control").unwrap();
@@ -113,7 +123,7 @@ impl Plane {
     }
 
     /// The network in LinkDB, the tenant active, its modules known, the plant in step with LinkDB.
-    pub(crate) async fn first(site: &Site, store: &Location) -> Self {
+    pub async fn first(site: &Site, store: &Location) -> Self {
         let mut plane = Self::start(site, store).await;
         inventory::write(&plane.db, &site.plan).await.unwrap();
         {
@@ -134,21 +144,25 @@ impl Plane {
         plane
     }
 
-    pub(crate) fn controller(&self) -> ControllerHandle {
+    /// The controller.
+    #[must_use]
+    pub fn controller(&self) -> ControllerHandle {
         self.launcher.controller(&self.tenant.vop).unwrap()
     }
 
     /// The controller, where it runs already.
-    pub(crate) fn running(&self) -> Option<ControllerHandle> {
+    pub fn running(&self) -> Option<ControllerHandle> {
         self.launcher.controller(&self.tenant.vop)
     }
 
-    pub(crate) fn monitoring(&self) -> String {
+    /// The topic of samples and answers.
+    #[must_use]
+    pub fn monitoring(&self) -> String {
         name(Role::Monitoring, &self.tenant.vop, None).as_str().to_owned()
     }
 
     /// Whether every agent has been heard and has told of all its modules.
-    pub(crate) fn hears_all_agents(&self) -> bool {
+    pub fn hears_all_agents(&self) -> bool {
         let agents = self.controller().agents();
         let online = agents.iter().filter(|view| view.agent.presence == Presence::Online);
         let ports = online.flat_map(|view| view.agent.interfaces.values());
@@ -168,7 +182,7 @@ impl Plane {
     }
 
     /// Ends the control plane and its tasks, the plant's too: nobody holds the store open afterwards.
-    pub(crate) async fn stop(self) {
+    pub async fn stop(self) {
         self.controller().shutdown().await.unwrap();
         if let Some(followed) = self.followed {
             followed.abort();
