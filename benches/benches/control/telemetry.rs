@@ -5,7 +5,8 @@ use benches::world::{Plane, Site, one_thread};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use ipowdm_core::bus::{FetchRequest, Outgoing};
-use ipowdm_core::msg::AgentMessage;
+use ipowdm_core::msg::{AgentMessage, TelemetrySample};
+use ipowdm_core::time::Timestamp;
 use ipowdm_ctl_lib::controller::ControllerHandle;
 use ipowdm_examples::lab::fill;
 use std::collections::BTreeMap;
@@ -46,12 +47,12 @@ pub(crate) fn run() {
         let mut bytes = 0;
         for turn in 0..EACH {
             let mut records = Vec::with_capacity(templates.len());
-            for (key, value) in templates.values() {
-                let mut sample = value.clone();
-                sample["timestamp"] = later(&value["timestamp"], turn);
+            for (key, sample) in templates.values() {
+                let mut sample = sample.clone();
+                sample.timestamp = later(sample.timestamp, turn);
                 // Above what the agent itself sends while this goes on: a number counts once.
-                sample["seq"] = (value["seq"].as_u64().unwrap() + 1_000 + turn as u64).into();
-                let value = serde_json::to_vec(&sample).unwrap();
+                sample.seq = Some(sample.seq.unwrap() + 1_000 + turn as u64);
+                let value = sample.to_json();
                 bytes += value.len();
                 records.push(Outgoing { key: key.clone(), value: Some(value.into()) });
             }
@@ -86,16 +87,15 @@ fn judged(controller: &ControllerHandle) -> u64 {
 }
 
 /// A moment `turn` seconds and one after another, both in seconds.
-fn later(timestamp: &serde_json::Value, turn: usize) -> serde_json::Value {
-    let turn = u32::try_from(turn).map_or(f64::MAX, f64::from);
-    serde_json::json!(timestamp.as_f64().unwrap() + turn + 1.0)
+fn later(timestamp: Timestamp, turn: usize) -> Timestamp {
+    Timestamp(timestamp.0 + 1_000 * (i64::try_from(turn).unwrap() + 1))
 }
 
 /// The newest sample of each port, as written by the agents.
 async fn newest_samples(
     site: &Site,
     plane: &Plane,
-) -> BTreeMap<(String, String), (Option<bytes::Bytes>, serde_json::Value)> {
+) -> BTreeMap<(String, String), (Option<bytes::Bytes>, TelemetrySample)> {
     let bus = site.broker.bus("bench").unwrap();
     let topic = plane.monitoring();
     let mut newest = BTreeMap::new();
@@ -116,7 +116,7 @@ async fn newest_samples(
                 let Some(value) = &record.value else { continue };
                 if let Ok(AgentMessage::Telemetry(sample)) = AgentMessage::from_json(value) {
                     let of = (sample.agent_id.to_string(), sample.interface.to_string());
-                    newest.insert(of, (record.key.clone(), serde_json::from_slice(value).unwrap()));
+                    newest.insert(of, (record.key.clone(), sample));
                 }
             }
         }
