@@ -114,13 +114,13 @@ impl ControllerHandle {
         }
         let agent = self.inner.registry().at(router).cloned();
         let view = |port: &PortRef| {
-            let reported = agent.as_ref().and_then(|agent| agent.interfaces.get(&port.port_id)).cloned();
+            let reported = agent.as_ref().and_then(|agent| agent.interfaces.get(&port.port_id));
             let connection = self.inner.live().ends_of_port(port).into_iter().next().map(|(id, _)| id);
             let operation = self.inner.port_operation(port).map(|known| port_operation_view(&known.borrow()));
             let claimants = self.inner.registry().claimants(port).cloned().collect();
             InterfaceView {
                 port: port.clone(),
-                reported: reported.unwrap_or_default(),
+                reported: reported.map(|reported| (**reported).clone()).unwrap_or_default(),
                 connection_id: connection,
                 claimants,
                 operation,

@@ -48,40 +48,41 @@ impl Entry {
 /// All connections of a virtual operator.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    entries: BTreeMap<ConnectionId, Entry>,
+    /// Boxed: a map keeps room for half as many again.
+    entries: BTreeMap<ConnectionId, Box<Entry>>,
     places: Places,
     due: BTreeSet<(Millis, ConnectionId)>,
 }
 
 impl Live {
     pub(super) fn get(&self, id: &ConnectionId) -> Option<Arc<ConnectionRecord>> {
-        self.entries.get(id).map(Entry::record)
+        self.entries.get(id).map(|entry| entry.record())
     }
 
     pub(super) fn entry_mut(&mut self, id: &ConnectionId) -> Option<&mut Entry> {
-        self.entries.get_mut(id)
+        self.entries.get_mut(id).map(Box::as_mut)
     }
 
     pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.entries.values_mut()
+        self.entries.values_mut().map(Box::as_mut)
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.values().map(Box::as_ref)
     }
 
     pub(super) fn entry(&self, id: &ConnectionId) -> Option<&Entry> {
-        self.entries.get(id)
+        self.entries.get(id).map(Box::as_ref)
     }
 
     /// Follows a connection: every later state of it, until it is forgotten or lives anew.
     pub(super) fn follow(&mut self, id: &ConnectionId) -> Option<watch::Receiver<Arc<ConnectionRecord>>> {
-        let Entry { record, followers, .. } = self.entries.get_mut(id)?;
+        let Entry { record, followers, .. } = self.entries.get_mut(id)?.as_mut();
         Some(followers.get_or_insert_with(|| watch::Sender::new(Arc::clone(record))).subscribe())
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = Arc<ConnectionRecord>> + '_ {
-        self.entries.values().map(Entry::record)
+        self.entries.values().map(|entry| entry.record())
     }
 
     /// Takes over what was stored.
@@ -118,7 +119,7 @@ impl Live {
                 let qot = QotLoop::resumed(record.quality.clone());
                 let denied = Denied::default();
                 let entry = Entry { record, followers: None, rule, qot, denied, due };
-                self.entries.insert(id.clone(), entry);
+                self.entries.insert(id.clone(), Box::new(entry));
             }
         }
         if let Some(due) = due {
@@ -128,7 +129,7 @@ impl Live {
 
     /// A record was deleted; nothing happens where its id lives anew.
     pub(super) fn forgotten(&mut self, record: &ConnectionRecord) {
-        let same = |entry: &Entry| entry.record.incarnation == record.incarnation;
+        let same = |entry: &Box<Entry>| entry.record.incarnation == record.incarnation;
         if self.entries.get(&record.id).is_some_and(same)
             && let Some(entry) = self.entries.remove(&record.id)
         {
@@ -149,7 +150,7 @@ impl Live {
 
     /// What is due at a connection could not be done; it is due again at `until`.
     pub(super) fn postpone(&mut self, id: &ConnectionId, until: Millis) {
-        if let Some(entry) = self.entries.get_mut(id)
+        if let Some(entry) = self.entries.get_mut(id).map(Box::as_mut)
             && let Some(before) = entry.due.replace(until)
         {
             self.due.remove(&(before, id.clone()));
@@ -195,7 +196,7 @@ impl Live {
 
     /// Whether an agent has a connection.
     pub(super) fn owned_agents(&self) -> BTreeSet<AgentId> {
-        let live = self.entries.values().map(Entry::record).filter(|record| !record.is_over());
+        let live = self.entries.values().map(|entry| entry.record()).filter(|record| !record.is_over());
         live.flat_map(|record| [record.agents.source.clone(), record.agents.destination.clone()]).collect()
     }
 }

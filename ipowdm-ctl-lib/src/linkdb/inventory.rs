@@ -179,11 +179,11 @@ impl LinkDb {
     ) -> Result<Vec<&'a PortRef>, LinkDbError> {
         let keys: Vec<_> = found.iter().map(|(at, _)| Port::key(at)).collect();
         let mut unknown = Vec::new();
-        for ((port, key), (at, capability)) in tx.get_many_shared(&keys)?.into_iter().zip(&keys).zip(found) {
+        for ((port, key), (at, capability)) in tx.get_many(&keys)?.into_iter().zip(&keys).zip(found) {
             match port {
                 None => unknown.push(*at),
                 Some(port) if port.capability.as_ref() == *capability => {}
-                Some(port) => tx.put(key, &Port { capability: capability.cloned(), ..(*port).clone() })?,
+                Some(port) => tx.put(key, &Port { capability: capability.cloned(), ..port })?,
             }
         }
         Ok(unknown)

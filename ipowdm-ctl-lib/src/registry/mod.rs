@@ -123,7 +123,7 @@ pub struct Agent {
     /// What it says is wrong.
     pub issues: Vec<String>,
     /// Its ports that belong to the virtual operator.
-    pub interfaces: BTreeMap<PortId, Interface>,
+    pub interfaces: BTreeMap<PortId, Box<Interface>>,
     heard: Millis,
     expected: bool,
     inquiry: Inquiry,
@@ -474,7 +474,7 @@ impl Registry {
     }
 }
 
-fn port_of<'a>(ports: &'a mut BTreeMap<PortId, Interface>, id: &PortId) -> Option<&'a mut Interface> {
+fn port_of<'a>(ports: &'a mut BTreeMap<PortId, Box<Interface>>, id: &PortId) -> Option<&'a mut Interface> {
     if ports.len() >= MAX_PORTS && !ports.contains_key(id) {
         return None;
     }

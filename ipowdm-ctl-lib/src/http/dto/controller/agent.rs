@@ -122,7 +122,7 @@ impl AgentJson {
         let agent = view.agent;
         let interfaces = agent.interfaces.into_iter().map(|(port, reported)| {
             let connection = reported.health.as_ref().and_then(|health| health.connection_id.clone());
-            InterfaceJson::new(port, reported, connection)
+            InterfaceJson::new(port, *reported, connection)
         });
         Self {
             agent_id: agent.agent_id,
