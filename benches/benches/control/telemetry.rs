@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Samples of each end that are measured.
-const EACH: usize = 1_000;
+const EACH: usize = 4_000;
 
 pub(crate) fn run() {
     let site = Site::start(&[

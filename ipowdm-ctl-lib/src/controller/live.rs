@@ -129,8 +129,8 @@ impl Live {
 
     /// A record was deleted; nothing happens where its id lives anew.
     pub(super) fn forgotten(&mut self, record: &ConnectionRecord) {
-        let same = |entry: &Box<Entry>| entry.record.incarnation == record.incarnation;
-        if self.entries.get(&record.id).is_some_and(same)
+        let same = |entry: &Entry| entry.record.incarnation == record.incarnation;
+        if self.entry(&record.id).is_some_and(same)
             && let Some(entry) = self.entries.remove(&record.id)
         {
             self.places.remove(&entry.record);
