@@ -217,7 +217,7 @@ impl Inner {
             agents,
             limits: choice.ends.map(|_, end| end.limits),
             life: Lifecycle::new(&wanted, self.config.times, now),
-            quality: crate::qot_loop::LoopState::default(),
+            quality: None,
             alarmed: false,
             operations: std::collections::VecDeque::new(),
             commanded_by: Ends::default(),

@@ -217,7 +217,7 @@ impl Scope<'_> {
         let changed = verdicts.contains(&Verdict::Applied) || job.quality.is_some() || job.alarmed.is_some();
         if changed && !run.forgotten {
             if let Some(quality) = &job.quality {
-                record.quality = quality.clone();
+                record.quality = Some(Box::new(quality.clone()));
             }
             record.alarmed = job.alarmed.unwrap_or(record.alarmed);
             record.revision += 1;

@@ -108,7 +108,7 @@ impl Live {
                 if reborn {
                     // Whoever follows the earlier life learns that it is over.
                     entry.followers = None;
-                    entry.qot = QotLoop::resumed(record.quality.clone());
+                    entry.qot = record.quality_loop();
                     entry.rule = rule;
                     entry.denied = Denied::default();
                 }
@@ -116,7 +116,7 @@ impl Live {
             }
             None => {
                 self.places.insert(&record);
-                let qot = QotLoop::resumed(record.quality.clone());
+                let qot = record.quality_loop();
                 let denied = Denied::default();
                 let entry = Entry { record, followers: None, rule, qot, denied, due };
                 self.entries.insert(id.clone(), Box::new(entry));

@@ -6,7 +6,7 @@ use super::lease::Lease;
 use super::request::ConnectionRequest;
 use crate::connection::{Ends, Failure, Lifecycle, OperationKind, Timing};
 use crate::linkdb::Path;
-use crate::qot_loop::LoopState;
+use crate::qot_loop::{LoopState, QotLoop};
 use crate::spectrum;
 use crate::store::{Key, Prefix, Record, StoreError, Tx, Version};
 use ipowdm_core::capability::PowerRange;
@@ -50,12 +50,33 @@ pub(super) struct ConnectionRecord {
     /// Powers that module, operator and grant allow; `None` where the module does not let the host set it.
     pub(super) limits: Ends<Option<PowerRange>>,
     pub(super) life: Lifecycle,
-    pub(super) quality: LoopState,
+    /// `None` where the loop has found nothing yet: nearly always, and it is large.
+    #[serde(with = "found")]
+    pub(super) quality: Option<Box<LoopState>>,
     /// Whether the loop has given up on it.
     pub(super) alarmed: bool,
     pub(super) operations: VecDeque<OperationRecord>,
     /// Which start of a controller has sent the newest command to each end.
     pub(super) commanded_by: Ends<StartTag>,
+}
+
+/// The stored form of a loop that has found nothing is that of a new one.
+mod found {
+    use crate::qot_loop::LoopState;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature serde asks for")]
+    pub(super) fn serialize<S: Serializer>(state: &Option<Box<LoopState>>, s: S) -> Result<S::Ok, S::Error> {
+        match state {
+            Some(state) => state.serialize(s),
+            None => LoopState::default().serialize(s),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<LoopState>>, D::Error> {
+        let state = LoopState::deserialize(d)?;
+        Ok((state != LoopState::default()).then(|| Box::new(state)))
+    }
 }
 
 impl ConnectionRecord {
@@ -65,6 +86,11 @@ impl ConnectionRecord {
 
     pub(super) fn of(vop: &VopId) -> Prefix<Self> {
         Prefix::under(&[vop.as_str()])
+    }
+
+    /// Its quality loop, as it was last stored.
+    pub(super) fn quality_loop(&self) -> QotLoop {
+        self.quality.as_deref().map_or_else(QotLoop::default, |state| QotLoop::resumed(state.clone()))
     }
 
     /// Whether nothing but the memory of it is left.
