@@ -125,7 +125,14 @@ impl Parts {
     /// Requests in flight are answered, then the parts stop in the opposite order of their start.
     pub(super) async fn stop(self) {
         let Self { servers, sweeper, slices, controllers, processes, one } = self;
-        futures_util::future::join_all(servers.into_iter().map(Served::shutdown)).await;
+        let answered = futures_util::future::join_all(servers.into_iter().map(Served::shutdown));
+        // At once: a supervisor that signals all processes of a service would see those that end started again.
+        let ended = async {
+            if let Some(processes) = &processes {
+                processes.stop_all().await;
+            }
+        };
+        tokio::join!(answered, ended);
         if let Some(one) = one {
             one.stop().await;
         }
@@ -134,6 +141,7 @@ impl Parts {
             controllers.stop_all().await;
         }
         if let Some(processes) = processes {
+            // What a request in flight has launched meanwhile.
             processes.stop_all().await;
         }
         if let Some((stop, sweeping)) = sweeper {
