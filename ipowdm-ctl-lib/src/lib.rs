@@ -7,6 +7,8 @@ pub mod http;
 pub mod linkdb;
 pub mod paths;
 pub mod plane;
+#[cfg(feature = "server")]
+pub mod program;
 pub mod qot_loop;
 pub mod registry;
 pub mod slice;

@@ -2,10 +2,10 @@
 
 use super::problem::Problem;
 use super::{Program, Settings};
+use crate::http::{CONTROLLER_ADDR, LINKDB_ADDR, SLICE_ADDR};
 use core::fmt::Display;
 use core::str::FromStr;
 use ipowdm_core::topics::{self, Role};
-use ipowdm_ctl_lib::http::{CONTROLLER_ADDR, LINKDB_ADDR, SLICE_ADDR};
 use std::net::{IpAddr, SocketAddr};
 
 /// Names that the existing services read and that have no effect here, with what does their work.

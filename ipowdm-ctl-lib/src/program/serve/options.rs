@@ -1,6 +1,6 @@
 //! Options of the serving programs; each goes before the environment and the file.
 
-use crate::settings::{LauncherName, Settings};
+use crate::program::settings::{LauncherName, Settings};
 use clap::Args;
 use ipowdm_core::ids::VopId;
 use std::net::SocketAddr;

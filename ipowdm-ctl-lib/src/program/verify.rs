@@ -2,11 +2,11 @@
 
 use super::serve::{Options, open_bus, resolved};
 use super::{Failure, Log, settings::Program};
+use crate::linkdb::LinkDb;
+use crate::store::{Location, Store, StoreOptions};
+use crate::verify::{Report, verify};
 use clap::Args;
 use core::time::Duration;
-use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::store::{Location, Store, StoreOptions};
-use ipowdm_ctl_lib::verify::{Report, verify};
 use serde_json::json;
 
 #[derive(Args)]

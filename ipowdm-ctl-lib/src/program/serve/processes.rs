@@ -5,11 +5,11 @@
 //! processes of the same user can read; nothing is written to a disk.
 
 use super::SETTINGS;
-use crate::Failure;
-use crate::settings::Resolved;
+use crate::program::Failure;
+use crate::program::settings::Resolved;
+use crate::slice::{CommandFor, Credential, Vop};
+use crate::store::Location;
 use ipowdm_core::bus::kafka::Sasl;
-use ipowdm_ctl_lib::slice::{CommandFor, Credential, Vop};
-use ipowdm_ctl_lib::store::Location;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -55,11 +55,11 @@ pub(super) fn command_for(settings: &Resolved, program: Option<&Path>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Document, Program};
+    use crate::program::settings::{Document, Program};
+    use crate::slice::{ActivationRequest, VopPhase};
     use ipowdm_core::bus::access::{Principal, Scram, Secret};
     use ipowdm_core::ids::{Incarnation, VopId};
     use ipowdm_core::time::Timestamp;
-    use ipowdm_ctl_lib::slice::{ActivationRequest, VopPhase};
     use std::collections::BTreeMap;
 
     fn vop() -> Vop {

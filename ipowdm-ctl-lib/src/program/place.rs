@@ -1,8 +1,8 @@
 //! The option that names a store.
 
 use super::Failure;
+use crate::store::Location;
 use clap::Args;
-use ipowdm_ctl_lib::store::Location;
 
 #[derive(Args)]
 pub(super) struct Place {

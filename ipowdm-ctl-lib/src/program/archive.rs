@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::place::Place;
+use crate::store::{ArchiveError, ArchiveSummary, Location, Store, StoreOptions};
 use clap::Args;
-use ipowdm_ctl_lib::store::{ArchiveError, ArchiveSummary, Location, Store, StoreOptions};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]

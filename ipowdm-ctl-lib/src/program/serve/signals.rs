@@ -1,6 +1,6 @@
 //! SIGTERM, SIGINT, and the end of standard input.
 
-use crate::Failure;
+use crate::program::Failure;
 use std::io::Read as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;

@@ -5,18 +5,18 @@
 
 use super::parts::{controller_ports, serve_at};
 use super::{announce, announce_controller};
-use crate::Failure;
-use crate::settings::Resolved;
+use crate::controller::{Controller, ControllerConfig, ControllerError};
+use crate::http::{Access, ControllerPorts, Served};
+use crate::linkdb::LinkDb;
+use crate::program::Failure;
+use crate::program::settings::Resolved;
+use crate::slice::{Vop, VopPhase};
+use crate::store::StoreError;
 use axum::routing::get;
 use axum::{Json, Router};
 use core::time::Duration;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::ids::VopId;
-use ipowdm_ctl_lib::controller::{Controller, ControllerConfig, ControllerError};
-use ipowdm_ctl_lib::http::{Access, ControllerPorts, Served};
-use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::slice::{Vop, VopPhase};
-use ipowdm_ctl_lib::store::StoreError;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! `ipowdm-ctl token`
 
 use super::Failure;
+use crate::http::{NewToken, Role};
 use clap::{Args, ValueEnum};
 use ipowdm_core::ids::VopId;
-use ipowdm_ctl_lib::http::{NewToken, Role};
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -1,12 +1,12 @@
 //! The settings in force, as a file that could be used for them; secrets are not shown.
 
 use super::resolve::{Closed, Launching, Resolved};
-use crate::LogFormat;
+use crate::http::{Limits, Rate};
+use crate::program::LogFormat;
 use core::fmt;
 use ipowdm_core::bus::kafka::Client;
 use ipowdm_core::qot::Adjust;
 use ipowdm_core::topics::Role;
-use ipowdm_ctl_lib::http::{Limits, Rate};
 use std::path::Path;
 
 /// A text as TOML has it.

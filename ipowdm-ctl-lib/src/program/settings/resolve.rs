@@ -4,7 +4,11 @@ use super::problem::Problem;
 use super::{
     AccessTable, BusTable, ControllerTable, HttpTable, LauncherName, Program, QotTable, Settings, SliceTable,
 };
-use crate::LogFormat;
+use crate::controller::ControllerConfig;
+use crate::http::{Access, CONTROLLER_ADDR, LINKDB_ADDR, Rate, SLICE_ADDR, TokenTable, USUAL_RATE};
+use crate::program::LogFormat;
+use crate::slice::SliceConfig;
+use crate::store::Location;
 use core::fmt::Display;
 use core::time::Duration;
 use ipowdm_core::bus::kafka::{Client, KafkaOptions, Secret, Security, SecurityProblem};
@@ -13,10 +17,6 @@ use ipowdm_core::grid::{Band, Centres};
 use ipowdm_core::ids::VopId;
 use ipowdm_core::qot::{Adjust, Thresholds};
 use ipowdm_core::units::{Ber, Db, Power};
-use ipowdm_ctl_lib::controller::ControllerConfig;
-use ipowdm_ctl_lib::http::{Access, CONTROLLER_ADDR, LINKDB_ADDR, Rate, SLICE_ADDR, TokenTable, USUAL_RATE};
-use ipowdm_ctl_lib::slice::SliceConfig;
-use ipowdm_ctl_lib::store::Location;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 use super::*;
+use crate::store::Location;
 use ipowdm_core::qot::{Adjust, Limits, Thresholds};
 use ipowdm_core::units::{Db, Power};
-use ipowdm_ctl_lib::store::Location;
 use std::collections::BTreeMap;
 
 type Environment = &'static [(&'static str, &'static str)];
@@ -198,7 +198,7 @@ fn limits_of_the_services_are_settings() {
     assert!(shown.contains("rate_per_sec = 300.000\nrate_burst = 10\nopen_metrics = true"), "{shown}");
     assert_eq!(resolve(Program::All, &shown, &[]).unwrap().to_string(), shown);
     let usual = resolve(Program::All, OPEN, LAB).unwrap();
-    assert_eq!(*usual.access.limits(), ipowdm_ctl_lib::http::Limits::default());
+    assert_eq!(*usual.access.limits(), crate::http::Limits::default());
 
     let wrong = format!("{OPEN}[http]\nin_flight = 0\nbody_bytes = 0\nrequest_sec = -1\nrate_per_sec = -1\n");
     let keys: Vec<String> =

@@ -16,7 +16,7 @@ pub(crate) use document::Document;
 use problem::{Problem, SettingsError};
 pub(crate) use resolve::{Launching, Resolved};
 
-use crate::LogFormat;
+use crate::program::LogFormat;
 use ipowdm_core::ids::VopId;
 use serde::Deserialize;
 use std::net::SocketAddr;

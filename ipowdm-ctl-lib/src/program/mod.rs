@@ -1,4 +1,5 @@
-//! The control plane as programs: LinkDB, slice manager and controllers with their REST surfaces, alone or in one process.
+//! The control plane as programs: LinkDB, slice manager and controllers with their REST surfaces, alone or in one process. A binary
+//! is [`main`] and an allocator.
 
 mod archive;
 mod health;
@@ -11,10 +12,6 @@ mod verify;
 use clap::{Parser, Subcommand, ValueEnum};
 use settings::Program;
 use std::process::ExitCode;
-
-/// Records come and go with every transaction, often made by one thread and dropped by another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Options that cannot be used; distinct from a failure at work.
 const BAD_OPTIONS: u8 = 2;
@@ -81,7 +78,10 @@ enum Failure {
     Work(String),
 }
 
-fn main() -> ExitCode {
+/// Does what the arguments of this process say; answers how it ends: 2 where options or settings cannot be used, 1 after another
+/// failure.
+#[must_use]
+pub fn main() -> ExitCode {
     let Cli { command, log, log_format } = Cli::parse();
     match run(command, Log { filter: log.as_deref(), format: log_format }) {
         Ok(()) => ExitCode::SUCCESS,
