@@ -12,6 +12,7 @@ use ipowdm_core::grid::{FlexSlot, SpectrumWindow};
 use ipowdm_core::ids::{ConnectionId, LinkId, PortRef, VopId};
 use ipowdm_core::units::Frequency;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 /// One life of a connection id in LinkDB.
@@ -131,29 +132,33 @@ impl Record for VopUsage {
 
 /// The spectrum that a virtual operator may use: a **partition**, which is its alone, or windows in a **pool**, which may
 /// overlap other operators' windows in the pool, with a quota or without. A slot has one owner in any case.
+///
+/// A channel must lie whole in one window of each link of its path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VopGrant {
     /// The virtual operator.
     pub vop: VopId,
-    /// Its windows. A channel must lie whole in one of them.
+    /// Its windows on every link that [`on_links`](Self::on_links) does not name.
     pub windows: Vec<SpectrumWindow>,
-    /// Whether no other operator may have a window that overlaps one of these.
+    /// Whether no other operator may have a window that overlaps one of its own on the same link.
     pub exclusive: bool,
     /// How much it may hold.
     pub quota: Option<Quota>,
+    /// Its windows on single links, in the place of the others; it has nothing where they are none.
+    pub on_links: BTreeMap<LinkId, Vec<SpectrumWindow>>,
 }
 
 impl VopGrant {
     /// Windows that may overlap other operators', without a quota.
     #[must_use]
     pub const fn pool(vop: VopId, windows: Vec<SpectrumWindow>) -> Self {
-        Self { vop, windows, exclusive: false, quota: None }
+        Self { vop, windows, exclusive: false, quota: None, on_links: BTreeMap::new() }
     }
 
     /// Windows of this operator alone.
     #[must_use]
     pub const fn partition(vop: VopId, windows: Vec<SpectrumWindow>) -> Self {
-        Self { vop, windows, exclusive: true, quota: None }
+        Self { vop, windows, exclusive: true, quota: None, on_links: BTreeMap::new() }
     }
 
     /// The same with a quota.
@@ -162,40 +167,78 @@ impl VopGrant {
         Self { quota: Some(quota), ..self }
     }
 
+    /// The same with windows of its own on a link.
+    #[must_use]
+    pub fn on_link(mut self, link: LinkId, windows: Vec<SpectrumWindow>) -> Self {
+        self.on_links.insert(link, windows);
+        self
+    }
+
     /// The key of a virtual operator's grant.
     #[must_use]
     pub fn key(vop: &VopId) -> Key<Self> {
         Key::new(&[vop.as_str()])
     }
 
-    /// Whether a slot around `centre` of `width_mhz` lies whole in one window.
+    /// Its windows on a link.
     #[must_use]
-    pub fn holds(&self, centre: Frequency, width_mhz: u32) -> bool {
-        self.windows.iter().any(|window| window.holds(centre, width_mhz))
+    pub fn windows_on(&self, link: &LinkId) -> &[SpectrumWindow] {
+        self.on_links.get(link).unwrap_or(&self.windows)
     }
 
-    /// Whether the two cannot both be: one is a partition, and they overlap.
+    /// Every window that it has on some link, each once.
+    #[must_use]
+    pub fn windows_anywhere(&self) -> Vec<SpectrumWindow> {
+        let mut all: Vec<SpectrumWindow> = Vec::new();
+        for window in self.windows.iter().chain(self.on_links.values().flatten()) {
+            if !all.contains(window) {
+                all.push(*window);
+            }
+        }
+        all
+    }
+
+    /// Whether a slot around `centre` of `width_mhz` lies whole in one window of a link.
+    #[must_use]
+    pub fn holds_on(&self, link: &LinkId, centre: Frequency, width_mhz: u32) -> bool {
+        self.windows_on(link).iter().any(|window| window.holds(centre, width_mhz))
+    }
+
+    /// Whether the two cannot both be: one is a partition, and they overlap on some link, be it one that is yet to come.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
-        let overlap = |a: &SpectrumWindow, b: &SpectrumWindow| a.low < b.high && b.low < a.high;
+        let overlap = |a: &[SpectrumWindow], b: &[SpectrumWindow]| {
+            a.iter().any(|a| b.iter().any(|b| a.low < b.high && b.low < a.high))
+        };
+        let mut named = self.on_links.keys().chain(other.on_links.keys());
         (self.exclusive || other.exclusive)
-            && self.windows.iter().any(|a| other.windows.iter().any(|b| overlap(a, b)))
+            && (overlap(&self.windows, &other.windows)
+                || named.any(|link| overlap(self.windows_on(link), other.windows_on(link))))
     }
 }
 
-/// Version 1: windows in a pool.
+/// Version 2: the same windows on every link.
 #[derive(Deserialize)]
-struct VopGrantV1 {
+struct VopGrantV2 {
     vop: VopId,
     windows: Vec<SpectrumWindow>,
+    exclusive: bool,
+    quota: Option<Quota>,
+}
+
+impl From<VopGrantV2> for VopGrant {
+    fn from(old: VopGrantV2) -> Self {
+        let VopGrantV2 { vop, windows, exclusive, quota } = old;
+        Self { vop, windows, exclusive, quota, on_links: BTreeMap::new() }
+    }
 }
 
 impl Record for VopGrant {
     const KIND: &'static str = "vop-grant";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
-        Some(postcard::from_bytes(body).map(|VopGrantV1 { vop, windows }| Self::pool(vop, windows)))
+        Some(postcard::from_bytes(body).map(|old: VopGrantV2| old.into()))
     }
 }
 

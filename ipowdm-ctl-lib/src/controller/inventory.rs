@@ -12,12 +12,11 @@ use super::views::{
 use crate::linkdb::LinkDbError;
 use crate::registry::{Agent, Presence};
 use crate::slice::Vop;
-use crate::spectrum::LinkSpectrum;
 use crate::store::Tx;
 use crate::topology::{Port, Router};
 use core::time::Duration;
 use ipowdm_core::bus::{BusError, Outgoing};
-use ipowdm_core::ids::{PopId, PortRef, RouterRef};
+use ipowdm_core::ids::{LinkId, PopId, PortRef, RouterRef};
 use ipowdm_core::msg::{Action, AdminState, Command, Target, VERSION};
 use ipowdm_core::topics::Role;
 use std::collections::BTreeMap;
@@ -210,19 +209,19 @@ impl ControllerHandle {
     pub async fn network(&self) -> Result<NetworkView, ControllerError> {
         let linkdb = &self.inner.linkdb;
         let raster = linkdb.raster();
-        let windows: Vec<(u16, u16)> =
-            self.inner.vop.windows.iter().filter_map(|window| raster.bits_in(*window)).collect();
-        let own = |bit: u16| windows.iter().any(|(first, count)| (*first..first + count).contains(&bit));
-        let own_bits: Vec<u16> = (0..raster.bits()).filter(|bit| own(*bit)).collect();
-        let count = |bits: usize| u32::try_from(bits).unwrap_or(u32::MAX);
-        let total_slots = count(own_bits.len());
-        let used = |spectrum: &LinkSpectrum| {
-            let taken = |bit: &&u16| !spectrum.a_to_b.is_free(**bit) || !spectrum.b_to_a.is_free(**bit);
-            count(own_bits.iter().filter(taken).count())
+        let grant = self.inner.vop.grant();
+        let own_bits = |link: &LinkId| {
+            let windows = grant.windows_on(link).iter().filter_map(|window| raster.bits_in(*window));
+            let windows: Vec<(u16, u16)> = windows.collect();
+            let own = |bit: &u16| windows.iter().any(|(first, count)| (*first..first + count).contains(bit));
+            (0..raster.bits()).filter(own).collect::<Vec<u16>>()
         };
+        let count = |bits: usize| u32::try_from(bits).unwrap_or(u32::MAX);
         let mut links = Vec::new();
         for link in linkdb.links().await? {
-            let used_slots = used(&linkdb.spectrum(&link.id).await?.spectrum);
+            let (own, spectrum) = (own_bits(&link.id), linkdb.spectrum(&link.id).await?.spectrum);
+            let taken = |bit: &&u16| !spectrum.a_to_b.is_free(**bit) || !spectrum.b_to_a.is_free(**bit);
+            let (total_slots, used_slots) = (count(own.len()), count(own.iter().filter(taken).count()));
             links.push(LinkView { link, total_slots, used_slots });
         }
         Ok(NetworkView { pops: linkdb.pops().await?, links })

@@ -76,6 +76,7 @@ const CHANGES: &[Code] = &[
     Code::UnknownPort,
     Code::UnknownRouter,
     Code::UnknownPop,
+    Code::UnknownLink,
     Code::NoSpectrum,
     Code::FrequencyOutOfRange,
     Code::FrequencyOffGrid,

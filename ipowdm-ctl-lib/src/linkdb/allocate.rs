@@ -236,7 +236,8 @@ impl Work<'_> {
                 let (source_pop, destination_pop) = (from.to_string(), to.to_string());
                 return Err(LinkDbError::NoPath { source_pop, destination_pop });
             }
-            return Err(self.db.why_not(legal, paths.len()));
+            let granted = paths.iter().any(|path| legal.is_granted_along(table.graph(), path));
+            return Err(self.db.why_not(legal, paths.len(), granted));
         };
         let path = if backwards { describe(table, &path.reversed()) } else { describe(table, path) };
         let frequency = slot.centre().map_err(|_| inconsistent("a slot of the band has no centre"))?;
@@ -284,6 +285,10 @@ impl Work<'_> {
         let (mut of_links, mut fullest) = (Vec::new(), 0);
         let mut starts = Cow::Borrowed(&*legal.starts);
         for &edge in &path.edges {
+            if let Some(on_links) = &legal.on_links {
+                let link = graph.link(edge).ok_or_else(|| inconsistent("a path leaves its graph"))?;
+                starts.to_mut().intersect(on_links.of(link));
+            }
             let bands = graph.bands(edge);
             if !bands.is_empty() {
                 self.db.carried_starts(bands, legal.width_m(), starts.to_mut());

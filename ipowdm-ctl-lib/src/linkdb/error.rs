@@ -133,11 +133,11 @@ pub enum LinkDbError {
         limit: u64,
     },
     /// The windows overlap those of another virtual operator, and one of the two is a partition.
-    #[error("the windows of {vop} overlap those of {other}, and one of the two is a partition")]
+    #[error("the windows of {vop} overlap another virtual operator's, and one of the two has them alone")]
     WindowsOverlap {
         /// The virtual operator.
         vop: String,
-        /// The other one.
+        /// The other one; the message does not name it.
         other: String,
     },
     /// The connection holds nothing, or held it for a time that is over.
@@ -168,8 +168,10 @@ pub enum LinkDbError {
         /// Width asked for.
         width_mhz: u32,
     },
-    /// No channel that both modules have lies in a window of the virtual operator.
-    #[error("no channel of {width_mhz} MHz that both modules have lies in the windows of {vop}")]
+    /// No channel that both modules have lies in a window of the virtual operator on every link of a path.
+    #[error(
+        "no channel of {width_mhz} MHz that both modules have lies in the windows of {vop} all along a path"
+    )]
     NotGranted {
         /// The virtual operator.
         vop: String,

@@ -1,11 +1,13 @@
 //! Legal starts: where a slot may begin, apart from what is free.
 
 use super::{AllocationRequest, LinkDb, LinkDbError, Tuning};
+use crate::paths::{DensePath, Graph};
 use crate::spectrum::VopGrant;
 use crate::topology::Port;
 use foldhash::fast::RandomState;
 use ipowdm_core::capability::GridRange;
-use ipowdm_core::grid::{Band, BandError, FlexSlot};
+use ipowdm_core::grid::{Band, BandError, FlexSlot, SpectrumWindow};
+use ipowdm_core::ids::LinkId;
 use ipowdm_core::slots::Slots;
 use ipowdm_core::units::Frequency;
 use std::collections::HashMap;
@@ -34,7 +36,30 @@ struct Granted {
     /// As it was asked for.
     width_m: u16,
     tuned: Arc<Tuned>,
-    starts: Arc<Slots>,
+    starts: Starts,
+}
+
+/// The starts that a virtual operator has.
+#[derive(Debug, Clone)]
+struct Starts {
+    /// On some link.
+    anywhere: Arc<Slots>,
+    /// On each, where they are not the same on all.
+    on_links: Option<Arc<StartsOnLinks>>,
+}
+
+/// The starts that a virtual operator has on each link.
+#[derive(Debug)]
+pub(super) struct StartsOnLinks {
+    named: HashMap<LinkId, Slots, RandomState>,
+    others: Slots,
+}
+
+impl StartsOnLinks {
+    /// Those on a link.
+    pub(super) fn of(&self, link: &LinkId) -> &Slots {
+        self.named.get(link).unwrap_or(&self.others)
+    }
 }
 
 /// The band, and what modules can do in it.
@@ -83,30 +108,47 @@ impl Tuner {
         tuning: Tuning,
         width_m: u16,
         grant: &Arc<VopGrant>,
-    ) -> Result<(Arc<Tuned>, Arc<Slots>), BandError> {
+    ) -> Result<(Arc<Tuned>, Starts), BandError> {
         let lock = || self.granted.lock().unwrap_or_else(PoisonError::into_inner);
         // An unchanged grant is read as the same instance.
         let known = |kept: &&Granted| {
             Arc::ptr_eq(&kept.grant, grant) && kept.width_m == width_m && kept.tuning == tuning
         };
         if let Some(Granted { tuned, starts, .. }) = lock().iter().find(known) {
-            return Ok((Arc::clone(tuned), Arc::clone(starts)));
+            return Ok((Arc::clone(tuned), starts.clone()));
         }
         let tuned = self.tuned(tuning.clone(), width_m)?;
-        let raster = self.band.raster();
-        let mut starts = Slots::all_occupied(raster.bits());
-        for window in &grant.windows {
-            starts.unite(&raster.starts_in(*window, tuned.width_m));
-        }
-        starts.intersect(&tuned.starts);
-        let starts = Arc::new(starts);
+        let starts = self.starts(&tuned, grant);
         let mut granted = lock();
         if granted.len() >= MAX_GRANTED {
             granted.clear();
         }
-        let (grant, tuned_too, starts_too) = (Arc::clone(grant), Arc::clone(&tuned), Arc::clone(&starts));
+        let (grant, tuned_too, starts_too) = (Arc::clone(grant), Arc::clone(&tuned), starts.clone());
         granted.push(Granted { grant, tuning, width_m, tuned: tuned_too, starts: starts_too });
         Ok((tuned, starts))
+    }
+
+    /// What a virtual operator may get of what modules can do.
+    fn starts(&self, tuned: &Tuned, grant: &VopGrant) -> Starts {
+        let raster = self.band.raster();
+        let within = |windows: &[SpectrumWindow]| {
+            let mut starts = Slots::all_occupied(raster.bits());
+            for window in windows {
+                starts.unite(&raster.starts_in(*window, tuned.width_m));
+            }
+            starts.intersect(&tuned.starts);
+            starts
+        };
+        let others = within(&grant.windows);
+        if grant.on_links.is_empty() {
+            return Starts { anywhere: Arc::new(others), on_links: None };
+        }
+        let named: HashMap<_, _, _> =
+            grant.on_links.iter().map(|(link, windows)| (link.clone(), within(windows))).collect();
+        let mut anywhere = others.clone();
+        named.values().for_each(|starts| anywhere.unite(starts));
+        let on_links = Some(Arc::new(StartsOnLinks { named, others }));
+        Starts { anywhere: Arc::new(anywhere), on_links }
     }
 
     fn compute(&self, tuning: &Tuning, width_m: u16) -> Result<Tuned, BandError> {
@@ -137,14 +179,27 @@ pub(super) struct Legal {
     frequency: Option<Frequency>,
     grant: Arc<VopGrant>,
     tuned: Arc<Tuned>,
-    /// The legal starts.
+    /// The legal starts, be it on some links only.
     pub(super) starts: Arc<Slots>,
+    /// Those that the operator has on each link, where they are not the same on all.
+    pub(super) on_links: Option<Arc<StartsOnLinks>>,
 }
 
 impl Legal {
     /// The width number of the slot to be granted.
     pub(super) fn width_m(&self) -> u16 {
         self.tuned.width_m
+    }
+
+    /// Whether the operator has a legal start on all links of a path.
+    pub(super) fn is_granted_along(&self, graph: &Graph, path: &DensePath) -> bool {
+        let Some(on_links) = &self.on_links else { return self.starts.free() > 0 };
+        let mut starts = Slots::clone(&self.starts);
+        path.edges
+            .iter()
+            .filter_map(|&edge| graph.link(edge))
+            .for_each(|link| starts.intersect(on_links.of(link)));
+        starts.free() > 0
     }
 
     /// Steps of the slot to be granted.
@@ -163,16 +218,17 @@ impl LinkDb {
     ) -> Result<Legal, LinkDbError> {
         let tuning = tuning(request, ports)?;
         let granted = self.tuner.granted(tuning.clone(), request.width_m, &grant);
-        let (tuned, mut starts) =
+        let (tuned, Starts { anywhere: mut starts, on_links }) =
             granted.map_err(|error| LinkDbError::Invalid { field: "width_m", reason: error.to_string() })?;
         if let Some(asked) = request.frequency {
             Arc::make_mut(&mut starts).intersect(&self.raster().starts_at(asked, tuned.width_m));
         }
-        Ok(Legal { tuning, frequency: request.frequency, grant, tuned, starts })
+        Ok(Legal { tuning, frequency: request.frequency, grant, tuned, starts, on_links })
     }
 
-    /// Whether it is the modules, the grant or the traffic that leaves no slot.
-    pub(super) fn why_not(&self, legal: &Legal, paths: usize) -> LinkDbError {
+    /// Whether it is the modules, the grant or the traffic that leaves no slot. `granted` says whether the operator has any
+    /// legal start on all links of some path.
+    pub(super) fn why_not(&self, legal: &Legal, paths: usize, granted: bool) -> LinkDbError {
         let width_mhz = FlexSlot::width_of(legal.width_m());
         let tuned = &legal.tuned.starts;
         let at_asked = |asked| {
@@ -189,7 +245,7 @@ impl LinkDb {
             } else {
                 LinkDbError::OutOfRange { frequency, width_mhz }
             }
-        } else if legal.starts.free() == 0 {
+        } else if legal.starts.free() == 0 || !granted {
             LinkDbError::NotGranted { vop: legal.grant.vop.to_string(), width_mhz }
         } else {
             LinkDbError::NoSpectrum { paths, width_mhz }

@@ -9,6 +9,7 @@ mod fill;
 mod golden;
 mod holds;
 mod inventories;
+mod link_windows;
 mod moves;
 mod oracle;
 mod pairs;

@@ -1,10 +1,11 @@
 //! Virtual operators: their spectrum and their ports.
 
-use super::{Grant, LinkDb, LinkDbError};
+use super::{Grant, LinkDb, LinkDbError, Path};
 use crate::spectrum::{PortClaim, VopConnection, VopGrant, VopUsage};
 use crate::store::{Prefix, Tx};
-use crate::topology::Port;
+use crate::topology::{FibreLink, Port};
 use ipowdm_core::ids::{ConnectionId, PortRef, VopId};
+use ipowdm_core::units::Frequency;
 use std::sync::Arc;
 
 impl LinkDb {
@@ -19,13 +20,20 @@ impl LinkDb {
     /// Sets the windows of a virtual operator, and its quota.
     ///
     /// # Errors
-    /// [`LinkDbError::Invalid`] for an empty window; [`LinkDbError::LiveConnections`] where a connection of the operator
-    /// would lie outside the new windows; [`LinkDbError::WindowsOverlap`] where a partition, this one or another operator's,
-    /// would not be its owner's alone.
+    /// [`LinkDbError::Invalid`] for an empty window; [`LinkDbError::UnknownLink`] for windows on a link that is not there;
+    /// [`LinkDbError::LiveConnections`] where a connection of the operator would lie outside the new windows of a link of its
+    /// path; [`LinkDbError::WindowsOverlap`] where a partition, this one or another operator's, would not be its owner's
+    /// alone on some link.
     pub fn set_vop_grant_in(&self, tx: &mut Tx, grant: &VopGrant) -> Result<(), LinkDbError> {
-        if let Some(window) = grant.windows.iter().find(|window| window.low >= window.high) {
+        let mut windows = grant.windows.iter().chain(grant.on_links.values().flatten());
+        if let Some(window) = windows.find(|window| window.low >= window.high) {
             let reason = format!("{} … {} is empty", window.low, window.high);
             return Err(LinkDbError::Invalid { field: "windows", reason });
+        }
+        for link in grant.on_links.keys() {
+            if tx.get_shared(&FibreLink::key(link))?.is_none() {
+                return Err(LinkDbError::UnknownLink { link: link.to_string() });
+            }
         }
         for (_, other) in tx.scan_shared(&Prefix::<VopGrant>::all())? {
             if other.vop != grant.vop && grant.excludes(&other) {
@@ -35,12 +43,9 @@ impl LinkDb {
         }
         let mut usage = VopUsage::default();
         for live in self.connections_of_in(tx, &grant.vop)? {
-            let to = live.moving.as_ref().map(|moving| moving.to.frequency);
-            if ![Some(live.frequency), to]
-                .into_iter()
-                .flatten()
-                .all(|at| grant.holds(at, live.slot.width_mhz()))
-            {
+            let to = live.moving.as_ref().map(|moving| (&moving.to.path, moving.to.frequency));
+            let mut places = core::iter::once((&live.path, live.frequency)).chain(to);
+            if !places.all(|(path, at)| granted_along(grant, path, at, live.slot.width_mhz())) {
                 return Err(live_connections(&grant.vop, &live.request.connection_id));
             }
             usage.connections += 1;
@@ -147,6 +152,11 @@ impl LinkDb {
         port.vop = None;
         Ok(tx.put(&key, &port)?)
     }
+}
+
+/// Whether a slot lies in the windows of an operator on every link of a path.
+pub(super) fn granted_along(grant: &VopGrant, path: &Path, centre: Frequency, width_mhz: u32) -> bool {
+    path.hops.iter().all(|hop| grant.holds_on(&hop.link, centre, width_mhz))
 }
 
 fn live_connections(vop: &VopId, connection: &ConnectionId) -> LinkDbError {

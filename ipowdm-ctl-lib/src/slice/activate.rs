@@ -5,7 +5,6 @@ use super::access::Credential;
 use super::assignment::{assign_in, routers_of};
 use super::error::SliceError;
 use super::record::{ActivationRequest, Vop, VopPhase};
-use crate::spectrum::VopGrant;
 use crate::store::Tx;
 use futures_util::stream::{self, StreamExt as _};
 use ipowdm_core::bus::access::Principal;
@@ -95,10 +94,6 @@ impl SliceManager {
         }
         let whole_band = || vec![self.linkdb().raster().window()];
         let windows = request.windows.clone().unwrap_or_else(whole_band);
-        let ActivationRequest { vop, exclusive, quota, .. } = request;
-        let grant =
-            VopGrant { vop: vop.clone(), windows: windows.clone(), exclusive: *exclusive, quota: *quota };
-        self.linkdb().set_vop_grant_in(tx, &grant)?;
         let vop = Vop {
             request: request.clone(),
             phase: VopPhase::Pending,
@@ -111,6 +106,7 @@ impl SliceManager {
             activated_at: wall,
             endpoint: None,
         };
+        self.linkdb().set_vop_grant_in(tx, &vop.grant())?;
         tx.put(&key, &vop)?;
         Ok((vop, true))
     }
@@ -226,7 +222,8 @@ fn check(request: &ActivationRequest) -> Result<(), SliceError> {
     if distinct.len() != request.ports.len() {
         return invalid("interface_assignments", "a port appears twice");
     }
-    if request.windows.as_ref().is_some_and(Vec::is_empty) {
+    let nowhere_else = || request.on_links.values().all(Vec::is_empty);
+    if request.windows.as_ref().is_some_and(Vec::is_empty) && nowhere_else() {
         return invalid("windows", "an empty list grants no spectrum; leave it out for the whole band");
     }
     if request.telemetry_interval_ms.is_some_and(|ms| ms < LEAST_INTERVAL_MS) {

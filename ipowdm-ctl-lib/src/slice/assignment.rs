@@ -31,11 +31,13 @@ pub(super) fn routers_of(ports: &[PortRef]) -> BTreeSet<RouterRef> {
 
 /// What one virtual operator has at a router; `None` where it has nothing there.
 fn part(vop: &Vop, router: &RouterRef) -> Option<VopAssignment> {
+    // Agents know ports and no links: LinkDB sees to what is granted on which.
+    let spectrum = vop.grant().windows_anywhere();
     let own = vop.request.ports.iter().filter(|port| port.router() == *router);
     let ports: Vec<PortGrant> = own
         .map(|port| PortGrant {
             port_id: port.port_id.clone(),
-            spectrum: vop.windows.clone(),
+            spectrum: spectrum.clone(),
             tx_power: vop.request.tx_power,
         })
         .collect();

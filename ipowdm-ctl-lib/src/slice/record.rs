@@ -1,13 +1,14 @@
 //! What is stored of a virtual operator.
 
-use crate::spectrum::Quota;
+use crate::spectrum::{Quota, VopGrant};
 use crate::store::{Key, Prefix, Record};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::grid::SpectrumWindow;
-use ipowdm_core::ids::{AgentId, Incarnation, PortRef, VopId};
+use ipowdm_core::ids::{AgentId, Incarnation, LinkId, PortRef, VopId};
 use ipowdm_core::time::Timestamp;
 use ipowdm_core::topics::{self, Role};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What is asked for when a virtual operator is activated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct ActivationRequest {
     pub description: Option<String>,
     /// The ports it gets.
     pub ports: Vec<PortRef>,
-    /// The spectrum it may light, on every link; `None` for the whole band.
+    /// The spectrum it may light, on every link that `on_links` does not name; `None` for the whole band.
     pub windows: Option<Vec<SpectrumWindow>>,
     /// Whether that spectrum is its alone; else it shares it with others as they come.
     pub exclusive: bool,
@@ -30,6 +31,8 @@ pub struct ActivationRequest {
     pub tx_power: Option<PowerRange>,
     /// Telemetry interval of its connections; `None` for the operator's default.
     pub telemetry_interval_ms: Option<u32>,
+    /// The spectrum it may light on single links, in the place of `windows`; nothing there where it is empty.
+    pub on_links: BTreeMap<LinkId, Vec<SpectrumWindow>>,
 }
 
 impl ActivationRequest {
@@ -46,6 +49,7 @@ impl ActivationRequest {
             quota: None,
             tx_power: None,
             telemetry_interval_ms: None,
+            on_links: BTreeMap::new(),
         }
     }
 }
@@ -83,7 +87,7 @@ pub struct Vop {
     pub phase: VopPhase,
     /// The life of its topics; another one with every activation.
     pub incarnation: Incarnation,
-    /// The spectrum it may light.
+    /// The spectrum it may light on every link that the request does not name.
     pub windows: Vec<SpectrumWindow>,
     /// Telemetry interval of its connections.
     pub telemetry_interval_ms: u32,
@@ -100,6 +104,19 @@ impl Vop {
     #[must_use]
     pub const fn id(&self) -> &VopId {
         &self.request.vop
+    }
+
+    /// Its spectrum as LinkDB has it.
+    #[must_use]
+    pub fn grant(&self) -> VopGrant {
+        let ActivationRequest { vop, exclusive, quota, on_links, .. } = &self.request;
+        VopGrant {
+            vop: vop.clone(),
+            windows: self.windows.clone(),
+            exclusive: *exclusive,
+            quota: *quota,
+            on_links: on_links.clone(),
+        }
     }
 
     /// The name of one of its topics.
@@ -121,22 +138,24 @@ impl Vop {
     }
 }
 
-/// Version 1 of [`ActivationRequest`]: spectrum in a pool, without a quota.
+/// Version 2 of [`ActivationRequest`]: the same spectrum on every link.
 #[derive(Deserialize)]
-struct ActivationRequestV1 {
+struct ActivationRequestV2 {
     vop: VopId,
     tenant_name: String,
     description: Option<String>,
     ports: Vec<PortRef>,
     windows: Option<Vec<SpectrumWindow>>,
+    exclusive: bool,
+    quota: Option<Quota>,
     tx_power: Option<PowerRange>,
     telemetry_interval_ms: Option<u32>,
 }
 
-/// Version 1 of [`Vop`].
+/// Version 2 of [`Vop`].
 #[derive(Deserialize)]
-struct VopV1 {
-    request: ActivationRequestV1,
+struct VopV2 {
+    request: ActivationRequestV2,
     phase: VopPhase,
     incarnation: Incarnation,
     windows: Vec<SpectrumWindow>,
@@ -146,28 +165,20 @@ struct VopV1 {
     endpoint: Option<String>,
 }
 
-impl From<VopV1> for Vop {
-    fn from(old: VopV1) -> Self {
-        let ActivationRequestV1 {
-            vop,
-            tenant_name,
-            description,
-            ports,
-            windows,
-            tx_power,
-            telemetry_interval_ms,
-        } = old.request;
-        let (exclusive, quota) = (false, None);
+impl From<VopV2> for Vop {
+    fn from(old: VopV2) -> Self {
+        let asked = old.request;
         let request = ActivationRequest {
-            vop,
-            tenant_name,
-            description,
-            ports,
-            windows,
-            exclusive,
-            quota,
-            tx_power,
-            telemetry_interval_ms,
+            vop: asked.vop,
+            tenant_name: asked.tenant_name,
+            description: asked.description,
+            ports: asked.ports,
+            windows: asked.windows,
+            exclusive: asked.exclusive,
+            quota: asked.quota,
+            tx_power: asked.tx_power,
+            telemetry_interval_ms: asked.telemetry_interval_ms,
+            on_links: BTreeMap::new(),
         };
         Self {
             request,
@@ -184,10 +195,10 @@ impl From<VopV1> for Vop {
 
 impl Record for Vop {
     const KIND: &'static str = "vop";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
-        Some(postcard::from_bytes(body).map(|old: VopV1| old.into()))
+        Some(postcard::from_bytes(body).map(|old: VopV2| old.into()))
     }
 }
 
@@ -207,4 +218,48 @@ impl AssignmentRevision {
 impl Record for AssignmentRevision {
     const KIND: &'static str = "assignment-revision";
     const VERSION: u8 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{RawKey, decode, encode};
+    use ipowdm_core::units::Frequency;
+
+    #[test]
+    fn a_virtual_operator_is_golden_and_that_of_the_version_before_is_read() {
+        let window = SpectrumWindow { low: Frequency::from_mhz(1), high: Frequency::from_mhz(2) };
+        let port = PortRef {
+            pop_id: "p".parse().unwrap(),
+            router_id: "r".parse().unwrap(),
+            port_id: "e".parse().unwrap(),
+        };
+        let mut request = ActivationRequest::new("v".parse().unwrap(), "t", vec![port]);
+        request.windows = Some(vec![window]);
+        request.exclusive = true;
+        request.telemetry_interval_ms = Some(100);
+        let mut vop = Vop {
+            request,
+            phase: VopPhase::Active,
+            incarnation: "i".parse().unwrap(),
+            windows: vec![window],
+            telemetry_interval_ms: 100,
+            health_interval_ms: 3,
+            activated_at: Timestamp(1_000),
+            endpoint: None,
+        };
+        let (asked, rest) = (
+            b"\x01v\x01t\x00\x01\x01p\x01r\x01e\x01\x01\x01\x02\x01\x00\x00\x01\x64",
+            b"\x01\x01i\x01\x01\x02\x64\x03\x00\x00\x00\x00\x00\x00\xf0\x3f\x00",
+        );
+        let key = RawKey::from_stored(Vop::KIND);
+        let read = |bytes: &[u8]| decode::<Vop>(&key, bytes).unwrap();
+        let bytes = |version: u8, on_links: &[u8]| [&[version][..], asked, on_links, rest].concat();
+        assert_eq!(read(&bytes(2, b"")), vop);
+        assert_eq!(read(&bytes(3, b"\x00")), vop);
+        vop.request.on_links.insert("l".parse().unwrap(), vec![window]);
+        let named = bytes(3, b"\x01\x01l\x01\x01\x02");
+        assert_eq!(read(&named), vop);
+        assert_eq!(&*encode(&key, &vop).unwrap(), &*named);
+    }
 }

@@ -314,6 +314,18 @@ async fn senseless_activations_are_refused_and_change_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn spectrum_nowhere_or_on_links_that_are_not_there_is_refused() {
+    let bed = Testbed::new().await;
+    let nothing = |link: &str| BTreeMap::from([(link.parse().unwrap(), Vec::new())]);
+    let nowhere =
+        ActivationRequest { windows: Some(Vec::new()), on_links: nothing("pop1-pop2"), ..Testbed::vop2() };
+    assert_eq!(bed.slices().activate(nowhere).await.unwrap_err().code(), Code::InvalidField);
+    let unknown = ActivationRequest { on_links: nothing("pop1-pop9"), ..Testbed::vop2() };
+    assert_eq!(bed.slices().activate(unknown).await.unwrap_err().code(), Code::UnknownLink);
+    assert_eq!(bed.slices().list().await.unwrap().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn spectrum_that_is_one_operators_alone_is_refused_to_others_without_a_name() {
     let bed = Testbed::new().await;
     let low = Some(vec![window(193_000_000, 194_000_000)]);
@@ -344,22 +356,40 @@ async fn a_quota_holds_for_what_the_operator_sets_up() {
     assert_eq!(error.code(), Code::QuotaExceeded);
 }
 
-#[test]
-fn a_virtual_operator_of_version_1_is_read() {
-    let bytes = b"\x01\x01v\x01T\x00\x01\x01b\x01r\x01p\x00\x00\x00\x01\x01i\x00\xb8\x17\xb0\xea\x01\0\0\0\0\0\0\xf0\x3f\x00";
-    let key = Vop::key(&vop("v"));
-    let read = crate::store::decode::<Vop>(key.raw(), bytes).unwrap();
-    let expected = Vop {
-        request: ActivationRequest::new(vop("v"), "T", vec![port("b/r/p")]),
-        phase: VopPhase::Active,
-        incarnation: "i".parse().unwrap(),
-        windows: Vec::new(),
-        telemetry_interval_ms: 3_000,
-        health_interval_ms: 30_000,
-        activated_at: ipowdm_core::time::Timestamp(1_000),
-        endpoint: None,
+#[tokio::test(start_paused = true)]
+async fn spectrum_on_single_links_holds_for_what_the_operator_sets_up_and_its_agents_know_all_of_it() {
+    let mut bed = Testbed::new().await;
+    let (low, high) = (window(192_000_000, 193_000_000), window(195_000_000, 195_500_000));
+    let request = ActivationRequest {
+        windows: Some(vec![low]),
+        on_links: BTreeMap::from([("pop1-pop2".parse().unwrap(), vec![high])]),
+        ..Testbed::vop2()
     };
-    assert_eq!(read, expected);
+    let controller = bed.activate(request.clone()).await;
+    assert_eq!(bed.linkdb.vop_grant(&vop("vOp2")).await.unwrap().unwrap().on_links, request.on_links);
+    let told = assignments(&bed).await["pop1-router1"].last().unwrap().clone().unwrap();
+    assert_eq!(told.vops[0].ports[0].spectrum, [low, high], "agents know no links");
+    let (here, _) = controller.create_connection(guide()).await.unwrap();
+    assert!(high.holds(here.frequency, 75_000), "{here:?}");
+    let elsewhere = ConnectionRequest::between(crate::testbed::pop("pop2"), crate::testbed::pop("pop3"));
+    let (elsewhere, _) = controller.create_connection(elsewhere).await.unwrap();
+    assert!(low.holds(elsewhere.frequency, 75_000), "{elsewhere:?}");
+    let slots: BTreeMap<String, (u32, u32)> = (controller.network().await.unwrap().links.into_iter())
+        .map(|view| (view.link.id.to_string(), (view.total_slots, view.used_slots)))
+        .collect();
+    assert_eq!((slots["pop1-pop2"], slots["pop2-pop3"]), ((80, 12), (160, 12)), "what is its own on each");
+    // Alone on one link: there nobody may join it, elsewhere everybody may.
+    let ports = vec![port("pop1/router2/Ethernet48")];
+    let alone = ActivationRequest {
+        windows: Some(Vec::new()),
+        on_links: BTreeMap::from([("pop1-pop2".parse().unwrap(), vec![high])]),
+        exclusive: true,
+        ..ActivationRequest::new(vop("vOp1"), "Tenant 1", ports)
+    };
+    let error = bed.slices().activate(alone.clone()).await.unwrap_err();
+    assert_eq!(error, SliceError::SpectrumAssigned { vop: "vOp1".to_owned() });
+    let on_links = BTreeMap::from([("pop1-pop2".parse().unwrap(), vec![low])]);
+    bed.slices().activate(ActivationRequest { on_links, ..alone }).await.unwrap();
 }
 
 /// A launcher whose controllers do not start.

@@ -99,6 +99,18 @@ pub enum Finding {
         /// The link.
         link: LinkId,
     },
+    /// A connection is granted a slot outside the windows that its virtual operator has on a link of its path.
+    #[error("{connection} of {vop} is at {frequency}, which {vop} is not granted on {link}")]
+    Outside {
+        /// The virtual operator.
+        vop: VopId,
+        /// The connection.
+        connection: ConnectionId,
+        /// The link.
+        link: LinkId,
+        /// Where the connection is.
+        frequency: Frequency,
+    },
     /// Slots of a link are held by a connection that has no grant for them.
     #[error("slots of {link} are held by {connection}, which has no grant for them")]
     StraySlots {

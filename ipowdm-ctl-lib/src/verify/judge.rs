@@ -155,6 +155,7 @@ fn records(stored: &Stored, findings: &mut Vec<Finding>) {
             findings.push(Finding::Index { vop, connection });
         }
         holdings(stored, grant, findings);
+        windows(stored, grant, findings);
     }
     for (vop, connection) in &stored.indexed {
         if stored.grants.get(connection).is_none_or(|grant| grant.request.vop != *vop) {
@@ -184,6 +185,21 @@ fn records(stored: &Stored, findings: &mut Vec<Finding>) {
         if grant.is_none_or(|grant| grant.moving.is_none() && !grant.ports().any(|granted| granted == port)) {
             let (connection, port) = (connection.clone(), port.clone());
             findings.push(Finding::StrayClaim { connection, port });
+        }
+    }
+}
+
+/// Whether a grant lies in its operator's windows on every link of its path, and of that to which it moves.
+fn windows(stored: &Stored, grant: &Grant, findings: &mut Vec<Finding>) {
+    let (vop, width_mhz) = (&grant.request.vop, grant.slot.width_mhz());
+    let granted = stored.windows.get(vop);
+    let to = grant.moving.as_ref().map(|moving| (&moving.to.path, moving.to.frequency));
+    for (path, frequency) in core::iter::once((&grant.path, grant.frequency)).chain(to) {
+        for hop in &path.hops {
+            if !granted.is_some_and(|granted| granted.holds_on(&hop.link, frequency, width_mhz)) {
+                let (vop, connection) = (vop.clone(), grant.request.connection_id.clone());
+                findings.push(Finding::Outside { vop, connection, link: hop.link.clone(), frequency });
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::controller::{StoredConnection, epoch_in, stored_in};
 use crate::linkdb::{Grant, LinkDb};
 use crate::slice::{Vop, VopPhase};
-use crate::spectrum::{LinkSpectrum, Occupied, PortClaim, VopConnection};
+use crate::spectrum::{LinkSpectrum, Occupied, PortClaim, VopConnection, VopGrant};
 use crate::store::{Prefix, StoreError, Tx};
 use crate::topology::Port;
 use ipowdm_core::ids::{ConnectionId, LinkId, PortRef, VopId};
@@ -17,6 +17,7 @@ pub(super) struct Stored {
     /// By virtual operator and LinkDB's name for it.
     pub(super) connections: BTreeMap<(VopId, ConnectionId), StoredConnection>,
     pub(super) grants: BTreeMap<ConnectionId, Grant>,
+    pub(super) windows: BTreeMap<VopId, VopGrant>,
     pub(super) links: BTreeMap<LinkId, Vec<Occupied>>,
     pub(super) claims: BTreeMap<PortRef, ConnectionId>,
     pub(super) indexed: BTreeSet<(VopId, ConnectionId)>,
@@ -41,6 +42,9 @@ impl Stored {
         }
         for (_, grant) in tx.scan(&Prefix::<Grant>::all())? {
             stored.grants.insert(grant.request.connection_id.clone(), grant);
+        }
+        for (_, grant) in tx.scan(&Prefix::<VopGrant>::all())? {
+            stored.windows.insert(grant.vop.clone(), grant);
         }
         for (key, spectrum) in tx.scan(&Prefix::<LinkSpectrum>::all())? {
             if let Some(link) = key.parts().first().and_then(|part| LinkId::new(part).ok()) {

@@ -124,6 +124,23 @@ async fn records_that_do_not_follow_from_each_other_are_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_outside_its_operators_windows_on_a_link_is_found() {
+    let (bed, controller) = lit().await;
+    controller.shutdown().await.unwrap();
+    let mut stored = Stored::read(&bed.linkdb).await.unwrap();
+    let heard = ask::ask(&bed.bus, &stored, MINUTE).await.unwrap();
+    let connection = id("vOp2:POP1-POP2-1");
+    let link: LinkId = "pop1-pop2".parse().unwrap();
+    let frequency = stored.grants[&connection].frequency;
+    let granted = stored.windows.get_mut(&vop("vOp2")).unwrap();
+    granted.on_links.insert("pop2-pop3".parse().unwrap(), Vec::new());
+    assert_eq!(judge::judge(&stored, &stored, &heard).findings, [], "it is not on that link");
+    stored.windows.get_mut(&vop("vOp2")).unwrap().on_links.insert(link.clone(), Vec::new());
+    let found = judge::judge(&stored, &stored, &heard).findings;
+    assert_eq!(found, [Finding::Outside { vop: vop("vOp2"), connection, link, frequency }]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn slots_without_a_connection_and_ports_of_another_are_found() {
     let (bed, controller) = lit().await;
     controller.shutdown().await.unwrap();

@@ -189,8 +189,7 @@ impl Watched {
 pub(super) async fn fill(db: &LinkDb, question: Question) -> Result<Answer, WhatIfError> {
     let planner = Planner::of(db, question.vop.as_ref()).await?;
     let paths = db.candidate_paths(&question.from, &question.to, question.k).await?;
-    let starts = question.starts(&planner.windows)?;
-    let mut links = links_of(db, &paths, &question, &starts).await?;
+    let mut links = links_of(db, &paths, &question, &planner).await?;
     let mut channels: Vec<Channel> = Vec::new();
     let room = usize::from(db.raster().bits() / (2 * question.width_m)) * paths.len().max(1);
     let progress = Progress::over(u64::try_from(room).unwrap_or(u64::MAX));
@@ -226,7 +225,7 @@ async fn links_of(
     db: &LinkDb,
     paths: &[Path],
     question: &Question,
-    starts: &Slots,
+    planner: &Planner,
 ) -> Result<Vec<Watched>, WhatIfError> {
     let raster = question.band.raster();
     let (width_m, need) = (question.granted_m()?, 2 * question.granted_m()?);
@@ -239,7 +238,8 @@ async fn links_of(
                 continue;
             }
             let map = db.spectrum(&hop.link).await?;
-            let (mut usable, mut starts) = (question.band.usable(), starts.clone());
+            let mut usable = question.band.usable();
+            let mut starts = question.starts(planner.grant.windows_on(&hop.link))?;
             if let Some(link) = known.get(&hop.link) {
                 usable.intersect(&link.carried(raster));
                 // A link without bands carries everything.

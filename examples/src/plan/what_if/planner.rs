@@ -2,7 +2,7 @@
 
 use super::WhatIfError;
 use ipowdm_core::grid::SpectrumWindow;
-use ipowdm_core::ids::{ConnectionId, IdError, VopId};
+use ipowdm_core::ids::{ConnectionId, IdError, LinkId, VopId};
 use ipowdm_ctl_lib::linkdb::{Grant, LinkDb, LinkDbError};
 use ipowdm_ctl_lib::spectrum::VopGrant;
 use ipowdm_ctl_lib::store::{Prefix, StoreError};
@@ -15,8 +15,8 @@ const NAME: &str = "plan-what-if";
 #[derive(Debug)]
 pub(super) struct Planner {
     pub(super) vop: VopId,
-    /// Where the operator may be; none where it is not known.
-    pub(super) windows: Vec<SpectrumWindow>,
+    /// Where the operator may be; nowhere where it is not known.
+    pub(super) grant: VopGrant,
     name: String,
 }
 
@@ -32,14 +32,24 @@ impl Planner {
         let name = std::iter::once(NAME.to_owned()).chain(numbered).find(|name| !used(name));
         let name = name.unwrap_or_default();
         if let Some(vop) = vop {
-            let windows = vops.into_iter().find(|grant| grant.vop == *vop).map(|grant| grant.windows);
-            return Ok(Self { vop: vop.clone(), windows: windows.unwrap_or_default(), name });
+            let grant = vops.into_iter().find(|grant| grant.vop == *vop);
+            let grant = grant.unwrap_or_else(|| VopGrant::pool(vop.clone(), Vec::new()));
+            return Ok(Self { vop: vop.clone(), grant, name });
         }
         let vop = VopId::new(&name)?;
-        let partitions = vops.iter().filter(|grant| grant.exclusive).flat_map(|grant| &grant.windows);
-        let windows = without(db.raster().window(), partitions);
-        db.set_vop_grant(VopGrant::pool(vop.clone(), windows.clone())).await?;
-        Ok(Self { vop, windows, name })
+        let partitions = || vops.iter().filter(|grant| grant.exclusive);
+        let left = |link: Option<&LinkId>| {
+            let windows =
+                |grant: &VopGrant| link.map_or(&grant.windows[..], |link| grant.windows_on(link)).to_vec();
+            without(db.raster().window(), partitions().flat_map(windows))
+        };
+        let links: BTreeSet<LinkId> = db.links().await?.into_iter().map(|link| link.id).collect();
+        let named = partitions().flat_map(|grant| grant.on_links.keys()).filter(|link| links.contains(link));
+        let grant = named.fold(VopGrant::pool(vop.clone(), left(None)), |grant, link| {
+            grant.on_link(link.clone(), left(Some(link)))
+        });
+        db.set_vop_grant(grant.clone()).await?;
+        Ok(Self { vop, grant, name })
     }
 
     pub(super) fn connection(&self, number: usize) -> Result<ConnectionId, IdError> {
@@ -57,10 +67,7 @@ async fn taken(db: &LinkDb) -> Result<(Vec<VopGrant>, BTreeSet<ConnectionId>), S
 }
 
 /// What of a window lies in none of the others.
-fn without<'w>(
-    window: SpectrumWindow,
-    others: impl Iterator<Item = &'w SpectrumWindow>,
-) -> Vec<SpectrumWindow> {
+fn without(window: SpectrumWindow, others: impl Iterator<Item = SpectrumWindow>) -> Vec<SpectrumWindow> {
     let mut left = vec![window];
     for other in others {
         left = left

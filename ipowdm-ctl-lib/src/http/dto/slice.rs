@@ -1,13 +1,13 @@
 //! The JSON of the slice manager surface.
 
 use super::linkdb::QuotaJson;
-use super::window::{Window, WindowJson};
+use super::window::{Window, WindowJson, on_links_json, on_links_of, windows_of};
 use super::{Object, Text, any_whole, iso};
 use crate::slice::{ActivationRequest, Credential, Vop, VopAccess, VopView};
 use crate::spectrum::Quota;
 use ipowdm_core::bus::TopicDescription;
 use ipowdm_core::capability::PowerRange;
-use ipowdm_core::ids::{PopId, PortId, PortRef, RouterId, VopId};
+use ipowdm_core::ids::{LinkId, PopId, PortId, PortRef, RouterId, VopId};
 use ipowdm_core::topics::{self, Role};
 use ipowdm_core::units::Power;
 use schemars::JsonSchema;
@@ -66,6 +66,10 @@ pub(in crate::http) struct NewVop {
     /// The spectrum it may light; the whole band where this is absent.
     #[schemars(length(min = 1))]
     spectrum: Option<Vec<Window>>,
+    /// The spectrum it may light on single links, in the place of `spectrum`; nothing there where the list is empty. Where this
+    /// names links, `spectrum` may be empty: then it has nothing on the others.
+    #[serde(default)]
+    spectrum_on_links: BTreeMap<LinkId, Vec<Window>>,
     /// Whether that spectrum is its alone.
     #[serde(default)]
     exclusive: bool,
@@ -88,7 +92,8 @@ impl From<NewVop> for ActivationRequest {
         });
         let mut request = Self::new(body.vop_id, &body.tenant_name.0, ports.collect());
         request.description = body.description.map(|text| text.0);
-        request.windows = body.spectrum.map(|windows| windows.into_iter().map(|Window(of)| of).collect());
+        request.windows = body.spectrum.map(windows_of);
+        request.on_links = on_links_of(body.spectrum_on_links);
         request.exclusive = body.exclusive;
         request.quota =
             body.quota.map(|Object(QuotaJson { connections, slot_links })| Quota { connections, slot_links });
@@ -150,6 +155,8 @@ pub(in crate::http) struct VopJson {
     controller_endpoint: Option<String>,
     assigned_interfaces: Vec<AssignedJson>,
     spectrum: Vec<WindowJson>,
+    /// Its spectrum on links where that is other than `spectrum`.
+    spectrum_on_links: BTreeMap<LinkId, Vec<WindowJson>>,
     exclusive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     quota: Option<QuotaJson>,
@@ -236,6 +243,7 @@ impl From<VopView> for VopJson {
             health_topic: topic(Role::Health),
             assigned_interfaces: assigned(&vop.request.ports),
             spectrum: vop.windows.iter().map(WindowJson::from).collect(),
+            spectrum_on_links: on_links_json(&vop.request.on_links),
             exclusive: vop.request.exclusive,
             quota: vop
                 .request

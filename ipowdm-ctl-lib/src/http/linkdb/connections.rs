@@ -222,11 +222,14 @@ async fn also_free(db: &LinkDb, grant: &Grant, grid: Grid) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     };
     let width_m = grant.request.width_m;
-    let mut starts = Slots::all_occupied(raster.bits());
-    for window in &windows.windows {
-        starts.unite(&raster.starts_in(*window, width_m));
+    let mut starts = raster.starts_on(grid, i16::MIN..=i16::MAX, width_m);
+    for hop in &grant.path.hops {
+        let mut granted = Slots::all_occupied(raster.bits());
+        for window in windows.windows_on(&hop.link) {
+            granted.unite(&raster.starts_in(*window, width_m));
+        }
+        starts.intersect(&granted);
     }
-    starts.intersect(&raster.starts_on(grid, i16::MIN..=i16::MAX, width_m));
     let need = width_m.saturating_mul(2);
     let mut centres = Vec::new();
     while centres.len() < MAX_LISTED {

@@ -160,6 +160,7 @@ fn spectrum_routes(router: ApiRouter<Shared>) -> ApiRouter<Shared> {
                     "Sets what a virtual operator may use; 409 for the slice manager's",
                     &[
                         IllegalState,
+                        UnknownLink,
                         NoSpectrum,
                         FrequencyOutOfRange,
                         FrequencyOffGrid,

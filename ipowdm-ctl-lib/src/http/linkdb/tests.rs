@@ -451,6 +451,37 @@ async fn spectrum_is_given_to_operators_that_no_slice_manager_looks_after() {
 }
 
 #[tokio::test]
+async fn spectrum_on_single_links_is_set_shown_and_held_to() {
+    let (service, _) = service().await;
+    let path = "/api/vops/vOp2/spectrum";
+    let put = async |body: Value| service.request(Method::PUT, path, body.to_string()).await;
+    let windows = json!([{"low": 193.0, "high": 194.0}]);
+    let upper = json!({"pop2-pop3": [{"low": 193.5, "high": 194.0}], "pop1-pop3": []});
+    let set = put(json!({"windows": windows, "windows_on_links": upper})).await.expect(200);
+    let shown = json!({"pop2-pop3": [{"low": 193_500.0, "high": 194_000.0}], "pop1-pop3": []});
+    assert_eq!(set["windows_on_links"], shown);
+    assert_eq!(service.get(path).await.expect(200)["windows_on_links"], shown);
+    let near = service.post("/api/connections/allocate", &request("C-1", "pop1", "pop2")).await.expect(200);
+    let far = service.post("/api/connections/allocate", &request("C-2", "pop1", "pop3")).await.expect(200);
+    assert!(near["frequency"].as_f64().unwrap() < 193_500.0, "{near}");
+    assert!(far["frequency"].as_f64().unwrap() > 193_500.0, "{far}");
+    let also = far["available_slots"].as_array().unwrap();
+    assert!(!also.is_empty() && also.iter().all(|at| at.as_f64().unwrap() > 193_500.0), "{far}");
+    put(json!({"windows": windows, "windows_on_links": {"pop2-pop3": []}}))
+        .await
+        .expect_error(409, "live_connections");
+    put(json!({"windows_on_links": {"pop9-pop3": []}})).await.expect_error(404, "unknown_link");
+    for bad in [
+        json!([]),
+        json!({"pop2-pop3": {}}),
+        json!({"a b": []}),
+        json!({"pop2-pop3": [{"low": 2, "high": 1}]}),
+    ] {
+        put(json!({"windows_on_links": bad})).await.expect_error(422, "invalid_field");
+    }
+}
+
+#[tokio::test]
 async fn a_partition_and_a_quota_are_set_and_held_to() {
     let (service, _) = service().await;
     let path = "/api/vops/vOp3/spectrum";

@@ -4,7 +4,7 @@ use super::Result;
 use crate::http::access::Caller;
 use crate::http::dto::Object;
 use crate::http::dto::linkdb::{QuotaJson, VopSpectrumJson, Vops, Withdrawn};
-use crate::http::dto::window::{Window, WindowJson};
+use crate::http::dto::window::{Window, WindowJson, on_links_json, on_links_of, windows_of};
 use crate::http::error::ApiError;
 use crate::http::extract::{Payload, Segments};
 use crate::http::page::{Paged, Pages};
@@ -15,15 +15,19 @@ use crate::store::{Prefix, Tx};
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
-use ipowdm_core::ids::VopId;
+use ipowdm_core::ids::{LinkId, VopId};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Body of `PUT /api/vops/{id}/spectrum`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Windows {
     /// The whole band where this is absent.
     windows: Option<Vec<Window>>,
+    /// Windows on single links, in the place of the others; nothing there where the list is empty.
+    #[serde(default)]
+    windows_on_links: BTreeMap<LinkId, Vec<Window>>,
     /// Whether the windows are this operator's alone.
     #[serde(default)]
     exclusive: bool,
@@ -36,6 +40,7 @@ fn shown(grant: &VopGrant) -> VopSpectrumJson {
     VopSpectrumJson {
         virtual_operator: grant.vop.clone(),
         windows: grant.windows.iter().map(WindowJson::from).collect(),
+        windows_on_links: on_links_json(&grant.on_links),
         exclusive: grant.exclusive,
         quota,
         used: None,
@@ -76,13 +81,11 @@ pub(super) async fn set_spectrum(
     Segments(vop): Segments<VopId>,
     Payload(body): Payload<Windows>,
 ) -> Result<Json<VopSpectrumJson>> {
-    let windows = body.windows.map_or_else(
-        || vec![db.raster().window()],
-        |of| of.into_iter().map(|Window(window)| window).collect(),
-    );
+    let windows = body.windows.map_or_else(|| vec![db.raster().window()], windows_of);
+    let on_links = on_links_of(body.windows_on_links);
     let quota =
         body.quota.map(|Object(QuotaJson { connections, slot_links })| Quota { connections, slot_links });
-    let grant = VopGrant { vop, windows, exclusive: body.exclusive, quota };
+    let grant = VopGrant { vop, windows, exclusive: body.exclusive, quota, on_links };
     db.store()
         .transact(|tx| {
             ours(tx, &grant.vop)?;

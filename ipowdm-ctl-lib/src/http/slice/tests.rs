@@ -37,6 +37,19 @@ async fn s0_02_a_virtual_operator_is_activated_described_and_deactivated() {
 }
 
 #[tokio::test]
+async fn spectrum_on_single_links_is_asked_for_and_shown() {
+    let lab = Lab::start().await;
+    let mut body = vop2();
+    body["spectrum_on_links"] = json!({"pop1-pop2": [{"low": 194.0, "high": 194.5}], "pop1-pop3": []});
+    let shown = json!({"pop1-pop2": [{"low": 194_000.0, "high": 194_500.0}], "pop1-pop3": []});
+    let vop = lab.slice.post("/api/v1/vops", &body).await.expect(201);
+    assert_eq!(vop["spectrum_on_links"], shown);
+    assert_eq!(lab.slice.get("/api/v1/vops/vOp2").await.expect(200)["spectrum_on_links"], shown);
+    lab.slice.post("/api/v1/vops", &body).await.expect(200);
+    lab.slice.post("/api/v1/vops", &vop2()).await.expect_error(409, "already_exists");
+}
+
+#[tokio::test]
 async fn s0_01_topics_exist_before_the_call_returns_and_the_same_call_changes_nothing() {
     let lab = Lab::start().await;
     let first = lab.slice.post("/api/v1/vops", &vop2()).await.expect(201);
@@ -130,6 +143,9 @@ async fn a_refused_activation_says_why_and_changes_nothing() {
         (Box::new(|v| v["spectrum"] = json!([{"low": 193.5, "high": 193.0}])), 422, "invalid_field"),
         (Box::new(|v| v["spectrum"] = json!([{"low": 193.0}])), 422, "invalid_field"),
         (Box::new(|v| v["spectrum"] = json!([{"low": -1, "high": 193.0}])), 422, "invalid_field"),
+        (Box::new(|v| v["spectrum_on_links"] = json!([])), 422, "invalid_field"),
+        (Box::new(|v| v["spectrum_on_links"] = json!({"pop1-pop2": null})), 422, "invalid_field"),
+        (Box::new(|v| v["spectrum_on_links"] = json!({"pop1-pop9": []})), 404, "unknown_link"),
         (Box::new(|v| v["exclusive"] = json!("yes")), 422, "invalid_field"),
         (Box::new(|v| v["exclusive"] = json!(true)), 409, "no_spectrum"),
         (Box::new(|v| v["quota"] = json!({"connections": -1})), 422, "invalid_field"),

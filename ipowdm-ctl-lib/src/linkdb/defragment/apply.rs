@@ -1,11 +1,13 @@
 //! Applying a plan: each move checks what it expects to find.
 
 use super::{DefragmentationPlan, Move, MoveKind, Place};
+use crate::linkdb::vops::granted_along;
 use crate::linkdb::work::Work;
 use crate::linkdb::{Grant, LinkDb, LinkDbError};
 use crate::spectrum::VopGrant;
 use crate::store::Tx;
 use crate::topology::FibreLink;
+use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::slots::{Slots, words};
 use std::sync::Arc;
 
@@ -139,7 +141,8 @@ impl Work<'_> {
         kind: MoveKind,
     ) -> Result<Option<String>, LinkDbError> {
         let windows = self.tx.get_shared(&VopGrant::key(&to.request.vop))?;
-        if !windows.is_some_and(|windows| windows.holds(to.frequency, to.slot.width_mhz())) {
+        let granted = |grant: &VopGrant| granted_along(grant, &to.path, to.frequency, to.slot.width_mhz());
+        if !windows.as_deref().is_some_and(granted) {
             return Ok(Some(format!("{} is not granted to {}", to.frequency, to.request.vop)));
         }
         let (first, count) = self.db.bits_of(to.slot)?;
@@ -185,23 +188,32 @@ impl Work<'_> {
         Ok(words::all_set(free.words(), low, high - low))
     }
 
-    /// What is free on the path of a connection, and carried in the bands in which it is, when the connection itself is away:
-    /// all that a signal can slide through.
+    /// What is free on the path of a connection, in the bands and in its operator's windows in which it is, when the connection
+    /// itself is away: all that a signal can slide through.
     pub(super) fn free_around(&mut self, grant: &Grant) -> Result<Slots, LinkDbError> {
         let raster = self.db.raster();
         let mut free = self.db.tuner.usable().clone();
+        let within = |window: Option<SpectrumWindow>| {
+            let mut within = Slots::all_occupied(raster.bits());
+            if let Some((first, count)) = window.and_then(|window| raster.bits_in(window)) {
+                // The bitmap is all occupied, and the window has been cut to the raster.
+                let _ = within.release(first, count);
+            }
+            within
+        };
+        let windows = self.tx.get_shared(&VopGrant::key(&grant.request.vop))?;
         self.give_spectrum_back(grant)?;
         for hop in &grant.path.hops {
             self.spectrum(&hop.link)?.free_for(grant.request.guard, &mut free);
             let link = self.tx.get_shared(&FibreLink::key(&hop.link))?;
             if let Some(band) = link.and_then(|link| link.band_of(grant.slot)) {
-                let mut carried = Slots::all_occupied(raster.bits());
-                if let Some((first, count)) = raster.bits_in(band) {
-                    // The bitmap is all occupied, and the window has been cut to the raster.
-                    let _ = carried.release(first, count);
-                }
-                free.intersect(&carried);
+                free.intersect(&within(Some(band)));
             }
+            let here = |window: &&SpectrumWindow| window.holds(grant.frequency, grant.slot.width_mhz());
+            let windows = windows.as_deref().map_or(&[][..], |windows| windows.windows_on(&hop.link));
+            // Of windows that overlap the one that reaches farthest.
+            let widest = windows.iter().filter(here).max_by_key(|window| window.high.distance(window.low));
+            free.intersect(&within(widest.copied()));
         }
         self.take_spectrum(grant)?;
         Ok(free)

@@ -2,6 +2,7 @@
 
 use super::{DefragmentationPlan, DefragmentationRules, LinkFragmentation, Move, MoveKind, Place};
 use crate::linkdb::allocate::Found;
+use crate::linkdb::legal::{Legal, StartsOnLinks};
 use crate::linkdb::work::Work;
 use crate::linkdb::{Grant, LinkDb, LinkDbError};
 use crate::spectrum::{Fragmentation, VopGrant};
@@ -15,8 +16,10 @@ use std::sync::Arc;
 /// A connection that may be moved, and where it is by now.
 struct Movable {
     grant: Grant,
-    /// The starts that its modules, the band and its operator's windows allow.
+    /// The starts that its modules and the band allow, and its operator's windows on some link.
     starts: Slots,
+    /// Those of its operator on each link, where they are not the same on all.
+    on_links: Option<Arc<StartsOnLinks>>,
 }
 
 /// A move that would help.
@@ -131,7 +134,8 @@ impl Work<'_> {
             if let Ok(legal) = legal
                 && legal.width_m() == grant.slot.m
             {
-                movable.push(Movable { grant, starts: Arc::unwrap_or_clone(legal.starts) });
+                let Legal { starts, on_links, .. } = legal;
+                movable.push(Movable { grant, starts: Arc::unwrap_or_clone(starts), on_links });
             }
         }
         movable.sort_by(|a, b| {
@@ -150,6 +154,9 @@ impl Work<'_> {
         let grant = &movable.grant;
         let (first, need) = self.db.bits_of(grant.slot)?;
         let mut starts = movable.starts.clone();
+        if let Some(on_links) = &movable.on_links {
+            grant.path.hops.iter().for_each(|hop| starts.intersect(on_links.of(&hop.link)));
+        }
         let table = self.paths()?;
         for edge in grant.path.hops.iter().filter_map(|hop| table.graph().edge(&hop.link)) {
             self.db.carried_starts(table.graph().bands(edge), grant.slot.m, &mut starts);

@@ -111,15 +111,20 @@ fn spectrum() {
     golden(&VopConnection, b"\x01");
     let window = SpectrumWindow { low: mhz(1), high: mhz(2) };
     let pool = VopGrant::pool(vop("v"), vec![window]);
-    golden(&pool, b"\x02\x01v\x01\x01\x02\x00\x00");
+    golden(&pool, b"\x03\x01v\x01\x01\x02\x00\x00\x00");
     let quota = Quota { connections: Some(3), slot_links: Some(300) };
     golden(
         &VopGrant { exclusive: true, ..pool.clone().with_quota(quota) },
-        b"\x02\x01v\x01\x01\x02\x01\x01\x01\x03\x01\xac\x02",
+        b"\x03\x01v\x01\x01\x02\x01\x01\x01\x03\x01\xac\x02\x00",
+    );
+    golden(
+        &pool.clone().on_link(link("l"), vec![window]).on_link(link("m"), Vec::new()),
+        b"\x03\x01v\x01\x01\x02\x00\x00\x02\x01l\x01\x01\x02\x01m\x00",
     );
     golden(&VopUsage { connections: 3, slot_links: 300 }, b"\x01\x03\xac\x02");
-    let before: VopGrant = decode(&RawKey::from_stored("vop-grant"), b"\x01\x01v\x01\x01\x02").unwrap();
-    assert_eq!(before, pool);
+    let before = b"\x02\x01v\x01\x01\x02\x01\x01\x01\x03\x01\xac\x02";
+    let before: VopGrant = decode(&RawKey::from_stored("vop-grant"), before).unwrap();
+    assert_eq!(before, VopGrant { exclusive: true, ..pool.with_quota(quota) });
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::network::NetworkJson;
 use crate::connection::State;
 use crate::controller::{MetricsView, StatusView, VopStatusView};
 use crate::http::dto::iso;
-use crate::http::dto::window::WindowJson;
-use ipowdm_core::ids::VopId;
+use crate::http::dto::window::{WindowJson, on_links_json};
+use ipowdm_core::ids::{LinkId, VopId};
 use ipowdm_core::topics::Role;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -158,6 +158,8 @@ pub(in crate::http) struct VopStatusJson {
     /// `pop/router/port`.
     assigned_interfaces: Vec<String>,
     spectrum: Vec<WindowJson>,
+    /// Its spectrum on links where that is other than `spectrum`.
+    spectrum_on_links: BTreeMap<LinkId, Vec<WindowJson>>,
     telemetry_interval_ms: u32,
     health_interval_ms: u32,
     connections: HeldCounts,
@@ -185,6 +187,7 @@ impl From<VopStatusView> for VopStatusJson {
             health_topic: topic(Role::Health),
             assigned_interfaces: vop.request.ports.iter().map(ToString::to_string).collect(),
             spectrum: vop.windows.iter().map(WindowJson::from).collect(),
+            spectrum_on_links: on_links_json(&vop.request.on_links),
             telemetry_interval_ms: vop.telemetry_interval_ms,
             health_interval_ms: vop.health_interval_ms,
             connections: HeldCounts { total: connections, holding_spectrum },

@@ -8,6 +8,7 @@ use crate::http::page::{Page, Paged};
 use ipowdm_core::ids::{ConnectionId, LinkId, PopId, ReservationId, VopId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What the root says of the service.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -198,6 +199,8 @@ pub(in crate::http) struct QuotaJson {
 pub(in crate::http) struct VopSpectrumJson {
     pub(in crate::http) virtual_operator: VopId,
     pub(in crate::http) windows: Vec<WindowJson>,
+    /// Its windows on links where they are other than `windows`.
+    pub(in crate::http) windows_on_links: BTreeMap<LinkId, Vec<WindowJson>>,
     /// Whether the windows are this operator's alone.
     pub(in crate::http) exclusive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
