@@ -249,6 +249,27 @@ async fn without_an_operator_others_partitions_stay_theirs() {
 }
 
 #[tokio::test]
+async fn a_partition_of_one_link_leaves_the_others_to_everybody() {
+    let db = triangle().await;
+    let window =
+        |low, high| SpectrumWindow { low: Frequency::from_mhz(low), high: Frequency::from_mhz(high) };
+    let band = db.raster().window();
+    let windows = vec![window(band.low.mhz(), 193_000_000), window(193_200_000, band.high.mhz())];
+    let on_ab =
+        VopGrant::partition(VopId::new("vOp1").unwrap(), Vec::new()).on_link("ab".parse().unwrap(), windows);
+    db.set_vop_grant(on_ab).await.unwrap();
+    let answer = asked(&db, "--from a --to b --mode 100 -k 1").await;
+    let centres: Vec<u32> = answer.channels.iter().map(|channel| channel.frequency.mhz()).collect();
+    assert_eq!(centres, [193_100_000]);
+    let beside = asked(&db, "--from b --to c -k 1").await;
+    assert_eq!(beside.channels.len(), WHOLE);
+    // On behalf of the owner, which has nothing on the other links.
+    let own = asked(&db, "--from a --to b --mode 100 -k 2 --vop vOp1").await;
+    assert!(!own.channels.is_empty());
+    assert!(own.channels.iter().all(|channel| channel.frequency.mhz().abs_diff(193_100_000) > 100_000));
+}
+
+#[tokio::test]
 async fn an_archive_is_asked_without_being_changed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.archive");
