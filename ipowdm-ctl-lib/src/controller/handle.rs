@@ -175,6 +175,31 @@ impl ControllerHandle {
         wanted.map(|record| self.view(record)).collect()
     }
 
+    /// At most `most` of the wanted connections whose ids come after `after`, in order of their ids; and the id of the last one
+    /// that was looked at, where there are more. Not more than `look_at` are looked at.
+    ///
+    /// # Errors
+    /// Never in practice: stored ids have been checked.
+    pub fn connections_after(
+        &self,
+        after: Option<&ConnectionId>,
+        (most, look_at): (usize, usize),
+        wanted: impl Fn(&ConnectionView) -> bool,
+    ) -> Result<(Vec<ConnectionView>, Option<ConnectionId>), ControllerError> {
+        let records: Vec<_> =
+            self.inner.live().records_after(after).take(look_at.saturating_add(1)).collect();
+        let mut views = Vec::new();
+        let mut last = None;
+        for (looked_at, record) in records.iter().enumerate() {
+            if views.len() == most || looked_at == look_at {
+                return Ok((views, last));
+            }
+            last = Some(record.id.clone());
+            views.extend(Some(self.view(record)?).filter(|view| wanted(view)));
+        }
+        Ok((views, None))
+    }
+
     /// One connection.
     ///
     /// # Errors

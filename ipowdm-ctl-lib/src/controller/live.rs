@@ -10,6 +10,7 @@ use super::record::ConnectionRecord;
 use crate::connection::Ends;
 use crate::qot_loop::QotLoop;
 use crate::store::Version;
+use core::ops::Bound;
 use ipowdm_core::ids::{AgentId, ConnectionId, PortId, PortRef};
 use ipowdm_core::qot::{End, Rule};
 use ipowdm_core::time::Millis;
@@ -79,6 +80,15 @@ impl Live {
     pub(super) fn follow(&mut self, id: &ConnectionId) -> Option<watch::Receiver<Arc<ConnectionRecord>>> {
         let Entry { record, followers, .. } = self.entries.get_mut(id)?.as_mut();
         Some(followers.get_or_insert_with(|| watch::Sender::new(Arc::clone(record))).subscribe())
+    }
+
+    /// The connections after one, in order of their ids.
+    pub(super) fn records_after(
+        &self,
+        after: Option<&ConnectionId>,
+    ) -> impl Iterator<Item = Arc<ConnectionRecord>> + '_ {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
+        self.entries.range((from, Bound::Unbounded)).map(|(_, entry)| entry.record())
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = Arc<ConnectionRecord>> + '_ {

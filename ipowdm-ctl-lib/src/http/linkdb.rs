@@ -53,13 +53,15 @@ use super::openapi::{self, About, documented};
 use super::page::{Paged, Pages};
 use super::router::mountable;
 use super::sse::Streams;
-use crate::linkdb::{LinkDb, LinkDbError};
-use crate::store::{StoreClock, Tx};
+use crate::linkdb::{LinkDb, LinkDbError, PortStatus};
+use crate::spectrum::PortClaim;
+use crate::store::{BoxFuture, Prefix, StoreClock, Tx};
 use crate::topology::{FibreLink, Pop, Port, Router as RouterRecord};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json, Router};
 use ipowdm_core::ids::{LinkId, PopId, PortId, PortRef, RouterId, RouterRef};
+use std::sync::Arc;
 
 /// Candidate paths of an allocation.
 const PATHS: u16 = 8;
@@ -152,8 +154,17 @@ async fn health(State(db): State<LinkDb>) -> Health<StoreHealth> {
     Health::new(StoreHealth { redis: connected, store: connected }, [store])
 }
 
+/// What is known without asking anybody.
+fn at_once<'a, T: Send + 'a>(taken: Option<T>) -> BoxFuture<'a, Result<Option<T>>> {
+    Box::pin(core::future::ready(Ok(taken)))
+}
+
 async fn pops(State(db): State<LinkDb>, pages: Pages) -> Result<Paged<Pops>> {
-    Ok(Pops::of(pages.of(db.pops().await?, |pop| pop.id.to_string())))
+    if pages.whole() {
+        return Ok(Pops::of(pages.of(db.pops().await?, |pop| pop.id.to_string())));
+    }
+    let page = pages.read(db.store(), Prefix::<Pop>::all(), |_, _, pop| at_once(Some(pop)));
+    Ok(Pops::of(page.await?))
 }
 
 async fn add_pop(
@@ -172,9 +183,15 @@ async fn links(
     Params(filter): Params<LinkFilter>,
     pages: Pages,
 ) -> Result<Paged<Links>> {
-    let mut links = db.links().await?;
-    links.retain(|link| filter.takes(link));
-    Ok(Links::of(pages.of(links, |link| link.id.to_string())))
+    if pages.whole() {
+        let mut links = db.links().await?;
+        links.retain(|link| filter.takes(link));
+        return Ok(Links::of(pages.of(links, |link| link.id.to_string())));
+    }
+    let page = pages.read(db.store(), Prefix::<FibreLink>::all(), |_, _, link| {
+        at_once(Some(link).filter(|link| filter.takes(link)))
+    });
+    Ok(Links::of(page.await?))
 }
 
 async fn add_link(
@@ -227,9 +244,15 @@ async fn routers(
     Params(filter): Params<RouterFilter>,
     pages: Pages,
 ) -> Result<Paged<Routers>> {
-    let mut routers = db.topology().await?.routers;
-    routers.retain(|router| filter.takes(router));
-    Ok(Routers::of(pages.of(routers, |router| router.at.to_string())))
+    if pages.whole() {
+        let mut routers = db.topology().await?.routers;
+        routers.retain(|router| filter.takes(router));
+        return Ok(Routers::of(pages.of(routers, |router| router.at.to_string())));
+    }
+    let page = pages.read(db.store(), Prefix::<RouterRecord>::all(), |_, _, router| {
+        at_once(Some(router).filter(|router| filter.takes(router)))
+    });
+    Ok(Routers::of(page.await?))
 }
 
 async fn add_router(
@@ -249,9 +272,21 @@ async fn interfaces(
     Params(filter): Params<InterfaceFilter>,
     pages: Pages,
 ) -> Result<Paged<Interfaces>> {
-    let mut ports = db.topology().await?.ports;
-    ports.retain(|port| filter.takes(port));
-    Ok(Interfaces::of(pages.of(ports, |port| port.port.at.to_string())))
+    if pages.whole() {
+        let mut ports = db.topology().await?.ports;
+        ports.retain(|port| filter.takes(port));
+        return Ok(Interfaces::of(pages.of(ports, |port| port.port.at.to_string())));
+    }
+    let filter = Arc::new(filter);
+    let page = pages.read(db.store(), Prefix::<Port>::all(), |snapshot, _, port| {
+        let filter = Arc::clone(&filter);
+        Box::pin(async move {
+            let claim = snapshot.get(&PortClaim::key(&port.at)).await?;
+            let status = PortStatus { port, occupied_by: claim.map(|claim| claim.owner) };
+            Ok::<_, ApiError>(Some(status).filter(|status| filter.takes(status)))
+        })
+    });
+    Ok(Interfaces::of(page.await?))
 }
 
 async fn add_interface(

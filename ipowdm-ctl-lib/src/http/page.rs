@@ -4,10 +4,16 @@
 //! in the order of the keys, so that what is added or removed between two pages makes no other item appear twice or not at
 //! all. Where there is more, the header `Link` (RFC 8288, relation `next`) has the query of the next page, and lists that are
 //! objects have the member `next_cursor`.
+//!
+//! Lists that can be long are read by key, from the store or from an ordered map ([`Pages::read`], [`Pages::after`]): a page costs
+//! what it shows, however long the list is. Pages of the store come in the order of its keys, shorter names first. Where a
+//! filter takes few, a page looks at [`LOOKED_AT`] records at most: it may have fewer items than were asked for, and yet there
+//! is more.
 
 use super::error::{ApiError, status_of};
 use super::extract::Params;
 use super::openapi::{json_response, refuses, text_header};
+use crate::store::{BoxFuture, Key, Prefix, RawKey, Record, Snapshot, Store, StoreError};
 use aide::generate::GenContext;
 use aide::openapi::{Operation, ReferenceOr, Response as Documented};
 use aide::{OperationInput, OperationOutput};
@@ -27,6 +33,12 @@ const MOST: u16 = 1000;
 
 /// Items of a page that is asked for without a limit.
 const USUAL: u16 = 100;
+
+/// Records that one page looks at, at most.
+const LOOKED_AT: usize = 4096;
+
+/// Records that are read at a time, at least.
+const AT_A_TIME: usize = 16;
 
 /// Most bytes of a key in a cursor.
 const LONGEST_KEY: usize = 512;
@@ -102,9 +114,70 @@ impl OperationInput for Pages {
 }
 
 impl Pages {
+    /// Whether the list is asked for whole.
+    pub(super) const fn whole(&self) -> bool {
+        self.query.limit.is_none() && self.query.cursor.is_none()
+    }
+
+    fn limit(&self) -> usize {
+        usize::from(self.query.limit.unwrap_or(USUAL))
+    }
+
+    /// The page of the records under a prefix, in the order of their keys, of those that `take` makes an item of.
+    pub(super) async fn read<T: Record, U, E: From<StoreError>>(
+        &self,
+        store: &Store,
+        prefix: Prefix<T>,
+        mut take: impl for<'a> FnMut(&'a mut Snapshot, Key<T>, T) -> BoxFuture<'a, Result<Option<U>, E>>,
+    ) -> Result<Page<U>, E> {
+        let limit = self.limit();
+        let under = prefix.raw().as_str();
+        let mut after = self.query.cursor.as_ref().map(|cursor| format!("{under}{cursor}"));
+        let (mut items, mut looked_at, mut snapshot) = (Vec::new(), 0, store.snapshot().await?);
+        loop {
+            // One more than is shown says whether there is more.
+            let wanted = (limit + 1 - items.len()).max(AT_A_TIME);
+            let from = after.as_deref().and_then(|key| Key::from_raw(RawKey::from_stored(key)));
+            let records = snapshot.page(&prefix, from.as_ref(), Some(wanted)).await?;
+            let last = records.len() < wanted;
+            for (key, record) in records {
+                if items.len() == limit || looked_at == LOOKED_AT {
+                    let last = after.as_deref().and_then(|key| key.strip_prefix(under)).map(str::to_owned);
+                    return Ok(self.with_next(items, last));
+                }
+                looked_at += 1;
+                after = Some(key.raw().as_str().to_owned());
+                items.extend(take(&mut snapshot, key, record).await?);
+            }
+            if last {
+                return Ok(self.with_next(items, None));
+            }
+        }
+    }
+
+    /// The key after which a page begins.
+    pub(super) fn after(&self) -> Option<&str> {
+        self.query.cursor.as_deref()
+    }
+
+    /// How many items a page has, and how many it looks at, at most.
+    pub(super) fn bounds(&self) -> (usize, usize) {
+        (self.limit(), LOOKED_AT)
+    }
+
+    /// A page after whose last key, `next`, there is more.
+    pub(super) fn with_next<T>(&self, items: Vec<T>, next: Option<String>) -> Page<T> {
+        let next = next.map(|key| cursor_of(&key));
+        let link = next.as_ref().map(|next| {
+            let and = if self.rest.is_empty() { "" } else { "&" };
+            format!("<?{}{and}cursor={next}>; rel=\"next\"", self.rest)
+        });
+        Page { items, next, link }
+    }
+
     /// The page of a list whose items have keys of their own.
     pub(super) fn of<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
-        if self.query.limit.is_none() && self.query.cursor.is_none() {
+        if self.whole() {
             return Page { items, next: None, link: None };
         }
         items.sort_by_cached_key(&key);
@@ -112,15 +185,11 @@ impl Pages {
             let begins = items.partition_point(|item| key(item) <= *after);
             items.drain(..begins);
         }
-        let limit = usize::from(self.query.limit.unwrap_or(USUAL));
+        let limit = self.limit();
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|last| cursor_of(&key(last)));
-        let link = next.as_ref().map(|next| {
-            let and = if self.rest.is_empty() { "" } else { "&" };
-            format!("<?{}{and}cursor={next}>; rel=\"next\"", self.rest)
-        });
-        Page { items, next, link }
+        let next = items.last().filter(|_| more).map(&key);
+        self.with_next(items, next)
     }
 }
 

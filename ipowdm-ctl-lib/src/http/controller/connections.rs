@@ -3,7 +3,7 @@
 use super::operations::{Words, followed};
 use super::{Handle, Result};
 use crate::connection::Ends;
-use crate::controller::{ControllerHandle, OperationView};
+use crate::controller::{ConnectionView, ControllerHandle, OperationView};
 use crate::http::answer::{Begun, Made};
 use crate::http::dto::controller::{
     ConnectionAnswer, ConnectionJson, Force, ListQuery, NewConnection, QotJson, QualitiesJson,
@@ -26,9 +26,18 @@ pub(super) async fn connections(
     pages: Pages,
 ) -> Result<Paged<Vec<ConnectionJson>>> {
     let vop = handle.vop();
-    let mut views = handle.connections(query.status)?;
-    views.retain(|view| query.takes(view));
-    let page = pages.of(views, |view| view.connection_id.to_string());
+    let page = if pages.whole() {
+        let mut views = handle.connections(query.status)?;
+        views.retain(|view| query.takes(view));
+        pages.of(views, |view| view.connection_id.to_string())
+    } else {
+        let after = pages.after().map(ConnectionId::new).transpose();
+        let after = after.map_err(|error| ApiError::invalid("cursor", error))?;
+        let wanted =
+            |view: &ConnectionView| query.status.is_none_or(|state| view.state == state) && query.takes(view);
+        let (views, more) = handle.connections_after(after.as_ref(), pages.bounds(), wanted)?;
+        pages.with_next(views, more.map(|id| id.to_string()))
+    };
     Ok(page.answer(|views, _| views.into_iter().map(|view| ConnectionJson::new(vop.clone(), view)).collect()))
 }
 

@@ -1,7 +1,7 @@
 //! What connections own: allocation, release, the list.
 
 use super::planning::free_on;
-use super::{Holds, PATHS, Result};
+use super::{Holds, PATHS, Result, at_once};
 use crate::http::access::{Caller, Principal};
 use crate::http::dto::ghz;
 use crate::http::dto::linkdb::{
@@ -12,8 +12,8 @@ use crate::http::extract::{Params, Payload, Segments};
 use crate::http::once::Kept;
 use crate::http::page::{Paged, Pages};
 use crate::linkdb::{AllocationRequest, Endpoint, Grant, LinkDb, LinkDbError, Tuning};
-use crate::spectrum::VopGrant;
-use crate::store::{Receipt, Tx};
+use crate::spectrum::{VopConnection, VopGrant};
+use crate::store::{Prefix, Receipt, Tx};
 use axum::Json;
 use axum::extract::State;
 use ipowdm_core::error::Code;
@@ -22,6 +22,7 @@ use ipowdm_core::ids::ConnectionId;
 use ipowdm_core::modes::CATALOGUE;
 use ipowdm_core::slots::{Policy, Search, Slots};
 use ipowdm_core::time::Millis;
+use std::sync::Arc;
 
 /// Most centres in `available_slots`.
 const MAX_LISTED: usize = 16;
@@ -32,12 +33,37 @@ pub(super) async fn connections(
     Params(filter): Params<ConnectionFilter>,
     pages: Pages,
 ) -> Result<Paged<Connections>> {
-    let mut grants = match caller.role.confined_to() {
-        None => db.topology().await?.grants,
-        Some(vop) => db.store().transact(|tx| db.connections_of_in(tx, vop)).await?,
+    let confined = caller.role.confined_to();
+    if pages.whole() {
+        let mut grants = match confined {
+            None => db.topology().await?.grants,
+            Some(vop) => db.store().transact(|tx| db.connections_of_in(tx, vop)).await?,
+        };
+        grants.retain(|grant| filter.takes(grant));
+        return Ok(Connections::of(pages.of(grants, |grant| grant.request.connection_id.to_string())));
+    }
+    // What an operator holds is found by the operator's own index.
+    let page = match confined.or(filter.virtual_operator()) {
+        None => {
+            let page = pages.read(db.store(), Prefix::<Grant>::all(), |_, _, grant| {
+                at_once(Some(grant).filter(|grant| filter.takes(grant)))
+            });
+            page.await?
+        }
+        Some(vop) => {
+            let filter = Arc::new(filter.clone());
+            let page = pages.read(db.store(), VopConnection::of(vop), |snapshot, entry, _| {
+                let filter = Arc::clone(&filter);
+                let id = entry.parts().last().and_then(|id| ConnectionId::new(id).ok());
+                Box::pin(async move {
+                    let Some(id) = id else { return Ok::<_, ApiError>(None) };
+                    Ok(snapshot.get(&Grant::key(&id)).await?.filter(|grant| filter.takes(grant)))
+                })
+            });
+            page.await?
+        }
     };
-    grants.retain(|grant| filter.takes(grant));
-    Ok(Connections::of(pages.of(grants, |grant| grant.request.connection_id.to_string())))
+    Ok(Connections::of(page))
 }
 
 pub(super) async fn connection(

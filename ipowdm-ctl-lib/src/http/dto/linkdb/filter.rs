@@ -77,7 +77,7 @@ enum Ownership {
 }
 
 /// What connections own.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(in crate::http) struct ConnectionFilter {
     /// Those that are so.
     status: Option<Ownership>,
@@ -90,6 +90,11 @@ pub(in crate::http) struct ConnectionFilter {
 }
 
 impl ConnectionFilter {
+    /// The virtual operator whose connections are wanted, where only one's are.
+    pub(in crate::http) const fn virtual_operator(&self) -> Option<&VopId> {
+        self.virtual_operator.as_ref()
+    }
+
     pub(in crate::http) fn takes(&self, grant: &Grant) -> bool {
         let request = &grant.request;
         let ownership = if grant.held { Ownership::Held } else { Ownership::Allocated };
