@@ -50,7 +50,7 @@ pub struct Answer {
 pub enum Event {
     /// Asked for: light it.
     Setup,
-    /// Asked for: light it once more after it has failed.
+    /// Asked for: light it once more after it has failed, or the ends that are not as wanted while it is DEGRADED.
     Repair {
         /// What the ends are to be, where spectrum and ports were taken anew; `None` where they are still held.
         anew: Option<Ends<Wanted>>,

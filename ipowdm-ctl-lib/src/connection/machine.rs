@@ -200,6 +200,10 @@ impl Lifecycle {
 
     /// As a set-up, from FAILED. Exactly what holds nothing needs something taken anew.
     fn repair(&mut self, run: &mut Run, anew: Option<&Ends<Wanted>>) {
+        if self.state == State::Degraded && anew.is_none() {
+            self.relight(run);
+            return;
+        }
         if self.state != State::Failed || self.holds == anew.is_some() {
             run.verdict = Verdict::Ignored;
             return;
@@ -211,6 +215,29 @@ impl Lifecycle {
         }
         self.failure = None;
         self.light(run, OperationKind::Repair);
+    }
+
+    /// Tells the ends that are not as wanted to be what they were to be.
+    fn relight(&mut self, run: &mut Run) {
+        if !self.ends.any(|end| end.troubles.unverified) {
+            run.verdict = Verdict::Ignored;
+            return;
+        }
+        self.begin(run, OperationKind::Repair);
+        self.enter(run, State::Reconfiguring, Cause::Requested);
+        self.schedule(run, Some(self.times.control_ms.saturating_add(self.times.setup_module_ms)));
+        for end in Ends::<()>::BOTH {
+            let EndState { wanted, troubles, .. } = *self.ends.get(end);
+            if troubles.unverified {
+                let state = self.ends.get_mut(end);
+                if state.light == Light::Dark {
+                    state.light = Light::Unknown;
+                }
+                self.order(run, end, Order::Setup(wanted));
+            } else {
+                self.ends.get_mut(end).give_up();
+            }
+        }
     }
 
     /// Tells both ends to shine.
@@ -312,7 +339,9 @@ impl Lifecycle {
                     end.troubles.unverified |= end.pending().is_some();
                     end.give_up();
                 }
-                self.failed(failure(Code::TimedOut, silent, "no answer to reconfigConnection in time"));
+                let repair = self.operation.as_ref().is_some_and(|op| op.kind == OperationKind::Repair);
+                let command = if repair { "setupConnection" } else { "reconfigConnection" };
+                self.failed(failure(Code::TimedOut, silent, &format!("no answer to {command} in time")));
                 self.changed(run);
             }
             State::TeardownInProgress => {

@@ -6,7 +6,7 @@
 //!      │ hold over        │  refused, late, mismatch      │ ▲   trouble, level  │ ▲
 //!      │ Teardown         │  module gone: undo            │ │   recovery        │ │
 //!      │                  │                     Reconfigure│ │ settled          │ │ settled
-//!      │                  │                     Step       ▼ │                  ▼ │
+//!      │                  │                     Step       ▼ │           Repair ▼ │
 //!      │                  │                              RECONFIGURING ◀─────────┘
 //!      │                  ▼            Teardown (from every live state and FAILED)
 //!      │           TEARDOWN_IN_PROGRESS ◀──────────────────────────────────────
@@ -29,6 +29,8 @@
 //!   heard: a laser without an owner would collide with whoever got its spectrum next.
 //! * An end is dark for a connection once it says so, has no module, refused the set-up (and then the teardown too), or
 //!   answers that its port serves another connection. An end that has never answered is not known to be.
+//! * A repair of what is DEGRADED sets up again the ends that are not as wanted, dark ones above all, and touches no other:
+//!   whatever comes of it, the end that shines goes on shining.
 //! * An event that does not fit changes nothing: a command is [`Verdict::Refused`], a fact is [`Verdict::Ignored`].
 
 mod end;

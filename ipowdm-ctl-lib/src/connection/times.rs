@@ -59,6 +59,6 @@ pub enum OperationKind {
     Reconfigure,
     /// Take it down.
     Teardown,
-    /// Light it once more after it has failed.
+    /// Light it, or its dark ends, once more.
     Repair,
 }

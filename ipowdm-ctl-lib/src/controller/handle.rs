@@ -234,10 +234,14 @@ impl ControllerHandle {
     /// that it had, where they are free, and others that its request allows otherwise. Answers the operation, which ends when
     /// both ends are read back, or undone: then it is FAILED again.
     ///
+    /// Of a DEGRADED connection the ends that are dark or otherwise not as wanted are set up again. The other goes on shining,
+    /// also where that fails: then it is DEGRADED as before.
+    ///
     /// Where spectrum is taken anew this is another incarnation of the connection, and its earlier operations have other ids.
     ///
     /// # Errors
-    /// [`ControllerError::UnknownConnection`], [`ControllerError::IllegalState`] unless it is FAILED; as
+    /// [`ControllerError::UnknownConnection`], [`ControllerError::IllegalState`] unless it is FAILED, or
+    /// DEGRADED with such an end; as
     /// [`ControllerHandle::create_connection`] where nothing is free.
     pub async fn repair(&self, id: &ConnectionId) -> Result<OperationView, ControllerError> {
         self.inner.running()?;

@@ -1,4 +1,5 @@
-//! Repair: a FAILED connection is set up once more, in its place or in another.
+//! Repair: a FAILED connection is set up once more, in its place or in another; one that is DEGRADED, at the ends that are not
+//! as wanted.
 
 use super::engine::{Driven, Job, Outcome, Scope};
 use super::error::ControllerError;
@@ -23,7 +24,7 @@ enum Place {
 }
 
 impl Inner {
-    /// Sets a FAILED connection up once more. What it still holds it keeps. Where it holds nothing, ports and spectrum are taken
+    /// Sets a FAILED connection up once more, and a DEGRADED one at the ends that are dark or otherwise not as wanted. What it still holds it keeps. Where it holds nothing, ports and spectrum are taken
     /// anew in the same transaction: those that it had where they are free, others that its request allows otherwise.
     pub(super) async fn repair(
         &self,
@@ -80,12 +81,11 @@ impl Inner {
         let state = record.life.state();
         let illegal =
             || ControllerError::IllegalState { connection: id.to_string(), state, request: "repair" };
-        if state != State::Failed {
-            return Err(illegal());
-        }
-        let anew = match record.life.holds_grant() {
-            true => None,
-            false => Some(self.take_anew_in(tx, &mut record, place, now)?),
+        let anew = match state {
+            State::Degraded => None,
+            State::Failed if record.life.holds_grant() => None,
+            State::Failed => Some(self.take_anew_in(tx, &mut record, place, now)?),
+            _ => return Err(illegal()),
         };
         let scope = Scope { linkdb: &self.linkdb, vop, sender: &self.sender, now, epoch };
         let driven = scope.apply(tx, record, &Job::new(id.clone(), Event::Repair { anew }))?;

@@ -9,7 +9,7 @@
 //! | `GET`, `POST /connections` | the connections (`?status=`); a new one: 201, or 200 where the same request made it before |
 //! | `GET /connections/{id}`, `/connections/{id}/qot`, `/monitoring/qot` | one connection; its quality; that of all |
 //! | `POST /connections/{id}/setup`, `/connections/{id}/reconfigure`, `DELETE /connections/{id}` | an operation |
-//! | `POST /connections/{id}/repair` | sets a FAILED connection up once more: an operation |
+//! | `POST /connections/{id}/repair` | sets a FAILED connection up once more, or the dark ends of a DEGRADED one: an operation |
 //! | `POST /interfaces/{pop}/{router}/{interface}/control` | an operation |
 //! | `GET /operations/{id}` | how an operation stands |
 //! | `GET /events?kinds=alarm,connection&connection=C-1` | server-sent events: telemetry, connections, operations, quality, alarms, agents |
@@ -202,7 +202,13 @@ fn connection_routes(router: ApiRouter<ControllerHandle>) -> ApiRouter<Controlle
             "/connections/{id}/repair",
             post_with(
                 connections::repair,
-                also(PLACES, may_lack_body(does("Sets a failed connection up once more", COMMANDS))),
+                also(
+                    PLACES,
+                    may_lack_body(does(
+                        "Sets a failed connection up once more, or the dark ends of a degraded one",
+                        COMMANDS,
+                    )),
+                ),
             ),
         )
         .api_route(

@@ -74,6 +74,10 @@ impl Lifecycle {
             },
             _ => Some(refusal(answer)),
         };
+        if self.state == State::Reconfiguring {
+            self.relit(run, answer, failure);
+            return;
+        }
         let end = self.ends.get_mut(answer.end);
         end.settle();
         end.light = match answer.outcome {
@@ -89,6 +93,25 @@ impl Lifecycle {
             self.finish(run, None);
             self.schedule(run, None);
             self.settle(run, Cause::Trouble(None));
+        }
+    }
+
+    /// An end of a connection that is up was set up again, or was not: then it is what it was.
+    fn relit(&mut self, run: &mut Run, answer: &Answer, failure: Option<Failure>) {
+        let end = self.ends.get_mut(answer.end);
+        end.settle();
+        end.light = match answer.outcome {
+            Outcome::Applied | Outcome::Unchanged => Light::Lit,
+            // It was dark when it was told.
+            outcome if did_nothing(outcome) && end.light == Light::Unknown => Light::Dark,
+            _ => end.light,
+        };
+        end.troubles.unverified = failure.is_some();
+        if let Some(failure) = failure {
+            self.failed(failure);
+        }
+        if self.ends.all(|end| end.pending().is_none()) {
+            self.changed(run);
         }
     }
 

@@ -86,6 +86,30 @@ async fn a_connection_that_still_holds_is_repaired_with_what_it_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dark_end_of_a_degraded_connection_is_lit_again_and_the_other_goes_on_shining() {
+    let (bed, controller) = lit().await;
+    let before = controller.connection(&id("POP1-POP2-1")).unwrap();
+    bed.agent("pop2").change("Ethernet48", |port| port.lit = false);
+    for _ in 0..3 {
+        let fields = ipowdm_core::msg::TelemetryFields {
+            data_path_state: Some("DPDeactivated".to_owned()),
+            ..ipowdm_core::msg::TelemetryFields::default()
+        };
+        bed.agent("pop2").sample("Ethernet48", fields).await;
+        calm().await;
+    }
+    assert_eq!(state(&controller), State::Degraded);
+    let commands = bed.commands("config_vOp2", "POP1-POP2-1").await.len();
+    assert_eq!(repaired(&controller).await.status, OperationStatus::Succeeded);
+    let sent = bed.commands("config_vOp2", "POP1-POP2-1").await.split_off(commands);
+    let told: Vec<&str> = sent.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(told, ["pop2-router1"], "only the end that was dark");
+    let after = controller.connection(&id("POP1-POP2-1")).unwrap();
+    assert_eq!((after.state, after.slot, after.grant_id), (State::Active, before.slot, before.grant_id));
+    assert!(bed.agent("pop1").port("Ethernet48").lit && bed.agent("pop2").port("Ethernet48").lit);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_has_failed_is_repaired_and_a_refusal_takes_nothing() {
     let (bed, controller) = Testbed::new().await.with_vop2().await;
     let unknown = controller.repair(&id("POP1-POP2-1")).await.unwrap_err();
