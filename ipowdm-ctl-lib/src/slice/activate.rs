@@ -222,8 +222,7 @@ fn check(request: &ActivationRequest) -> Result<(), SliceError> {
     if distinct.len() != request.ports.len() {
         return invalid("interface_assignments", "a port appears twice");
     }
-    let nowhere_else = || request.on_links.values().all(Vec::is_empty);
-    if request.windows.as_ref().is_some_and(Vec::is_empty) && nowhere_else() {
+    if request.windows.as_ref().is_some_and(Vec::is_empty) && request.on_links.is_empty() {
         return invalid("windows", "an empty list grants no spectrum; leave it out for the whole band");
     }
     if request.telemetry_interval_ms.is_some_and(|ms| ms < LEAST_INTERVAL_MS) {

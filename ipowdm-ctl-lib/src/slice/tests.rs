@@ -317,8 +317,7 @@ async fn senseless_activations_are_refused_and_change_nothing() {
 async fn spectrum_nowhere_or_on_links_that_are_not_there_is_refused() {
     let bed = Testbed::new().await;
     let nothing = |link: &str| BTreeMap::from([(link.parse().unwrap(), Vec::new())]);
-    let nowhere =
-        ActivationRequest { windows: Some(Vec::new()), on_links: nothing("pop1-pop2"), ..Testbed::vop2() };
+    let nowhere = ActivationRequest { windows: Some(Vec::new()), ..Testbed::vop2() };
     assert_eq!(bed.slices().activate(nowhere).await.unwrap_err().code(), Code::InvalidField);
     let unknown = ActivationRequest { on_links: nothing("pop1-pop9"), ..Testbed::vop2() };
     assert_eq!(bed.slices().activate(unknown).await.unwrap_err().code(), Code::UnknownLink);
