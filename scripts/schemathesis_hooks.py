@@ -48,7 +48,7 @@ STEPS = [0.1, -0.1]
 # Faults of the form that no schema states: fields that go together, or do not.
 RELATIONS = re.compile(
     r"is empty|nothing is to change|nothing is asked for|ask for different things|cannot both be asked for"
-    r"|is not .* of the path|is above|not one that an answer had|not a whole number of 1 MHz|appears twice"
+    r"|is not .* of the path|is above|not one that an answer had|not a whole number of 1 MHz|appears twice|an empty list grants no spectrum"
 )
 # What `id` is, by what stands before it in the path.
 IDS = {"pops": POPS, "links": LINKS, "connections": CONNECTIONS, "vops": OPERATORS, "topics": OPERATORS}

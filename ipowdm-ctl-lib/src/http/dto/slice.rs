@@ -64,11 +64,11 @@ pub(in crate::http) struct NewVop {
     description: Option<Text<1024>>,
     interface_assignments: Vec<Object<Assignment>>,
     /// The spectrum it may light; the whole band where this is absent.
-    #[schemars(length(min = 1))]
     spectrum: Option<Vec<Window>>,
     /// The spectrum it may light on single links, in the place of `spectrum`; nothing there where the list is empty. Where this
     /// names links, `spectrum` may be empty: then it has nothing on the others.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_.:-]+$", "maxLength": 127}))]
     spectrum_on_links: BTreeMap<LinkId, Vec<Window>>,
     /// Whether that spectrum is its alone.
     #[serde(default)]

@@ -27,6 +27,7 @@ pub(super) struct Windows {
     windows: Option<Vec<Window>>,
     /// Windows on single links, in the place of the others; nothing there where the list is empty.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_.:-]+$", "maxLength": 127}))]
     windows_on_links: BTreeMap<LinkId, Vec<Window>>,
     /// Whether the windows are this operator's alone.
     #[serde(default)]
