@@ -57,6 +57,7 @@ impl Frame {
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    #[cfg(any(test, feature = "redb"))]
     pub(super) const fn new(content: &'a [u8]) -> Self {
         Self(content)
     }
