@@ -221,6 +221,7 @@ impl Inner {
             alarmed: false,
             operations: std::collections::VecDeque::new(),
             commanded_by: Ends::default(),
+            born: None,
         }
     }
 

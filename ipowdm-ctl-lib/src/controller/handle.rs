@@ -372,7 +372,7 @@ impl ControllerHandle {
         let unknown = || ControllerError::UnknownOperation { operation: id.to_owned() };
         if let Some((connection, incarnation, number)) = parse_operation_id(id) {
             let record = self.inner.live().get(&connection);
-            let record = record.filter(|record| record.incarnation.0.get() == incarnation);
+            let record = record.filter(|record| record.born().0.get() == incarnation);
             let found = record.and_then(|record| {
                 let operation = record.operations.iter().find(|operation| operation.number == number)?;
                 Some(operation_view(&record, operation))

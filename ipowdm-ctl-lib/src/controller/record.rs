@@ -58,6 +58,8 @@ pub(super) struct ConnectionRecord {
     pub(super) operations: VecDeque<OperationRecord>,
     /// Which start of a controller has sent the newest command to each end.
     pub(super) commanded_by: Ends<StartTag>,
+    /// Which life of the id it was before repairs took ports and spectrum anew; `None` where none has.
+    pub(super) born: Option<spectrum::Incarnation>,
 }
 
 /// The stored form of a loop that has found nothing is that of a new one.
@@ -88,6 +90,11 @@ impl ConnectionRecord {
         Prefix::under(&[vop.as_str()])
     }
 
+    /// By which life of the id its operations are known, whatever repairs take anew.
+    pub(super) fn born(&self) -> spectrum::Incarnation {
+        self.born.unwrap_or(self.incarnation)
+    }
+
     /// Its quality loop, as it was last stored.
     pub(super) fn quality_loop(&self) -> QotLoop {
         self.quality.as_deref().map_or_else(QotLoop::default, |state| QotLoop::resumed(state.clone()))
@@ -101,7 +108,13 @@ impl ConnectionRecord {
 
 impl Record for ConnectionRecord {
     const KIND: &'static str = "connection";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn upgrade(body: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        // Version 1 lacks the last field, and nothing else.
+        let body = [body, &[0]].concat();
+        Some(postcard::from_bytes(&body))
+    }
 }
 
 /// Who may command, and with which epoch.

@@ -24,8 +24,9 @@ enum Place {
 }
 
 impl Inner {
-    /// Sets a FAILED connection up once more, and a DEGRADED one at the ends that are dark or otherwise not as wanted. What it still holds it keeps. Where it holds nothing, ports and spectrum are taken
-    /// anew in the same transaction: those that it had where they are free, others that its request allows otherwise.
+    /// Sets a FAILED connection up once more, and a DEGRADED one at the ends that are dark or otherwise not as wanted. What it
+    /// still holds it keeps. Where it holds nothing, ports and spectrum are taken anew in the same transaction: those that it
+    /// had where they are free, others that its request allows otherwise.
     pub(super) async fn repair(
         &self,
         id: &ConnectionId,
@@ -113,6 +114,7 @@ impl Inner {
             created_at: record.created_at,
             life: record.life.clone(),
             operations: core::mem::take(&mut record.operations),
+            born: Some(record.born()),
             ..fresh
         };
         Ok(wanted)

@@ -285,9 +285,9 @@ pub struct VopStatusView {
     pub agents: (usize, usize),
 }
 
-/// The id of an operation: `<connection>.<incarnation>.<number>`.
+/// The id of an operation: `<connection>.<incarnation>.<number>`, with the incarnation that the connection was created as.
 pub(super) fn operation_id(record: &ConnectionRecord, number: u32) -> String {
-    format!("{}.{:x}.{number}", record.id, record.incarnation.0.get())
+    format!("{}.{:x}.{number}", record.id, record.born().0.get())
 }
 
 /// Reads an operation id: connection, incarnation, number.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::connection::Ends;
+use crate::controller::record::ConnectionRecord;
 use crate::linkdb::{AllocationRequest, Endpoint};
+use crate::store::Record as _;
 
 /// A connection whose set-up was refused by the module in pop2, which would obey now.
 async fn failed() -> (Testbed, ControllerHandle) {
@@ -36,6 +38,33 @@ async fn a_failed_connection_is_repaired_in_the_place_that_it_had() {
     let operation = controller.delete(&id("POP1-POP2-1")).await.unwrap();
     assert_eq!(controller.wait(operation, MINUTE).await.unwrap().status, OperationStatus::Succeeded);
     bed.assert_nothing_held().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_from_before_a_repair_are_known_by_the_same_ids() {
+    let (bed, controller) = Testbed::new().await.with_vop2().await;
+    bed.agent("pop2").behave("Ethernet48", Behaviour::Reject(Code::ModuleFault));
+    controller.create_connection(guide()).await.unwrap();
+    let set_up = controller.setup_and_wait(&id("POP1-POP2-1"), MINUTE).await.unwrap();
+    bed.agent("pop2").behave("Ethernet48", Behaviour::Obey);
+    let repair = repaired(&controller).await;
+    assert_eq!(controller.operation(&set_up.id).unwrap(), set_up);
+    assert_eq!(controller.operation(&repair.id).unwrap(), repair);
+    let delete = controller.delete(&id("POP1-POP2-1")).await.unwrap();
+    controller.wait(delete, MINUTE).await.unwrap();
+    controller.create_connection(guide()).await.unwrap();
+    assert!(controller.operation(&set_up.id).is_err(), "another life of the id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_version_1_is_read() {
+    let (_bed, controller) = failed().await;
+    let record = ConnectionRecord::clone(&controller.inner.live().get(&id("POP1-POP2-1")).unwrap());
+    let bytes = postcard::to_allocvec(&record).unwrap();
+    let (last, before) = bytes.split_last().unwrap();
+    assert_eq!(*last, 0);
+    assert_eq!(ConnectionRecord::upgrade(before).unwrap().unwrap(), record);
+    assert!(ConnectionRecord::upgrade(&before[..before.len() - 1]).unwrap().is_err(), "cut off");
 }
 
 #[tokio::test(start_paused = true)]
