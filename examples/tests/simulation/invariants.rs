@@ -21,7 +21,7 @@ pub(crate) const LIST: [(&str, &str); 13] = [
     ),
     ("I5", "at rest: both modules of a connection that is ACTIVE shine on its channel"),
     ("I6", "a command has one outcome at a port, however often it is answered"),
-    ("I7", "no agent obeys an epoch after a later one at the same port"),
+    ("I7", "no agent obeys an epoch after a later one of the same virtual operator at the same port"),
     ("I8", "at rest: nothing is in progress, and every operation has ended"),
     ("I9", "at rest: the outbox is empty"),
     ("I11", "no command, answer, grant or heartbeat of a virtual operator is about another's port"),
@@ -216,7 +216,9 @@ fn of_commands(world: &World, found: &mut Violations) {
     for answer in world.tap.answers() {
         let worked = !matches!(answer.outcome, Outcome::Rejected | Outcome::StaleEpoch | Outcome::Expired);
         let Some(sent) = commands.get(&answer.command).filter(|_| worked) else { continue };
-        let before = highest.entry((answer.agent.clone(), answer.port.clone())).or_insert(sent.epoch);
+        let before = highest
+            .entry((answer.vop.clone(), answer.agent.clone(), answer.port.clone()))
+            .or_insert(sent.epoch);
         let (highest, epoch) = (*before, sent.epoch);
         found.claim(epoch >= highest, "I7", || {
             format!(
