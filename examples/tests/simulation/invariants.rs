@@ -130,11 +130,6 @@ fn lasers(world: &World, connections: &[ConnectionView], found: &mut Violations)
     }
 }
 
-/// The life of a connection that the id of its newest operation names, in hexadecimal.
-fn life_of(view: &ConnectionView) -> Option<&str> {
-    view.operation.as_ref()?.id.rsplit('.').nth(1)
-}
-
 /// I4 of the connections that are seen ACTIVE: each end has answered a set-up of this life of the connection.
 pub(crate) fn of_active(world: &World, found: &mut Violations) {
     let answers = world.tap.answers();
@@ -142,7 +137,7 @@ pub(crate) fn of_active(world: &World, found: &mut Violations) {
         if view.state != State::Active {
             continue;
         }
-        let (id, life) = (&view.connection_id, life_of(&view));
+        let (id, life) = (&view.connection_id, format!("{:x}", view.incarnation.0.get()));
         found.claim(view.verified_at.is_some(), "I4", || format!("{id} is ACTIVE and was not verified"));
         for end in Ends::<()>::BOTH {
             let end = view.ends.get(end);
@@ -152,7 +147,7 @@ pub(crate) fn of_active(world: &World, found: &mut Violations) {
                     && answer.connection.as_ref() == Some(id)
                     && answer.port.as_ref() == Some(&end.port.port_id)
                     && answer.action == "setupConnection"
-                    && answer.command.as_str().rsplit('.').nth(2) == life
+                    && answer.command.as_str().rsplit('.').nth(2) == Some(&life)
                     && answer.outcome.status() == AckStatus::Success
             });
             found.claim(answered, "I4", || format!("{id} is ACTIVE, {} has not answered", end.port));

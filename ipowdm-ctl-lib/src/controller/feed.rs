@@ -139,12 +139,16 @@ impl Feed {
     }
 
     /// Shows a sample to whoever follows them.
-    pub(super) fn sample(&self, sample: &TelemetrySample) {
-        if let Some(senders) = &self.log().senders
-            && senders.samples.receiver_count() > 0
-        {
-            let _ = senders.samples.send(Arc::new(sample.clone()));
+    pub(super) fn sample(&self, sample: Arc<TelemetrySample>) {
+        if let Some(senders) = &self.log().senders {
+            // An error only says that nobody listens.
+            let _ = senders.samples.send(sample);
         }
+    }
+
+    /// Whether anybody follows samples.
+    pub(super) fn shows_samples(&self) -> bool {
+        self.log().senders.as_ref().is_some_and(|senders| senders.samples.receiver_count() > 0)
     }
 
     /// Nothing more will be told: followers come to their end.

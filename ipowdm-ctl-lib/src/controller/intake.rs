@@ -13,12 +13,12 @@ use super::inner::Inner;
 use super::metrics::DeadLetter;
 use super::record::{PortOperation, Position};
 use super::trace;
-use crate::connection::{Event, Light, Verdict};
+use crate::connection::{Event, Light, Now, Verdict};
 use core::time::Duration;
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, BusError, Record};
 use ipowdm_core::error::Code;
-use ipowdm_core::ids::{ConnectionId, PopId, PortRef, RouterId, RouterRef, VopId};
+use ipowdm_core::ids::{AgentId, ConnectionId, PopId, PortRef, RouterId, RouterRef, VopId};
 use ipowdm_core::msg::{AckStatus, AgentMessage, CommandAck, DecodeError, Outcome, Target};
 use ipowdm_core::topics::Role;
 use samples::Findings;
@@ -159,12 +159,12 @@ impl Intake {
         let Some(last) = records.last() else { return };
         let horizon = self.horizon.get(&partition).copied().unwrap_or(0);
         let mut acks = Vec::new();
-        let mut findings = Findings::of_batch();
+        let mut findings = Findings::of_batch(&self.inner);
         for record in records {
             match self.decode(&self.monitoring, partition, record) {
                 Some(AgentMessage::Ack(ack)) => acks.push(ack),
                 Some(AgentMessage::Telemetry(sample)) => {
-                    self.sample(&sample, record.offset, record.offset >= horizon, &mut findings).await;
+                    self.sample(sample, record.offset, record.offset >= horizon, &mut findings).await;
                 }
                 // Agents of the reference without a health topic report here.
                 Some(other) => self.report(&other).await,
@@ -213,7 +213,7 @@ impl Intake {
             }
             inner.metrics.ack(ack.outcome);
             trace::received(inner.vop.id(), &ack);
-            self.heard(&ack.agent_id, from).await;
+            self.heard(&ack.agent_id, &from, inner.now()).await;
             if ack.outcome == Outcome::StaleEpoch {
                 beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
             }
@@ -308,10 +308,9 @@ impl Intake {
         }
     }
 
-    async fn heard(&self, agent: &ipowdm_core::ids::AgentId, router: RouterRef) {
-        let now = self.inner.now();
+    async fn heard(&self, agent: &AgentId, router: &RouterRef, now: Now) {
         let mut changes = Vec::new();
-        self.inner.registry().heard(now.at, now.wall, agent, &router, &mut changes);
+        self.inner.registry().heard(now.at, now.wall, agent, router, &mut changes);
         if !changes.is_empty() {
             self.inner.agents_changed(changes).await;
         }

@@ -8,6 +8,7 @@ use crate::linkdb::Path;
 use crate::qot_loop::{LastSample, SampleCounts};
 use crate::registry::{Agent, Interface};
 use crate::slice::Vop;
+use crate::spectrum::Incarnation;
 use crate::topology::{FibreLink, Pop};
 use ipowdm_core::capability::PowerRange;
 use ipowdm_core::grid::FlexSlot;
@@ -96,6 +97,8 @@ pub struct ConnectionView {
     pub connection_id: ConnectionId,
     /// Its id in LinkDB, `<vOp>:<connection>`.
     pub grant_id: String,
+    /// Which life of the id holds ports and spectrum; a repair that takes them anew begins another.
+    pub incarnation: Incarnation,
     /// The state.
     pub state: State,
     /// What was asked for.
@@ -348,6 +351,7 @@ pub(super) fn connection_view(record: &ConnectionRecord, grant_id: String, now: 
     ConnectionView {
         connection_id: record.id.clone(),
         grant_id,
+        incarnation: record.incarnation,
         state: life.state(),
         request: record.request.clone(),
         created_at: record.created_at,

@@ -311,7 +311,7 @@ impl QotLoop {
         &mut self,
         now: Millis,
         end: End,
-        sample: &TelemetrySample,
+        sample: TelemetrySample,
         fallback: u64,
         context: &Context<'_>,
     ) -> Vec<Finding> {
@@ -331,8 +331,9 @@ impl QotLoop {
             return Vec::new();
         }
         self.counts.judged += 1;
+        let measured = sample.fields.measured();
         let mut findings = self.watch(now, end, sample, context);
-        let request = self.state.episode.observe(context.rule, now, end, &sample.fields.measured());
+        let request = self.state.episode.observe(context.rule, now, end, &measured);
         let level = self.level();
         if context.level != level {
             findings.push(Finding::Level(level));
@@ -345,13 +346,11 @@ impl QotLoop {
         &mut self,
         now: Millis,
         end: End,
-        sample: &TelemetrySample,
+        sample: TelemetrySample,
         context: &Context<'_>,
     ) -> Vec<Finding> {
         let fields = &sample.fields;
         let watch = self.ends.get_mut(end);
-        watch.last =
-            Some(LastSample { at: now, measured_at: sample.timestamp, fields: sample.fields.clone() });
         let mut findings = Vec::new();
         let sampled = Light::sampled(fields);
         if let Some(lost) = fields.rx_los
@@ -378,6 +377,7 @@ impl QotLoop {
         {
             findings.push(Finding::Light(light));
         }
+        watch.last = Some(LastSample { at: now, measured_at: sample.timestamp, fields: sample.fields });
         findings
     }
 }

@@ -72,7 +72,7 @@ impl Bench {
             fresh: self.fresh,
             max_age_ms: self.config.max_age_ms,
         };
-        let findings = self.qot.observe(self.now, D, sample, self.seq, &context);
+        let findings = self.qot.observe(self.now, D, sample.clone(), self.seq, &context);
         for finding in &findings {
             match finding {
                 Finding::Level(level) => self.level = *level,

@@ -1,16 +1,17 @@
 //! What samples lead to: they go to the loops in memory, and what these find in a batch is stored in one transaction.
 
 use super::{Intake, PUBLISHED};
-use crate::connection::{Event, State};
+use crate::connection::{Event, Now, State};
 use crate::controller::engine::{Beside, Driven, Input, Job};
 use crate::controller::event::ControllerEvent;
 use crate::controller::inner::Inner;
 use crate::controller::live::end_at;
 use crate::controller::record::ConnectionRecord;
 use crate::qot_loop::{Context, Finding};
-use ipowdm_core::ids::{ConnectionId, RouterRef};
+use ipowdm_core::ids::{AgentId, ConnectionId, RouterRef};
 use ipowdm_core::msg::TelemetrySample;
 use ipowdm_core::qot::{End, Request};
+use ipowdm_core::time::Millis;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -18,13 +19,20 @@ use tokio::time::Instant;
 pub(super) struct Findings {
     /// When the batch came.
     arrived: Instant,
+    /// The same by the controller's clocks.
+    now: Now,
+    /// Whether somebody wants to see samples.
+    shown: bool,
+    /// The agent, and its place, that was noted as heard last: samples of one come together.
+    heard: Option<(AgentId, RouterRef)>,
     found: Vec<Found>,
 }
 
 impl Findings {
     /// None yet, of a batch that has just come.
-    pub(super) fn of_batch() -> Self {
-        Self { arrived: Instant::now(), found: Vec::new() }
+    pub(super) fn of_batch(inner: &Inner) -> Self {
+        let shown = inner.feed.shows_samples();
+        Self { arrived: Instant::now(), now: inner.now(), shown, heard: None, found: Vec::new() }
     }
 
     fn concern(&self, id: &ConnectionId) -> bool {
@@ -76,7 +84,7 @@ impl Found {
 impl Intake {
     pub(super) async fn sample(
         &self,
-        sample: &TelemetrySample,
+        sample: TelemetrySample,
         offset: i64,
         fresh: bool,
         findings: &mut Findings,
@@ -90,13 +98,18 @@ impl Intake {
         if findings.concern(&sample.connection_id) {
             self.act(findings).await;
         }
-        let found = if foreign { None } else { self.judge(sample, offset, fresh) };
+        let heard = from.filter(|_| !foreign).map(|router| (sample.agent_id.clone(), router));
+        let shown = (fresh && findings.shown).then(|| Arc::new(sample.clone()));
+        let found = if foreign { None } else { self.judge(sample, (findings.now.at, offset), fresh) };
         inner.metrics.sample(found.is_some());
-        if fresh && found.is_some() {
+        if let Some(sample) = shown.filter(|_| found.is_some()) {
             inner.feed.sample(sample);
         }
-        if let Some(router) = from.filter(|_| !foreign) {
-            self.heard(&sample.agent_id, router).await;
+        if heard.is_some() && heard != findings.heard {
+            findings.heard = heard;
+            if let Some((agent, router)) = &findings.heard {
+                self.heard(agent, router, findings.now).await;
+            }
         }
         findings.found.extend(found.flatten());
     }
@@ -137,9 +150,13 @@ impl Intake {
 
     /// Gives a sample to its connection's loop; `None` where there is no such connection or end, `Some(None)` where nothing
     /// follows.
-    fn judge(&self, sample: &TelemetrySample, offset: i64, fresh: bool) -> Option<Option<Found>> {
+    fn judge(
+        &self,
+        sample: TelemetrySample,
+        (now, offset): (Millis, i64),
+        fresh: bool,
+    ) -> Option<Option<Found>> {
         let inner = &self.inner;
-        let now = inner.at();
         let mut live = inner.live();
         let entry = live.entry_mut(&sample.connection_id)?;
         let record = entry.record();
