@@ -237,7 +237,7 @@ impl ControllerHandle {
     /// Of a DEGRADED connection the ends that are dark or otherwise not as wanted are set up again. The other goes on shining,
     /// also where that fails: then it is DEGRADED as before.
     ///
-    /// Where spectrum is taken anew this is another incarnation of the connection, and its earlier operations have other ids.
+    /// Where spectrum is taken anew this is another incarnation of the connection; its earlier operations keep their ids.
     ///
     /// # Errors
     /// [`ControllerError::UnknownConnection`], [`ControllerError::IllegalState`] unless it is FAILED, or

@@ -160,7 +160,7 @@ impl Live {
 
     /// What is due at a connection could not be done; it is due again at `until`.
     pub(super) fn postpone(&mut self, id: &ConnectionId, until: Millis) {
-        if let Some(entry) = self.entries.get_mut(id).map(Box::as_mut)
+        if let Some(entry) = self.entry_mut(id)
             && let Some(before) = entry.due.replace(until)
         {
             self.due.remove(&(before, id.clone()));

@@ -85,17 +85,17 @@ pub(super) async fn setup(
     _body: Option<Payload<SetupBody>>,
 ) -> Result<Begun<ConnectionAnswer>> {
     let begun = handle.with_receipt(receipt).setup(&id).await?;
-    let operation = followed(&handle, begun, query.limit()).await?;
     connection_answer(
         &handle,
         &id,
-        operation,
+        (begun, &query),
         &Words {
             running: "setup_started",
             done: "setup_completed",
             message: "both ends were told; follow the operation",
         },
     )
+    .await
 }
 
 pub(super) async fn reconfigure(
@@ -107,17 +107,17 @@ pub(super) async fn reconfigure(
 ) -> Result<Begun<ConnectionAnswer>> {
     let request = body.into_request(&id)?;
     let begun = handle.with_receipt(receipt).reconfigure(&id, &request).await?;
-    let operation = followed(&handle, begun, query.limit()).await?;
     connection_answer(
         &handle,
         &id,
-        operation,
+        (begun, &query),
         &Words {
             running: "reconfiguration_started",
             done: "reconfiguration_completed",
             message: "the ends that change were told; follow the operation",
         },
     )
+    .await
 }
 
 pub(super) async fn repair(
@@ -128,17 +128,17 @@ pub(super) async fn repair(
     _body: Option<Payload<SetupBody>>,
 ) -> Result<Begun<ConnectionAnswer>> {
     let begun = handle.with_receipt(receipt).repair(&id).await?;
-    let operation = followed(&handle, begun, query.limit()).await?;
     connection_answer(
         &handle,
         &id,
-        operation,
+        (begun, &query),
         &Words {
             running: "repair_started",
             done: "repair_completed",
             message: "both ends were told; follow the operation",
         },
     )
+    .await
 }
 
 pub(super) async fn delete(
@@ -148,17 +148,17 @@ pub(super) async fn delete(
     Params(Force { force }): Params<Force>,
 ) -> Result<Begun<ConnectionAnswer>> {
     let begun = if force { handle.abandon(&id).await? } else { handle.delete(&id).await? };
-    let operation = followed(&handle, begun, query.limit()).await?;
     connection_answer(
         &handle,
         &id,
-        operation,
+        (begun, &query),
         &Words {
             running: "teardown_started",
             done: "deleted",
             message: "both ends were told to go dark; follow the operation",
         },
     )
+    .await
 }
 
 pub(super) async fn qot(
@@ -179,12 +179,14 @@ pub(super) async fn qot_all(State(handle): Handle) -> Json<QualitiesJson> {
     })
 }
 
-fn connection_answer(
+/// Follows an operation on a connection for as long as is wanted, and says how both stand then.
+async fn connection_answer(
     handle: &ControllerHandle,
     id: &ConnectionId,
-    operation: OperationView,
+    (begun, query): (OperationView, &WaitQuery),
     words: &Words,
 ) -> Result<Begun<ConnectionAnswer>> {
+    let operation = followed(handle, begun, query.limit()).await?;
     let (code, status, message) = words.of(&operation)?;
     let location = format!("/api/v1/operations/{}", operation.id);
     let connection = handle.connection(id).ok().map(|view| ConnectionJson::new(handle.vop().clone(), view));
