@@ -5,16 +5,17 @@ use crate::journal::Intent;
 use ipowdm_cmis::codes::{DataPathState, ModuleState};
 use ipowdm_cmis::procedure::{Readback as ConfigureReadback, SweepReport};
 use ipowdm_core::grid::{CHANNEL_ROUNDING_MHZ, LASER_TOLERANCE_MHZ};
-use ipowdm_core::msg::{DATA_PATH_ACTIVATED, Readback, TelemetryFields};
+use ipowdm_core::msg::{DATA_PATH_ACTIVATED, Readback, StateName, TelemetryFields};
 use ipowdm_core::units::Frequency;
+use smol_str::format_smolstr;
 
 /// A module state in CMIS' words, such as `ModuleReady`.
-pub(super) fn module_state(state: ModuleState) -> String {
-    format!("Module{state}")
+pub(super) fn module_state(state: ModuleState) -> StateName {
+    format_smolstr!("Module{state}")
 }
 
 /// The state of the data path over its lanes in CMIS' words: of the lanes in use the one that is least far.
-pub(super) fn data_path_state(lanes: &[DataPathState; 8]) -> String {
+pub(super) fn data_path_state(lanes: &[DataPathState; 8]) -> StateName {
     let idle =
         |state: &&DataPathState| matches!(state, DataPathState::Deactivated | DataPathState::Unknown(0));
     let in_use = || lanes.iter().filter(|state| !idle(state));
@@ -22,7 +23,7 @@ pub(super) fn data_path_state(lanes: &[DataPathState; 8]) -> String {
         .find(|state| **state != DataPathState::Activated)
         .or_else(|| in_use().next())
         .unwrap_or(&DataPathState::Deactivated);
-    format!("DP{state}")
+    format_smolstr!("DP{state}")
 }
 
 fn is_activated(lanes: &[DataPathState; 8]) -> bool {
@@ -100,7 +101,7 @@ impl PortStatus {
 
     /// Module and data path state in CMIS' words.
     #[must_use]
-    pub fn states(&self) -> (Option<String>, Option<String>) {
+    pub fn states(&self) -> (Option<StateName>, Option<StateName>) {
         let Some(report) = &self.report else { return (None, None) };
         (
             report.module_state.value().map(module_state),
@@ -137,7 +138,7 @@ pub fn issues(status: &PortStatus) -> Vec<String> {
         }
         (_, Some(desired)) => {
             if !lit {
-                let state = lanes.as_ref().map_or("unreadable".to_string(), data_path_state);
+                let state = lanes.as_ref().map_or("unreadable".into(), data_path_state);
                 issues.push(format!("{port}: data path {state}; {} is dark here", desired.connection));
             }
             if report.rx_los.value() == Some(true) {

@@ -1,6 +1,6 @@
 //! `commandAck`: how a command ended at one endpoint, with what was read back.
 
-use super::{json_message, number};
+use super::{StateName, json_message, number};
 use crate::error::Code;
 use crate::ids::{AgentId, CommandId, ConnectionId, PopId, PortId, RouterId, VopId};
 use crate::time::Timestamp;
@@ -72,10 +72,10 @@ pub struct Readback {
     pub app_sel: Option<u8>,
     /// Module state, in CMIS' words: `ModuleReady`, `ModuleLowPwr` ….
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub module_state: Option<String>,
+    pub module_state: Option<StateName>,
     /// Data path state, in CMIS' words: `DPActivated`, `DPDeactivated` ….
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_path_state: Option<String>,
+    pub data_path_state: Option<StateName>,
     /// Whether the transmitter is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tx_enabled: Option<bool>,

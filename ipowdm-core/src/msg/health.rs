@@ -1,6 +1,6 @@
 //! `agentHealth` and `capabilities`: what an agent says of itself and of its ports.
 
-use super::{json_message, number};
+use super::{StateName, json_message, number};
 use crate::capability::ModuleCapability;
 use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
 use crate::time::Timestamp;
@@ -47,10 +47,10 @@ pub struct InterfaceHealth {
     pub serial: Option<String>,
     /// Module state, in CMIS' words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub module_state: Option<String>,
+    pub module_state: Option<StateName>,
     /// Data path state, in CMIS' words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_path_state: Option<String>,
+    pub data_path_state: Option<StateName>,
     /// Laser frequency read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency_mhz: Option<Frequency>,

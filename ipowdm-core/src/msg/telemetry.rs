@@ -1,6 +1,6 @@
 //! `telemetrySample`: what was measured at an endpoint, and when.
 
-use super::{VERSION, json_message, number};
+use super::{StateName, VERSION, json_message, number};
 use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
 use crate::qot::Measured;
 use crate::time::Timestamp;
@@ -65,10 +65,12 @@ pub struct TelemetryFields {
     pub voltage: Option<Voltage>,
     /// Module state, in CMIS' words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub module_state: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub module_state: Option<StateName>,
     /// Data path state, in CMIS' words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_path_state: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub data_path_state: Option<StateName>,
     /// Loss of signal at the receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rx_los: Option<bool>,

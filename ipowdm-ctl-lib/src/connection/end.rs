@@ -307,7 +307,7 @@ mod tests {
         Readback {
             frequency_mhz: Some(Frequency::ANCHOR),
             tx_power_dbm: Some(Power::from_hundredths(-200)),
-            data_path_state: Some("DPActivated".to_owned()),
+            data_path_state: Some("DPActivated".into()),
             tx_enabled: Some(true),
             ..Readback::default()
         }
@@ -357,7 +357,7 @@ mod tests {
                 },
             ),
             (Some(Readback { data_path_state: None, ..readback() }), Mismatch::DataPath),
-            (Some(Readback { data_path_state: Some("DPInit".to_owned()), ..readback() }), Mismatch::DataPath),
+            (Some(Readback { data_path_state: Some("DPInit".into()), ..readback() }), Mismatch::DataPath),
             (Some(Readback { tx_enabled: Some(false), ..readback() }), Mismatch::Transmitter),
         ];
         for (readback, mismatch) in cases {
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn light_is_what_data_path_and_transmitter_show() {
-        let state = |state: Option<&str>| state.map(ToOwned::to_owned);
+        let state = |state: Option<&str>| state.map(Into::into);
         for (enabled, path, light) in [
             (None, None, None),
             (Some(true), None, None),
@@ -394,7 +394,7 @@ mod tests {
         let fields = |mhz: u32, hundredths: i16, state: &str| TelemetryFields {
             frequency_mhz: Some(Frequency::from_mhz(mhz)),
             tx_power_configured: Some(Power::from_hundredths(hundredths)),
-            data_path_state: Some(state.to_owned()),
+            data_path_state: Some(state.into()),
             ..TelemetryFields::default()
         };
         assert_eq!(wanted().agrees(&TelemetryFields::default()), None);

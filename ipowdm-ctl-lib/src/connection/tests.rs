@@ -28,7 +28,7 @@ fn readback(tx_power: Power) -> Readback {
     Readback {
         frequency_mhz: Some(Frequency::ANCHOR),
         tx_power_dbm: Some(tx_power),
-        data_path_state: Some("DPActivated".to_owned()),
+        data_path_state: Some("DPActivated".into()),
         tx_enabled: Some(true),
         ..Readback::default()
     }

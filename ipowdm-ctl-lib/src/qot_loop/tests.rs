@@ -204,10 +204,8 @@ fn loss_of_signal_and_foreign_changes_need_two_samples_and_end_with_one() {
 #[test]
 fn light_that_is_not_as_known_needs_two_samples() {
     let mut bench = Bench::new();
-    let path = |state: &str| TelemetryFields {
-        data_path_state: Some(state.to_owned()),
-        ..TelemetryFields::default()
-    };
+    let path =
+        |state: &str| TelemetryFields { data_path_state: Some(state.into()), ..TelemetryFields::default() };
     assert_eq!(bench.next(path("DPActivated")), []);
     assert_eq!(bench.next(path("DPDeactivated")), []);
     assert_eq!(bench.next(path("DPDeactivated")), [Finding::ForeignChange, Finding::Light(Light::Dark)]);

@@ -317,7 +317,7 @@ impl Site {
             frequency_mhz: fake.frequency,
             laser_frequency_mhz: fake.frequency,
             tx_power_dbm: Some(seen),
-            data_path_state: Some(ipowdm_core::msg::DATA_PATH_ACTIVATED.to_owned()),
+            data_path_state: Some(ipowdm_core::msg::DATA_PATH_ACTIVATED.into()),
             tx_enabled: Some(true),
             ..Readback::default()
         };

@@ -324,10 +324,8 @@ async fn samples_that_stay_away_while_the_agent_is_heard_are_told_counted_and_sh
 async fn the_light_of_an_end_that_somebody_else_darkened_is_dark() {
     let (bed, controller) = lit_with(absolute()).await;
     let light = || controller.connection(&id("POP1-POP2-1")).unwrap().ends.destination.light;
-    let path = |state: &str| TelemetryFields {
-        data_path_state: Some(state.to_owned()),
-        ..TelemetryFields::default()
-    };
+    let path =
+        |state: &str| TelemetryFields { data_path_state: Some(state.into()), ..TelemetryFields::default() };
     for (state, seen) in [("DPDeactivated", Light::Dark), ("DPActivated", Light::Lit)] {
         for _ in 0..2 {
             bed.agent("pop2").sample("Ethernet48", path(state)).await;

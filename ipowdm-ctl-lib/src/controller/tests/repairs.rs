@@ -121,7 +121,7 @@ async fn a_dark_end_of_a_degraded_connection_is_lit_again_and_the_other_goes_on_
     bed.agent("pop2").change("Ethernet48", |port| port.lit = false);
     for _ in 0..3 {
         let fields = ipowdm_core::msg::TelemetryFields {
-            data_path_state: Some("DPDeactivated".to_owned()),
+            data_path_state: Some("DPDeactivated".into()),
             ..ipowdm_core::msg::TelemetryFields::default()
         };
         bed.agent("pop2").sample("Ethernet48", fields).await;

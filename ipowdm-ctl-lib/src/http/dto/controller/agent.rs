@@ -5,7 +5,7 @@ use crate::controller::{AgentView, InterfaceView};
 use crate::http::dto::{ghz, iso};
 use crate::registry::{Interface, Presence};
 use ipowdm_core::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
-use ipowdm_core::msg::HealthStatus;
+use ipowdm_core::msg::{HealthStatus, StateName};
 use ipowdm_core::units::Frequency;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,9 +29,11 @@ pub(in crate::http) struct InterfaceJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     serial: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    module_state: Option<String>,
+    #[schemars(with = "Option<String>")]
+    module_state: Option<StateName>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data_path_state: Option<String>,
+    #[schemars(with = "Option<String>")]
+    data_path_state: Option<StateName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     frequency_mhz: Option<Frequency>,
     #[serde(skip_serializing_if = "Option::is_none")]
