@@ -9,6 +9,8 @@ pub mod config;
 pub mod intake;
 pub mod journal;
 pub mod port;
+#[cfg(feature = "cli")]
+pub mod program;
 pub mod runtime;
 pub mod schedule;
 #[cfg(feature = "settings")]

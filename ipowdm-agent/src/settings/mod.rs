@@ -86,7 +86,7 @@ pub struct ModulesTable {
     pub ports: Vec<PortId>,
     /// `IFNAME_TO_PORTNUM_JSON`: port number by port name.
     pub numbers: BTreeMap<PortId, u32>,
-    /// Path of a module's EEPROM, `{port}` standing for the number.
+    /// Path of a module's EEPROM, or `unix:` and the path of a socket; `{port}` stands for the number.
     pub eeprom: Option<String>,
     /// `MOCK_HARDWARE`: emulated modules in the place of hardware.
     pub emulated: bool,
@@ -149,6 +149,8 @@ pub enum ModuleSource {
     Emulated,
     /// Behind a file that the kernel's module driver offers.
     Eeprom(PathBuf),
+    /// Behind a socket that speaks the line protocol of [`ipowdm_cmis::transport::Socket`], as emulated modules do.
+    Socket(PathBuf),
 }
 
 /// Settings checked and complete.
@@ -168,6 +170,17 @@ pub struct Resolved {
     pub log_format: LogFormat,
     /// What was read and has no effect here.
     pub notices: Vec<String>,
+}
+
+impl ModuleSource {
+    /// A module at an address: `unix:PATH` is a socket, everything else a file.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
+        match address.strip_prefix("unix:") {
+            Some(path) => Self::Socket(PathBuf::from(path)),
+            None => Self::Eeprom(PathBuf::from(address)),
+        }
+    }
 }
 
 impl Settings {
@@ -309,8 +322,8 @@ impl Settings {
             } else if self.modules.emulated {
                 modules.push((port.clone(), ModuleSource::Emulated));
             } else if let Some(number) = self.modules.numbers.get(port) {
-                let path = template.replace("{port}", &number.to_string());
-                modules.push((port.clone(), ModuleSource::Eeprom(PathBuf::from(path))));
+                let address = template.replace("{port}", &number.to_string());
+                modules.push((port.clone(), ModuleSource::at(&address)));
             } else {
                 let reason = format!("has no entry for {port}, which is to be managed");
                 let fix = "add its number from the platform's port map, or set MOCK_HARDWARE=true";

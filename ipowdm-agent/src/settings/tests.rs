@@ -168,6 +168,7 @@ fn a_file_is_enough_the_environment_goes_before_it_and_unknown_keys_are_refused(
     assert!(resolved.agent.accept_unfenced);
     assert_eq!(resolved.bus.bootstrap.len(), 2);
     assert_eq!(resolved.modules[0].1, ModuleSource::Eeprom(PathBuf::from("/run/eeprom/7")));
+    assert_eq!(ModuleSource::at("unix:/run/7"), ModuleSource::Socket(PathBuf::from("/run/7")));
     assert_eq!((resolved.log.as_str(), resolved.log_format), ("info", LogFormat::Text));
     assert!(problems("[agent]\npop = 1", &[])[0].contains("unknown field"));
     assert!(

@@ -1,9 +1,9 @@
 //! `discover` and `health`: modules are read, nothing is written.
 
-use crate::run;
-use ipowdm_agent::journal::{Intent, Journal, MemoryStorage, PortState};
-use ipowdm_agent::port::telemetry_fields;
-use ipowdm_agent::settings::Resolved;
+use super::run;
+use crate::journal::{Intent, Journal, MemoryStorage, PortState};
+use crate::port::telemetry_fields;
+use crate::settings::Resolved;
 use ipowdm_cmis::procedure::{Flags, Identify, ModuleInfo, Sweep, SweepReport};
 use ipowdm_cmis::time::HostClock;
 use ipowdm_core::ids::PortId;

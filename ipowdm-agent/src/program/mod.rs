@@ -1,4 +1,4 @@
-//! The agent of one switch, as a program.
+//! The agent of one switch, as a program: the command line. A binary calls [`main`] and nothing else.
 
 mod dump;
 mod emulate;
@@ -6,8 +6,8 @@ mod look;
 mod run;
 mod test_cmis;
 
+use crate::settings::{LogFormat, Resolved, Settings};
 use clap::{Args, Parser, Subcommand};
-use ipowdm_agent::settings::{LogFormat, Resolved, Settings};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -73,7 +73,10 @@ impl Source {
     }
 }
 
-fn main() -> ExitCode {
+/// Does what the command line says; the exit code is 0 where all is well, 1 where something is not, 2 where settings or the
+/// command line cannot be used.
+#[must_use]
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let source = match &cli.command {
         Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source } => source,

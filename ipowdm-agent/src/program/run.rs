@@ -1,11 +1,11 @@
 //! `run`, and how modules, journal and bus are opened.
 
-use ipowdm_agent::journal::FileStorage;
-use ipowdm_agent::runtime::Agent;
-use ipowdm_agent::settings::{ModuleSource, Resolved};
+use crate::journal::FileStorage;
+use crate::runtime::Agent;
+use crate::settings::{ModuleSource, Resolved};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
-use ipowdm_cmis::transport::Optoe;
+use ipowdm_cmis::transport::{Optoe, Socket};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::kafka;
 use ipowdm_core::ids::PortId;
@@ -28,6 +28,10 @@ pub(crate) fn open(
             Ok(eeprom) => Ok(Box::new(eeprom)),
             Err(error) => Err(format!("{port}: {error}")),
         },
+        ModuleSource::Socket(path) => match Socket::connect(path) {
+            Ok(socket) => Ok(Box::new(socket.eeprom())),
+            Err(error) => Err(format!("{port}: {}: {error}", path.display())),
+        },
     }
 }
 
@@ -46,7 +50,9 @@ pub(crate) fn run(resolved: Resolved) -> Result<(), Box<dyn Error>> {
             let eeprom = open(port, source, index)?;
             builder = match source {
                 ModuleSource::Emulated => builder.port(port.clone(), eeprom),
-                ModuleSource::Eeprom(_) => builder.blocking_port(port.clone(), eeprom),
+                ModuleSource::Eeprom(_) | ModuleSource::Socket(_) => {
+                    builder.blocking_port(port.clone(), eeprom)
+                }
             };
         }
         match &resolved.journal {
