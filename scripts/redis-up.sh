@@ -5,6 +5,9 @@
 #   redis-cli -u "redis://$address" ping
 #   scripts/redis-down.sh "$address"
 #
+# With --switch the server also listens where the databases of a SONiC switch do, below PARENT-FOLDER as if that were the
+# root of the switch: PARENT-FOLDER/var/run/redis/redis.sock. Nothing is durable then, as on a switch.
+#
 # Several servers may run side by side, each on a free port with a folder of its own. redis-server is taken from the path; on
 # Debian or Ubuntu, as root, it is installed first where it is missing.
 # Progress goes to standard error; the last line on standard output is the address.
@@ -13,14 +16,15 @@ set -euo pipefail
 # shellcheck source=scripts/redis/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/redis/common.sh"
 
-OPTIONS=()
+OPTIONS=(--switch)
 # Seconds until a started server must answer; a busy machine takes its time.
 READY_DEADLINE=${REDIS_READY_DEADLINE:-60}
 
 usage() {
-    say "usage: scripts/redis-up.sh [PARENT-FOLDER]"
+    say "usage: scripts/redis-up.sh [--switch] [PARENT-FOLDER]"
     say "starts one Redis server on 127.0.0.1 and prints its address as the last line; its files go into a folder of their own"
     say "under PARENT-FOLDER (default: ${TMPDIR:-/tmp})"
+    say "--switch: it also listens on PARENT-FOLDER/var/run/redis/redis.sock, as the databases of a SONiC switch do"
 }
 
 # Installs the server without letting the package start one of its own, which would listen where everybody looks.
@@ -68,6 +72,13 @@ appendfsync always
 save ""
 maxmemory 0
 CONF
+    if chosen --switch; then
+        mkdir -p "$PARENT/var/run/redis"
+        cat >>"$DATA/redis.conf" <<CONF
+unixsocket $PARENT/var/run/redis/redis.sock
+appendonly no
+CONF
+    fi
 }
 
 # Waits until the server answers. Status 1: it ended or did not answer before the deadline.

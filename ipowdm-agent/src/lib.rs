@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod config;
 pub mod intake;
 pub mod journal;
+pub mod mode;
 pub mod port;
 #[cfg(feature = "cli")]
 pub mod program;
@@ -15,6 +16,8 @@ pub mod runtime;
 pub mod schedule;
 #[cfg(feature = "settings")]
 pub mod settings;
+#[cfg(feature = "sonic")]
+pub mod sonic;
 
 pub use config::{AgentConfig, Service};
 pub use intake::Identity;
