@@ -6,6 +6,8 @@
 
 pub mod assignment;
 pub mod config;
+#[cfg(feature = "settings")]
+pub mod doctor;
 pub mod intake;
 pub mod journal;
 pub mod mode;

@@ -4,30 +4,43 @@ use super::run;
 use crate::journal::{Intent, Journal, MemoryStorage, PortState};
 use crate::port::telemetry_fields;
 use crate::settings::Resolved;
-use ipowdm_cmis::procedure::{Flags, Identify, ModuleInfo, Sweep, SweepReport};
+use ipowdm_cmis::procedure::{Flags, Identify, ModuleInfo, ProcError, Sweep, SweepReport};
 use ipowdm_cmis::time::HostClock;
 use ipowdm_core::ids::PortId;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long `health` waits for the bus.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a look at one port found.
-type Seen = Result<(ModuleInfo, SweepReport), String>;
+/// What a look at one port found, and how long reading what a sample is made of took.
+type Seen = Result<(ModuleInfo, SweepReport, Duration), LookError>;
+
+/// Why a module could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookError {
+    /// Its file or socket cannot be opened.
+    #[error("{0}")]
+    Open(String),
+    /// The module does not answer, or not as one that can be worked with.
+    #[error(transparent)]
+    Module(#[from] ProcError),
+}
 
 /// Reads one module. Flags that clear on read are left for the agent.
-fn look(resolved: &Resolved, index: usize) -> Seen {
-    let Some((port, source)) = resolved.modules.get(index) else { return Err("no such port".to_string()) };
-    let mut eeprom = run::open(port, source, index)?;
+pub(crate) fn look(resolved: &Resolved, index: usize) -> Seen {
+    let Some((port, source)) = resolved.modules.get(index) else {
+        return Err(LookError::Open("no such port".to_string()));
+    };
+    let mut eeprom = run::open(port, source, index).map_err(LookError::Open)?;
     let mut clock = HostClock::start();
-    let words = |error: ipowdm_cmis::procedure::ProcError| error.to_string();
-    let info = ipowdm_cmis::procedure::run(Identify::new(), &mut *eeprom, &mut clock).map_err(words)?;
+    let info = ipowdm_cmis::procedure::run(Identify::new(), &mut *eeprom, &mut clock)?;
     let sweep = Sweep::new(&info, 0, Flags::Leave);
-    let report = ipowdm_cmis::procedure::run(sweep, &mut *eeprom, &mut clock).map_err(words)?;
-    Ok((info, report))
+    let began = Instant::now();
+    let report = ipowdm_cmis::procedure::run(sweep, &mut *eeprom, &mut clock)?;
+    Ok((info, report, began.elapsed()))
 }
 
 fn or_dash(value: Option<impl Display>) -> String {
@@ -49,7 +62,7 @@ pub(crate) fn discover(resolved: &Resolved, as_json: bool) -> Result<bool, Box<d
     );
     for (port, seen) in &all {
         match seen {
-            Ok((info, report)) => println!("{}", row(port, info, report)),
+            Ok((info, report, _)) => println!("{}", row(port, info, report)),
             Err(error) => println!("{:<14} {error}", port.as_str()),
         }
     }
@@ -82,7 +95,7 @@ fn row(port: &PortId, info: &ModuleInfo, report: &SweepReport) -> String {
 
 fn as_value(port: &PortId, seen: &Seen) -> Value {
     match seen {
-        Ok((info, report)) => json!({
+        Ok((info, report, _)) => json!({
             "port_id": port,
             "present": true,
             "vendor": info.vendor_name.as_str(),
@@ -94,7 +107,7 @@ fn as_value(port: &PortId, seen: &Seen) -> Value {
             "capability": info.capability,
             "fields": telemetry_fields(report),
         }),
-        Err(error) => json!({ "port_id": port, "present": false, "error": error }),
+        Err(error) => json!({ "port_id": port, "present": false, "error": error.to_string() }),
     }
 }
 
@@ -140,9 +153,9 @@ pub(crate) fn health(resolved: &Resolved) -> Result<bool, Box<dyn Error>> {
 
 fn verdict(state: &PortState, seen: &Seen) -> Result<String, String> {
     let fields = match (seen, &state.intent) {
-        (Ok((_, report)), _) => telemetry_fields(report),
+        (Ok((_, report, _)), _) => telemetry_fields(report),
         (Err(error), Intent::Lit(desired)) => return Err(format!("{error}; {} is down", desired.connection)),
-        (Err(error), _) => return Ok(error.clone()),
+        (Err(error), _) => return Ok(error.to_string()),
     };
     let lit = fields.data_path_state.as_deref() == Some(ipowdm_core::msg::DATA_PATH_ACTIVATED);
     let found = or_dash(fields.data_path_state.clone());

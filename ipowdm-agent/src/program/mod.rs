@@ -1,5 +1,6 @@
 //! The agent of one switch, as a program: the command line. A binary calls [`main`] and nothing else.
 
+mod doctor;
 mod dump;
 mod emulate;
 mod look;
@@ -45,6 +46,9 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// Look for what is wrong with the set-up, in twelve rows, each with a verdict and what to do. Nothing is written; the exit
+    /// code is 1 where something is at fault.
+    Doctor(doctor::Options),
     /// Read one module and print everything that it says, decoded with units. Nothing is written but the page selection;
     /// flags that clear on read are read, and so cleared, unless --leave-flags.
     Dump(dump::Options),
@@ -63,13 +67,16 @@ struct Source {
 }
 
 impl Source {
-    fn resolve(&self) -> Result<Resolved, String> {
+    fn settings(&self) -> Result<Settings, String> {
         let text = match &self.config {
             Some(path) => std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?,
             None => String::new(),
         };
-        let settings = Settings::from_toml(&text).map_err(|error| error.to_string())?;
-        settings.resolve(|name| std::env::var(name).ok()).map_err(|error| error.to_string())
+        Settings::from_toml(&text).map_err(|error| error.to_string())
+    }
+
+    fn resolve(&self) -> Result<Resolved, String> {
+        self.settings()?.resolve(environment).map_err(|error| error.to_string())
     }
 }
 
@@ -80,16 +87,19 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let source = match &cli.command {
         Command::Run { source, .. } | Command::Discover { source, .. } | Command::Health { source } => source,
+        Command::Doctor(options) => {
+            return match options.source.settings() {
+                Ok(settings) => ended(doctor::doctor(options, settings.examine(environment))),
+                Err(error) => refused(&error),
+            };
+        }
         Command::Dump(options) => return ended(dump::dump(options)),
         Command::Emulate(options) => return ended(emulate::emulate(options)),
         Command::TestCmis(options) => return ended(test_cmis::test_cmis(options)),
     };
     let resolved = match source.resolve() {
         Ok(resolved) => resolved,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_SETTINGS);
-        }
+        Err(error) => return refused(&error),
     };
     log_to_stderr(&resolved.log, resolved.log_format);
     for notice in &resolved.notices {
@@ -103,9 +113,19 @@ pub fn main() -> ExitCode {
         Command::Run { .. } => run::run(resolved).map(|()| true),
         Command::Discover { json, .. } => look::discover(&resolved, json),
         Command::Health { .. } => look::health(&resolved),
-        Command::Dump(_) | Command::Emulate(_) | Command::TestCmis(_) => Ok(true),
+        Command::Doctor(_) | Command::Dump(_) | Command::Emulate(_) | Command::TestCmis(_) => Ok(true),
     };
     ended(done)
+}
+
+/// The value of an environment variable.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn refused(error: &str) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(BAD_SETTINGS)
 }
 
 fn ended(done: Result<bool, Box<dyn std::error::Error>>) -> ExitCode {

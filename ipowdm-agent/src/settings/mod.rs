@@ -172,6 +172,18 @@ pub struct Resolved {
     pub notices: Vec<String>,
 }
 
+/// Settings as far as they can be used, and all that is wrong with them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// Complete, with the default or nothing in the place of what `problems` are about; `None` where the settings do not
+    /// say who the agent is.
+    pub resolved: Option<Resolved>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// Files that hold secrets.
+    pub secrets: Vec<PathBuf>,
+}
+
 impl ModuleSource {
     /// A module at an address: `unix:PATH` is a socket, everything else a file.
     #[must_use]
@@ -202,12 +214,20 @@ impl Settings {
     ///
     /// # Errors
     /// [`SettingsError`] with everything that is wrong.
-    pub fn resolve(
-        mut self,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Resolved, SettingsError> {
+    pub fn resolve(self, environment: impl Fn(&str) -> Option<String>) -> Result<Resolved, SettingsError> {
+        match self.examine(environment) {
+            Examined { resolved: Some(resolved), problems, .. } if problems.is_empty() => Ok(resolved),
+            Examined { problems, .. } => Err(SettingsError { problems }),
+        }
+    }
+
+    /// As [`Settings::resolve`], with what can be used also where something is wrong: for a program that looks for faults,
+    /// never for one that serves.
+    #[must_use]
+    pub fn examine(mut self, environment: impl Fn(&str) -> Option<String>) -> Examined {
         let mut problems = Vec::new();
         let notices = self.overlay(&environment, &mut problems);
+        let secrets = self.bus.sasl_password_file.iter().cloned().collect();
         let interval = |key, seconds: Option<f64>, default, problems: &mut Vec<Problem>| {
             milliseconds(key, seconds, problems).unwrap_or(default)
         };
@@ -232,9 +252,7 @@ impl Settings {
             problems.push(Problem::new("REGION", reason, "unset it"));
         }
         let bus = self.bus(&mut problems);
-        let (Some(identity), true) = (identity, problems.is_empty()) else {
-            return Err(SettingsError { problems });
-        };
+        let Some(identity) = identity else { return Examined { resolved: None, problems, secrets } };
         let service = match self.agent.virtual_operator.take() {
             None => Service::Assigned,
             Some(vop) => Service::Fixed {
@@ -254,7 +272,9 @@ impl Settings {
         let log = self.log.level.unwrap_or_else(|| "info".to_string());
         let client_id = agent.identity.agent_id.to_string();
         let bus = KafkaOptions { client_id, ..bus };
-        Ok(Resolved { agent, modules, bus, journal: self.agent.journal, log, log_format, notices })
+        let resolved =
+            Resolved { agent, modules, bus, journal: self.agent.journal, log, log_format, notices };
+        Examined { resolved: Some(resolved), problems, secrets }
     }
 
     fn identity(&self, problems: &mut Vec<Problem>) -> Option<Identity> {
@@ -322,8 +342,13 @@ impl Settings {
             } else if self.modules.emulated {
                 modules.push((port.clone(), ModuleSource::Emulated));
             } else if let Some(number) = self.modules.numbers.get(port) {
-                let address = template.replace("{port}", &number.to_string());
-                modules.push((port.clone(), ModuleSource::at(&address)));
+                let source = ModuleSource::at(&template.replace("{port}", &number.to_string()));
+                if let Some((other, _)) = modules.iter().find(|(_, known)| *known == source) {
+                    let reason = format!("gives {port} and {other} the same module, number {number}");
+                    let fix = "give each port the number of its own module, and modules.eeprom a {port}";
+                    problems.push(Problem::new("IFNAME_TO_PORTNUM_JSON", reason, fix));
+                }
+                modules.push((port.clone(), source));
             } else {
                 let reason = format!("has no entry for {port}, which is to be managed");
                 let fix = "add its number from the platform's port map, or set MOCK_HARDWARE=true";
