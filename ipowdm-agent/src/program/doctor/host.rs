@@ -121,7 +121,6 @@ pub(super) fn journal(path: &Path, history: usize) -> JournalFacts {
         Access::Granted if path.exists() => granted(may(path)),
         folder => folder,
     };
-    let free = nix::sys::statvfs::statvfs(folder).ok();
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
     JournalFacts {
@@ -129,9 +128,15 @@ pub(super) fn journal(path: &Path, history: usize) -> JournalFacts {
         damaged: damaged(path, history),
         set_aside: Path::new(&aside).exists(),
         write,
-        free: free.map(|fs| u64::from(fs.blocks_available()).saturating_mul(u64::from(fs.fragment_size()))),
+        free: free_bytes(folder),
         in_use: in_use(path),
     }
+}
+
+#[allow(clippy::useless_conversion, reason = "the counts have 32 bits on armv7")]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let system = nix::sys::statvfs::statvfs(folder).ok()?;
+    Some(u64::from(system.blocks_available()).saturating_mul(u64::from(system.fragment_size())))
 }
 
 /// How many bytes of a journal are damaged. A torn tail is none: a write may be under way.
