@@ -13,6 +13,8 @@ mod processes;
 mod program;
 #[path = "killed/secured.rs"]
 mod secured;
+#[path = "killed/stand_by.rs"]
+mod stand_by;
 
 use client::request;
 use ipowdm_cmis::emulator::{ModuleClock, Profile};

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ipowdm-ctl-under-test"))
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Program {
     pub(crate) pops: usize,
 }
 
-fn settings(folder: &Path) -> PathBuf {
+pub(crate) fn settings(folder: &Path) -> PathBuf {
     folder.join("ipowdm.toml")
 }
 
