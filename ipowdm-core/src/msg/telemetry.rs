@@ -5,7 +5,6 @@ use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
 use crate::qot::Measured;
 use crate::time::Timestamp;
 use crate::units::{Ber, Db, Frequency, Power, Temperature, Voltage};
-use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 /// The measurements of a sample. What is unknown, unreadable or unsupported is absent.
@@ -65,11 +64,11 @@ pub struct TelemetryFields {
     pub voltage: Option<Voltage>,
     /// Module state, in CMIS' words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<alloc::string::String>"))]
     pub module_state: Option<StateName>,
     /// Data path state, in CMIS' words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<alloc::string::String>"))]
     pub data_path_state: Option<StateName>,
     /// Loss of signal at the receiver.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,9 +4,10 @@ use super::api::Api;
 use super::connection::{Connection, WireError};
 use super::leader::Patience;
 use super::login::Login;
-use super::options::KafkaOptions;
+use super::options::{KafkaOptions, OptionsError};
 use super::pool::{Pool, Traffic};
 use super::refusal::{Refusal, refusal};
+use super::stream::Encryption;
 use super::topology::{TopicView, Topology};
 use crate::bus::BusError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -51,6 +52,7 @@ pub struct Counts {
 pub(super) struct Cluster {
     bootstrap: Vec<Arc<str>>,
     client: StrBytes,
+    encryption: Option<Encryption>,
     login: Option<Login>,
     pub(super) call_timeout: Duration,
     pool: Pool,
@@ -64,10 +66,11 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(options: &KafkaOptions) -> Self {
-        Self {
+    pub(super) fn new(options: &KafkaOptions) -> Result<Self, OptionsError> {
+        Ok(Self {
             bootstrap: options.bootstrap.iter().map(|broker| Arc::from(broker.as_str())).collect(),
             client: StrBytes::from_string(options.client_id.clone()),
+            encryption: options.tls.as_ref().map(Encryption::new).transpose()?,
             login: Login::new(options.sasl.as_ref()),
             call_timeout: options.call_timeout,
             pool: Pool::default(),
@@ -78,7 +81,7 @@ impl Cluster {
             connects: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
-        }
+        })
     }
 
     /// When a call that begins now must have ended.
@@ -141,7 +144,9 @@ impl Cluster {
                 Some(connection) => connection,
                 None => {
                     self.connects.fetch_add(1, Ordering::Relaxed);
-                    let mut connection = Connection::open(peer, self.client.clone(), FRAME_LIMIT).await?;
+                    let opening =
+                        Connection::open(peer, self.client.clone(), FRAME_LIMIT, self.encryption.as_ref());
+                    let mut connection = opening.await?;
                     if let Some(login) = &self.login {
                         login.prove(&mut connection).await?;
                     }

@@ -6,6 +6,7 @@
 
 use super::api::Api;
 use super::shape::{self, ShapeError};
+use super::stream::{Encryption, Stream};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
@@ -16,7 +17,6 @@ use std::time::Duration;
 use std::vec;
 use std::vec::Vec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Why a broker could not be asked.
@@ -34,6 +34,9 @@ pub(super) enum WireError {
     Malformed { peer: Arc<str>, api: &'static str, reason: String },
     #[error("{api} cannot be encoded: {reason}")]
     Encode { api: &'static str, reason: String },
+    #[error("no encrypted connection to {peer}: {reason}")]
+    #[cfg(feature = "tls")]
+    Insecure { peer: Arc<str>, reason: String },
     #[error("{peer} does not let this client in: {reason}")]
     Denied { peer: Arc<str>, reason: String },
     #[error("{peer} asks for a pause of {pause:?} (quota)")]
@@ -52,7 +55,7 @@ impl WireError {
 /// A connection and what its broker offers.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     peer: Arc<str>,
     client: StrBytes,
     /// (key, lowest, highest version) of each API.
@@ -69,11 +72,9 @@ impl Connection {
         peer: &Arc<str>,
         client: StrBytes,
         frame_limit: usize,
+        encryption: Option<&Encryption>,
     ) -> Result<Self, WireError> {
-        let unreachable = |source| WireError::Unreachable { peer: Arc::clone(peer), source };
-        let stream = TcpStream::connect(&**peer).await.map_err(unreachable)?;
-        // A request is written whole, in one call.
-        stream.set_nodelay(true).map_err(unreachable)?;
+        let stream = Stream::connect(peer, encryption).await?;
         let peer = Arc::clone(peer);
         let (offered, correlation, expires) = (Vec::new(), 0, None);
         let mut connection = Self { stream, peer, client, offered, correlation, frame_limit, expires };
@@ -97,14 +98,9 @@ impl Connection {
     }
 
     /// Whether it may still be used.
-    pub(super) fn is_good(&self, now: Instant) -> bool {
-        self.is_quiet() && self.expires.is_none_or(|expires| now < expires)
-    }
-
-    /// Whether nothing says that the broker has closed it.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_good(&mut self, now: Instant) -> bool {
         // Between requests nothing may arrive: not even the end.
-        matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.expires.is_none_or(|expires| now < expires) && self.stream.is_quiet()
     }
 
     /// Sends a request and awaits its answer.
@@ -124,6 +120,7 @@ impl Connection {
         self.correlation = self.correlation.wrapping_add(1);
         let frame = self.encode(request, version)?;
         self.stream.write_all(&frame).await.map_err(|source| self.broken(source))?;
+        self.stream.flush().await.map_err(|source| self.broken(source))?;
         let answer = self.read_frame::<A>().await?;
         decode::<A>(answer, version, self.correlation)
             .map_err(|reason| self.malformed::<A>(reason.to_string()))

@@ -20,7 +20,7 @@ const USED: u32 = 85;
 
 /// What a client proves itself with.
 pub(super) struct Login {
-    scram: Scram,
+    mechanism: SaslMechanism,
     user: String,
     password: Secret,
     /// Salted once, used for all connections: a broker keeps one salt for a user.
@@ -28,31 +28,52 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// `None` where nothing is to be proven. PLAIN is refused when options are checked.
+    /// `None` where nothing is to be proven.
     pub(super) fn new(sasl: Option<&Sasl>) -> Option<Self> {
         let Sasl { mechanism, username, password } = sasl?;
-        let scram = match mechanism {
-            SaslMechanism::Plain => return None,
-            SaslMechanism::ScramSha256 => Scram::Sha256,
-            SaslMechanism::ScramSha512 => Scram::Sha512,
-        };
         let (user, password) = (username.clone(), password.clone());
-        Some(Self { scram, user, password, known: Mutex::default() })
+        Some(Self { mechanism: *mechanism, user, password, known: Mutex::default() })
     }
 
     /// Proves itself on a fresh connection; the connection is then good until its session ends.
     pub(super) async fn prove(&self, connection: &mut Connection) -> Result<(), WireError> {
         let peer = Arc::clone(connection.peer());
         let denied = |reason: String| WireError::Denied { peer: Arc::clone(&peer), reason };
-        let mechanism = StrBytes::from_static_str(self.scram.mechanism());
+        let mechanism = StrBytes::from_static_str(self.mechanism.name());
         let offer = connection.call(&SaslHandshakeRequest::default().with_mechanism(mechanism)).await?;
         if offer.error_code != 0 {
             let offered: Vec<&str> = offer.mechanisms.iter().map(|name| &**name).collect();
-            let wanted = self.scram.mechanism();
+            let wanted = self.mechanism.name();
             return Err(denied(format!("{wanted} is not offered, but {}", offered.join(", "))));
         }
-        let failed = |error: super::scram::ScramError| denied(error.to_string());
-        let (client, first) = Client::begin(self.scram, &self.user).map_err(failed)?;
+        let began = Instant::now();
+        let answer = match self.mechanism {
+            // Options are refused that would send it unencrypted (RFC 4616).
+            SaslMechanism::Plain => {
+                let told = format!("\0{}\0{}", self.user, self.password.reveal());
+                self.exchange(connection, told).await?
+            }
+            SaslMechanism::ScramSha256 => self.scram(connection, Scram::Sha256).await?,
+            SaslMechanism::ScramSha512 => self.scram(connection, Scram::Sha512).await?,
+        };
+        if let Some(lifetime) = u64::try_from(answer.session_lifetime_ms).ok().filter(|ms| *ms > 0) {
+            connection.good_until(began + Duration::from_millis(lifetime) * USED / 100);
+        }
+        Ok(())
+    }
+
+    /// Shows that both sides know the password, and returns the last answer.
+    async fn scram(
+        &self,
+        connection: &mut Connection,
+        scram: Scram,
+    ) -> Result<SaslAuthenticateResponse, WireError> {
+        let peer = Arc::clone(connection.peer());
+        let failed = |error: super::scram::ScramError| {
+            let reason = error.to_string();
+            WireError::Denied { peer: Arc::clone(&peer), reason }
+        };
+        let (client, first) = Client::begin(scram, &self.user).map_err(failed)?;
         let answer = self.exchange(connection, first).await?;
         let proving = {
             // Salting takes milliseconds, and one connection's result serves the others.
@@ -60,13 +81,9 @@ impl Login {
             client.prove(&answer.auth_bytes, &self.password, &mut known)
         };
         let (proven, proof) = proving.map_err(failed)?;
-        let began = Instant::now();
         let answer = self.exchange(connection, proof).await?;
         proven.finish(&answer.auth_bytes).map_err(failed)?;
-        if let Some(lifetime) = u64::try_from(answer.session_lifetime_ms).ok().filter(|ms| *ms > 0) {
-            connection.good_until(began + Duration::from_millis(lifetime) * USED / 100);
-        }
-        Ok(())
+        Ok(answer)
     }
 
     async fn exchange(

@@ -24,7 +24,10 @@
 //! * Asking for a topic never creates it.
 //! * Nothing that a broker answers makes this module panic or reserve memory out of proportion to the answer.
 //! * Where [`KafkaOptions::sasl`] says so, every connection proves who it is before anything is asked on it, and believes
-//!   only a broker that knows the password too (SCRAM, RFC 5802). Nothing is encrypted.
+//!   only a broker that knows the password too (SCRAM, RFC 5802).
+//! * Where [`KafkaOptions::tls`] says so, every connection is encrypted (TLS 1.2 or 1.3), to brokers alone whose certificates are
+//!   trusted and bear the name by which they are called. Certificates and keys that are replaced are used from the next
+//!   connection on.
 //! * A broker's quota is obeyed: after an answer that asks for a pause, its kind of traffic rests that long.
 //!
 //! # Why no ready-made client
@@ -57,11 +60,14 @@ mod refusal;
 mod scram;
 mod security;
 mod shape;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod topology;
 
 pub use choice::{Client, UnknownClient, connect};
 pub use cluster::Counts;
-pub use options::{KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
+pub use options::{ClientCertificate, KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
 pub use security::{Security, SecurityProblem};
 
 #[cfg(doc)]
@@ -90,7 +96,7 @@ impl KafkaBus {
     /// [`OptionsError`] where the options cannot be right.
     pub fn connect(options: &KafkaOptions) -> Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { cluster: Arc::new(Cluster::new(options)) })
+        Ok(Self { cluster: Arc::new(Cluster::new(options)?) })
     }
 
     /// Number of a topic's partitions, from what was asked for after `newer_than`; asking never creates the topic.

@@ -2,6 +2,7 @@
 
 use crate::bus::access::Scram;
 pub use crate::bus::access::Secret;
+use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::time::Duration;
 use std::vec::Vec;
@@ -17,9 +18,9 @@ pub struct KafkaOptions {
     pub call_timeout: Duration,
     /// Most fetches in flight at a time. Each takes a connection, so this also bounds file descriptors. Default 4096.
     pub max_fetches: usize,
-    /// Encryption of connections. Not supported yet: [`super::KafkaBus::connect`] refuses it.
+    /// Encryption of connections; a build without feature `tls` refuses it.
     pub tls: Option<Tls>,
-    /// Authentication of this client: SCRAM. PLAIN needs encryption, so that [`super::KafkaBus::connect`] refuses it.
+    /// Authentication of this client. PLAIN sends the password itself, and so is refused without encryption.
     pub sasl: Option<Sasl>,
 }
 
@@ -49,12 +50,11 @@ impl KafkaOptions {
         if let Some(broker) = self.bootstrap.iter().find(|broker| !is_host_port(broker)) {
             return Err(OptionsError::NotHostPort(broker.clone()));
         }
-        if self.tls.is_some() {
-            return Err(OptionsError::Unsupported("TLS"));
+        if self.tls.is_some() && !cfg!(feature = "tls") {
+            return Err(OptionsError::NO_TLS);
         }
         match &self.sasl {
-            // It would send the password itself.
-            Some(Sasl { mechanism: SaslMechanism::Plain, .. }) => {
+            Some(Sasl { mechanism: SaslMechanism::Plain, .. }) if self.tls.is_none() => {
                 Err(OptionsError::Unsupported("SASL PLAIN without TLS"))
             }
             Some(Sasl { username, password, .. }) if username.is_empty() || password.reveal().is_empty() => {
@@ -74,7 +74,18 @@ fn is_host_port(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
     /// PEM file with the certificates to trust; absent: the system's.
-    pub ca_file: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    /// What this client shows of itself, where brokers ask for it.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A client's certificate (mutual TLS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// PEM file with the certificate and, after it, those that lead from it to the one that is trusted.
+    pub certificate_file: PathBuf,
+    /// PEM file with its private key, not encrypted.
+    pub key_file: PathBuf,
 }
 
 /// Authentication of this client.
@@ -139,6 +150,22 @@ pub enum OptionsError {
     /// The option is known and not supported. A connection that should be secured is never made without.
     #[error("{0} is not supported by this version; nothing was connected")]
     Unsupported(&'static str),
+    /// A file of certificates or of a key cannot be used.
+    #[error("{}: {reason}", file.display())]
+    Unusable {
+        /// The file.
+        file: PathBuf,
+        /// Why; never what it holds.
+        reason: String,
+    },
+    /// There is no certificate to trust.
+    #[error("no certificate of the system is trusted ({0}); name a file with those to trust")]
+    NoTrust(String),
+}
+
+impl OptionsError {
+    /// For builds without feature `tls`.
+    pub(super) const NO_TLS: Self = Self::Unsupported("TLS (a build with feature `tls` has it)");
 }
 
 #[cfg(test)]
@@ -171,6 +198,7 @@ mod tests {
         options.sasl = sasl(SaslMechanism::ScramSha256, "hunter2");
         assert_eq!(options.check(), Ok(()));
         options.tls = Some(Tls::default());
-        assert_eq!(options.check(), Err(OptionsError::Unsupported("TLS")));
+        options.sasl = sasl(SaslMechanism::Plain, "hunter2");
+        assert_eq!(options.check(), if cfg!(feature = "tls") { Ok(()) } else { Err(OptionsError::NO_TLS) });
     }
 }

@@ -44,7 +44,7 @@ impl Pool {
         let mut state = self.lock();
         state.expire(now);
         let waiting = state.idle.get_mut(peer)?;
-        while let Some((connection, _)) = waiting.pop() {
+        while let Some((mut connection, _)) = waiting.pop() {
             if connection.is_good(now) {
                 return Some(connection);
             }
@@ -110,7 +110,7 @@ mod tests {
     use kafka_protocol::protocol::StrBytes;
 
     async fn connection(peer: &Arc<str>) -> Connection {
-        Connection::open(peer, StrBytes::from_static_str("c"), 1 << 20).await.unwrap()
+        Connection::open(peer, StrBytes::from_static_str("c"), 1 << 20, None).await.unwrap()
     }
 
     #[tokio::test]

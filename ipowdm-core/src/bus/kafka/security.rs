@@ -1,6 +1,6 @@
 //! How connections to brokers are secured, as settings of programs name it.
 
-use super::options::{KafkaOptions, Sasl, SaslMechanism, Secret, Tls};
+use super::options::{ClientCertificate, KafkaOptions, Sasl, SaslMechanism, Secret, Tls};
 use std::format;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,11 @@ pub struct Security {
     /// `PLAINTEXT` (the default), `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
     pub protocol: Option<String>,
     /// Trusted certificates, PEM.
-    pub ca_file: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    /// This client's certificate with those that lead to a trusted one, PEM; the key with it.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key, PEM, not encrypted.
+    pub key_file: Option<PathBuf>,
     /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512` (the default).
     pub sasl_mechanism: Option<String>,
     /// The user.
@@ -57,10 +61,34 @@ impl Security {
                 return Err(Vec::from([SecurityProblem { key: "security_protocol", reason, fix }]));
             }
         };
-        let sasl = if sasl { Some(self.sasl()?) } else { None };
-        options.tls = tls.then(|| Tls { ca_file: self.ca_file.clone() });
-        options.sasl = sasl;
-        Ok(())
+        let tls = if tls { self.tls().map(Some) } else { Ok(None) };
+        let sasl = if sasl { self.sasl().map(Some) } else { Ok(None) };
+        match (tls, sasl) {
+            (Ok(tls), Ok(sasl)) => {
+                options.tls = tls;
+                options.sasl = sasl;
+                Ok(())
+            }
+            (tls, sasl) => Err(tls.err().into_iter().chain(sasl.err()).flatten().collect()),
+        }
+    }
+
+    fn tls(&self) -> Result<Tls, Vec<SecurityProblem>> {
+        let missing = |key| SecurityProblem {
+            key,
+            reason: "is missing".to_string(),
+            fix: "name both the certificate and its key, or neither",
+        };
+        let client = match (&self.certificate_file, &self.key_file) {
+            (Some(certificate_file), Some(key_file)) => Some(ClientCertificate {
+                certificate_file: certificate_file.clone(),
+                key_file: key_file.clone(),
+            }),
+            (None, None) => None,
+            (Some(_), None) => return Err(Vec::from([missing("key_file")])),
+            (None, Some(_)) => return Err(Vec::from([missing("certificate_file")])),
+        };
+        Ok(Tls { ca_file: self.ca_file.clone(), client })
     }
 
     fn sasl(&self) -> Result<Sasl, Vec<SecurityProblem>> {

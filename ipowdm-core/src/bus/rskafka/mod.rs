@@ -86,6 +86,9 @@ impl RskafkaBus {
     /// # Errors
     /// [`OptionsError`] where the options cannot be right.
     pub fn connect(options: &KafkaOptions) -> Result<Self, OptionsError> {
+        if options.tls.is_some() {
+            return Err(OptionsError::Unsupported("TLS with client rskafka"));
+        }
         if options.sasl.is_some() {
             return Err(OptionsError::Unsupported("SASL with client rskafka"));
         }
