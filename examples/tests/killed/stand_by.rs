@@ -40,8 +40,10 @@ impl Instance {
             let found = lines.map_while(Result::ok).filter_map(|line| {
                 line.strip_prefix("controller of vOp2 on http://").and_then(|addr| addr.parse().ok())
             });
-            // Whoever asked may have ended before.
-            found.for_each(|addr| drop(told.send(addr)));
+            for addr in found {
+                // Whoever asked may have ended before.
+                let _ = told.send(addr);
+            }
         });
         Self { child, commands }
     }

@@ -63,9 +63,15 @@ pub struct AgentTable {
 pub struct BusTable {
     /// `KAFKA_BROKER`: `host:port`, several separated by commas.
     pub bootstrap: Option<String>,
-    /// `KAFKA_SECURITY_PROTOCOL`: `PLAINTEXT` or `SASL_PLAINTEXT`; `SSL` and `SASL_SSL` are refused so far.
+    /// `KAFKA_SECURITY_PROTOCOL`: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
     pub security_protocol: Option<String>,
-    /// `KAFKA_SASL_MECHANISM`: `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    /// `KAFKA_SSL_CAFILE`: PEM file with the certificates to trust; absent: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `KAFKA_SSL_CERTFILE`: PEM file with the agent's certificate and those that lead to a trusted one.
+    pub certificate_file: Option<PathBuf>,
+    /// `KAFKA_SSL_KEYFILE`: PEM file with its private key, not encrypted.
+    pub key_file: Option<PathBuf>,
+    /// `KAFKA_SASL_MECHANISM`: `SCRAM-SHA-256`, `SCRAM-SHA-512` (the default) or, encrypted only, `PLAIN`.
     pub sasl_mechanism: Option<String>,
     /// `KAFKA_SASL_USERNAME`.
     pub sasl_username: Option<String>,
@@ -305,7 +311,9 @@ impl Settings {
         let mut options = KafkaOptions::new(table.bootstrap.as_deref().unwrap_or("127.0.0.1:9092"));
         let security = Security {
             protocol: table.security_protocol.take(),
-            ca_file: None,
+            ca_file: table.ca_file.take(),
+            certificate_file: table.certificate_file.take(),
+            key_file: table.key_file.take(),
             sasl_mechanism: table.sasl_mechanism.take(),
             sasl_username: table.sasl_username.take(),
             sasl_password: table.sasl_password.take(),

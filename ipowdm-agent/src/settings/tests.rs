@@ -1,6 +1,7 @@
 use super::*;
 use ipowdm_core::bus::kafka::SaslMechanism;
 use ipowdm_core::ids::IdError;
+use std::path::PathBuf;
 
 type Environment<'a> = &'a [(&'a str, &'a str)];
 
@@ -211,6 +212,19 @@ fn a_password_in_the_file_or_missing_is_refused_and_so_is_a_secured_bus_that_can
     let missing = problems("", &with(&[("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")]));
     assert_eq!(missing.len(), 2, "{missing:?}");
     assert!(missing[0].starts_with("bus.sasl_username") && missing[1].contains("KAFKA_SASL_PASSWORD"));
-    let encrypted = problems("", &with(&[("KAFKA_SECURITY_PROTOCOL", "SSL")]));
-    assert!(encrypted[0].contains("TLS is not supported"), "{encrypted:?}");
+}
+
+#[test]
+fn an_encrypted_bus_names_its_files_and_a_certificate_needs_its_key() {
+    let encrypted = with(&[("KAFKA_SECURITY_PROTOCOL", "SSL"), ("KAFKA_SSL_CAFILE", "/etc/ca.pem")]);
+    if cfg!(feature = "tls") {
+        let tls = resolve("", &encrypted).unwrap().bus.tls.unwrap();
+        assert_eq!((tls.ca_file, tls.client), (Some(PathBuf::from("/etc/ca.pem")), None));
+    } else {
+        let refused = problems("", &encrypted);
+        assert!(refused[0].contains("TLS") && refused[0].contains("is not supported"), "{refused:?}");
+    }
+    let alone =
+        problems("[bus]\nsecurity_protocol = \"SSL\"\ncertificate_file = \"/etc/me.pem\"\n", REFERENCE);
+    assert!(alone[0].starts_with("bus.key_file"), "{alone:?}");
 }

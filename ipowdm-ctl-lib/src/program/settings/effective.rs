@@ -71,8 +71,18 @@ impl Resolved {
             (Some(_), Some(_)) => "SASL_SSL",
         };
         writeln!(f, "security_protocol = {}", quoted(protocol))?;
-        if let Some(ca_file) = bus.tls.as_ref().and_then(|tls| tls.ca_file.as_ref()) {
-            writeln!(f, "ca_file = {}", quoted(ca_file))?;
+        if let Some(tls) = &bus.tls {
+            let client = tls.client.as_ref();
+            let files = [
+                ("ca_file", tls.ca_file.as_ref()),
+                ("certificate_file", client.map(|client| &client.certificate_file)),
+                ("key_file", client.map(|client| &client.key_file)),
+            ];
+            for (key, file) in files {
+                if let Some(file) = file {
+                    writeln!(f, "{key} = {}", quoted(&file.display().to_string()))?;
+                }
+            }
         }
         if let Some(sasl) = &bus.sasl {
             writeln!(f, "sasl_mechanism = {}", quoted(sasl.mechanism.name()))?;

@@ -101,7 +101,9 @@ impl Settings {
         read.put("KAFKA_BROKER", &mut bus.bootstrap);
         read.put("IPOWDM_KAFKA_CLIENT", &mut bus.client);
         read.put("KAFKA_SECURITY_PROTOCOL", &mut bus.security_protocol);
-        read.put("KAFKA_SSL_CAFILE", &mut bus.ca_file);
+        read.parse("KAFKA_SSL_CAFILE", &mut bus.ca_file, "give a path");
+        read.parse("KAFKA_SSL_CERTFILE", &mut bus.certificate_file, "give a path");
+        read.parse("KAFKA_SSL_KEYFILE", &mut bus.key_file, "give a path");
         read.put("KAFKA_SASL_MECHANISM", &mut bus.sasl_mechanism);
         read.put("KAFKA_SASL_USERNAME", &mut bus.sasl_username);
         read.parse("KAFKA_SASL_PASSWORD_FILE", &mut bus.sasl_password_file, "give a path");

@@ -93,8 +93,12 @@ pub(crate) struct BusTable {
     pub(crate) client: Option<String>,
     /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL` (`KAFKA_SECURITY_PROTOCOL`).
     pub(crate) security_protocol: Option<String>,
-    /// Trusted certificates, PEM (`KAFKA_SSL_CAFILE`).
-    pub(crate) ca_file: Option<String>,
+    /// Trusted certificates, PEM; without it the system's (`KAFKA_SSL_CAFILE`).
+    pub(crate) ca_file: Option<PathBuf>,
+    /// This program's certificate and those that lead to a trusted one, PEM (`KAFKA_SSL_CERTFILE`).
+    pub(crate) certificate_file: Option<PathBuf>,
+    /// Its private key, PEM, not encrypted (`KAFKA_SSL_KEYFILE`).
+    pub(crate) key_file: Option<PathBuf>,
     /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512` (`KAFKA_SASL_MECHANISM`).
     pub(crate) sasl_mechanism: Option<String>,
     /// (`KAFKA_SASL_USERNAME`)

@@ -248,6 +248,8 @@ fn kafka(check: &mut Checker<'_>, table: BusTable) -> Option<KafkaOptions> {
     let security = Security {
         protocol: table.security_protocol,
         ca_file: table.ca_file,
+        certificate_file: table.certificate_file,
+        key_file: table.key_file,
         sasl_mechanism: table.sasl_mechanism,
         sasl_username: table.sasl_username,
         sasl_password: table.sasl_password.map(Secret::new),
