@@ -10,6 +10,8 @@ pub mod config;
 pub mod doctor;
 pub mod intake;
 pub mod journal;
+#[cfg(feature = "settings")]
+pub mod log_file;
 pub mod mode;
 pub mod port;
 #[cfg(feature = "cli")]

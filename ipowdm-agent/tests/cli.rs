@@ -71,6 +71,47 @@ fn discovery_reads_every_module() {
     assert!(list[0]["fields"].get("osnr").is_none(), "unknown is absent");
 }
 
+/// Waits until `file` holds `word`.
+fn await_word(file: &std::path::Path, word: &str) -> String {
+    for _ in 0..6_000 {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        if text.contains(word) {
+            return text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    unreachable!("{word:?} is not in {} within 60 s", file.display());
+}
+
+#[test]
+fn the_log_goes_to_a_file_that_is_rotated_and_an_unusable_file_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.log");
+    let mut environment = EMULATED.to_vec();
+    environment.extend([("LOG_FILE", file.to_str().unwrap()), ("LOG_MAX_SIZE_MB", "0.001")]);
+    environment.extend([("LOG_BACKUP_COUNT", "1"), ("LOG_LEVEL", "TRACE")]);
+    let program = env!("CARGO_BIN_EXE_ipowdm-agent");
+    let mut running =
+        Command::new(program).arg("run").env_clear().envs(environment.iter().copied()).spawn().unwrap();
+    // Attempts to reach the broker fill the log.
+    await_word(&folder.path().join("agent.log.1"), "ipowdm");
+    assert!(Command::new("kill").arg(running.id().to_string()).status().unwrap().success());
+    assert!(running.wait().unwrap().success());
+    let files: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.len() <= 1_049 || text.lines().count() == 1, "{}: {}", file.display(), text.len());
+        assert!(!text.contains('\u{1b}'), "a file has no colours");
+    }
+
+    environment.push(("LOG_FILE", "/dev/null/agent.log"));
+    let output = agent(&["discover"], &environment);
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("LOG_FILE cannot be used"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn health_says_what_is_wrong_by_its_exit_code() {
     let directory = tempfile::tempdir().unwrap();

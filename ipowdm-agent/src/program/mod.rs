@@ -1,22 +1,27 @@
 //! The agent of one switch, as a program: the command line. A binary calls [`main`] and nothing else.
 
 mod doctor;
+mod documents;
 mod dump;
 mod emulate;
 mod look;
 mod run;
 mod test_cmis;
 
+use crate::log_file::LogWriter;
 use crate::settings::{LogFormat, Resolved, Settings};
 use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// Settings that cannot be used; distinct from a failure at work.
 const BAD_SETTINGS: u8 = 2;
 
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "ipowdm-agent", version, about)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -57,6 +62,13 @@ enum Command {
     TestCmis(test_cmis::Options),
     /// Show an emulated module on a socket, until interrupted.
     Emulate(emulate::Options),
+    /// Print what completes this program's options in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    Man,
 }
 
 #[derive(Args)]
@@ -96,12 +108,14 @@ pub fn main() -> ExitCode {
         Command::Dump(options) => return ended(dump::dump(options)),
         Command::Emulate(options) => return ended(emulate::emulate(options)),
         Command::TestCmis(options) => return ended(test_cmis::test_cmis(options)),
+        Command::Completions { shell } => return ended(documents::completions(*shell)),
+        Command::Man => return ended(documents::man()),
     };
     let resolved = match source.resolve() {
         Ok(resolved) => resolved,
         Err(error) => return refused(&error),
     };
-    log_to_stderr(&resolved.log, resolved.log_format);
+    log_to(&resolved);
     for notice in &resolved.notices {
         tracing::warn!("{notice}");
     }
@@ -113,7 +127,12 @@ pub fn main() -> ExitCode {
         Command::Run { .. } => run::run(resolved).map(|()| true),
         Command::Discover { json, .. } => look::discover(&resolved, json),
         Command::Health { .. } => look::health(&resolved),
-        Command::Doctor(_) | Command::Dump(_) | Command::Emulate(_) | Command::TestCmis(_) => Ok(true),
+        Command::Doctor(_)
+        | Command::Dump(_)
+        | Command::Emulate(_)
+        | Command::TestCmis(_)
+        | Command::Completions { .. }
+        | Command::Man => Ok(true),
     };
     ended(done)
 }
@@ -139,11 +158,22 @@ fn ended(done: Result<bool, Box<dyn std::error::Error>>) -> ExitCode {
     }
 }
 
-fn log_to_stderr(filter: &str, format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
+/// Logs to the file that the settings name, or to standard error. A log file that cannot be had stops nothing.
+fn log_to(resolved: &Resolved) {
+    let file = resolved.log_file.as_ref().map(LogWriter::open).transpose();
+    let (writer, trouble) = match file {
+        Ok(Some(file)) => (BoxMakeWriter::new(Mutex::new(file)), None),
+        Ok(None) => (BoxMakeWriter::new(std::io::stderr), None),
+        Err(error) => (BoxMakeWriter::new(std::io::stderr), Some(error)),
+    };
+    let filter = tracing_subscriber::EnvFilter::new(&resolved.log);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let log = log.with_ansi(resolved.log_file.is_none() && std::io::stderr().is_terminal());
+    match resolved.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
+    }
+    if let Some(error) = trouble {
+        tracing::error!(%error, "LOG_FILE cannot be used; the log goes to standard error");
     }
 }

@@ -7,16 +7,10 @@ use ipowdm_core::bus::kafka::Secret;
 use ipowdm_core::topics::{self, Role};
 
 /// Names that the existing agent reads and that have no effect here, with what does their work.
-const WITHOUT_EFFECT: &[(&[&str], &str)] = &[
-    (
-        &["ENABLE_QOT_MONITORING", "QOT_SAMPLES", "QOT_COOLDOWN_SEC", "OSNR_THRESHOLD_DB", "BER_THRESHOLD"],
-        "quality of transmission is judged by the controller",
-    ),
-    (
-        &["LOG_FILE", "LOG_MAX_SIZE_MB", "LOG_BACKUP_COUNT"],
-        "the log goes to standard error; let the service manager keep and rotate it",
-    ),
-];
+const WITHOUT_EFFECT: &[(&[&str], &str)] = &[(
+    &["ENABLE_QOT_MONITORING", "QOT_SAMPLES", "QOT_COOLDOWN_SEC", "OSNR_THRESHOLD_DB", "BER_THRESHOLD"],
+    "quality of transmission is judged by the controller",
+)];
 
 /// Reads variables; an empty one counts as absent.
 struct Reader<'a> {
@@ -91,10 +85,18 @@ impl Settings {
             self.log.level = Some("debug".to_string());
         }
         if let Some(level) = read.text("LOG_LEVEL") {
-            // Python's names are upper case and say `warning`.
+            // Python's names are upper case, and there are others.
             let level = level.to_ascii_lowercase();
-            self.log.level = Some(if level == "warning" { "warn".to_string() } else { level });
+            self.log.level = Some(match level.as_str() {
+                "warning" => "warn".to_string(),
+                "critical" | "fatal" => "error".to_string(),
+                "notset" => "trace".to_string(),
+                _ => level,
+            });
         }
+        read.parse("LOG_FILE", &mut self.log.file, "give a path");
+        read.parse("LOG_MAX_SIZE_MB", &mut self.log.max_size_mb, "give megabytes");
+        read.parse("LOG_BACKUP_COUNT", &mut self.log.backup_count, "give a whole number");
         read.parse("LOG_FORMAT", &mut self.log.format, "text or json");
         self.check_topics(&mut read);
         notices(&read)

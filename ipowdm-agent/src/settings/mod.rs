@@ -111,13 +111,37 @@ pub struct TelemetryTable {
 }
 
 /// `[log]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogTable {
     /// `LOG_LEVEL`: `error`, `warn`, `info`, `debug`, `trace` or a filter such as `ipowdm_agent=debug`.
     pub level: Option<String>,
     /// `LOG_FORMAT`: `text` for people, or `json`, an object per line.
     pub format: Option<LogFormat>,
+    /// `LOG_FILE`: a file in the place of standard error; rotated.
+    pub file: Option<PathBuf>,
+    /// `LOG_MAX_SIZE_MB`: size in megabytes above which the file is rotated.
+    pub max_size_mb: Option<f64>,
+    /// `LOG_BACKUP_COUNT`: files that are kept beside it.
+    pub backup_count: Option<u32>,
+}
+
+/// Size of a log file in megabytes unless told otherwise.
+pub const LOG_MAX_SIZE_MB: f64 = 10.0;
+/// Log files kept beside the newest unless told otherwise.
+pub const LOG_BACKUP_COUNT: u32 = 5;
+/// Most log files that may be kept.
+const MOST_BACKUPS: u32 = 1_000;
+
+/// A log file, and how much of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Bytes above which it is rotated.
+    pub max_bytes: u64,
+    /// Older files that are kept, as `path.1`, the newest, and so on.
+    pub backups: u32,
 }
 
 /// How log lines are written.
@@ -174,6 +198,8 @@ pub struct Resolved {
     pub log: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Where they go; `None`: standard error.
+    pub log_file: Option<LogFile>,
     /// What was read and has no effect here.
     pub notices: Vec<String>,
 }
@@ -258,6 +284,7 @@ impl Settings {
             problems.push(Problem::new("REGION", reason, "unset it"));
         }
         let bus = self.bus(&mut problems);
+        let log_file = self.log_file(&mut problems);
         let Some(identity) = identity else { return Examined { resolved: None, problems, secrets } };
         let service = match self.agent.virtual_operator.take() {
             None => Service::Assigned,
@@ -279,7 +306,7 @@ impl Settings {
         let client_id = agent.identity.agent_id.to_string();
         let bus = KafkaOptions { client_id, ..bus };
         let resolved =
-            Resolved { agent, modules, bus, journal: self.agent.journal, log, log_format, notices };
+            Resolved { agent, modules, bus, journal: self.agent.journal, log, log_format, log_file, notices };
         Examined { resolved: Some(resolved), problems, secrets }
     }
 
@@ -334,6 +361,26 @@ impl Settings {
             }
         }
         options
+    }
+
+    fn log_file(&self, problems: &mut Vec<Problem>) -> Option<LogFile> {
+        let megabytes = self.log.max_size_mb.unwrap_or(LOG_MAX_SIZE_MB);
+        let backups = self.log.backup_count.unwrap_or(LOG_BACKUP_COUNT);
+        if !(0.001..=10_000.0).contains(&megabytes) {
+            let reason = format!("{megabytes} MB is not a size for a log file");
+            problems.push(Problem::new("LOG_MAX_SIZE_MB", reason, "give 0.001 to 10000 megabytes"));
+        }
+        if backups > MOST_BACKUPS {
+            let reason = format!("{backups} files are too many");
+            problems.push(Problem::new("LOG_BACKUP_COUNT", reason, format!("give at most {MOST_BACKUPS}")));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "refused above where it is not from 0.001 to 10 000"
+        )]
+        let max_bytes = (megabytes * 1_048_576.0) as u64;
+        self.log.file.clone().map(|path| LogFile { path, max_bytes, backups })
     }
 
     fn modules(&self, problems: &mut Vec<Problem>) -> Vec<(PortId, ModuleSource)> {

@@ -60,6 +60,31 @@ fn the_environment_of_the_existing_agent_is_understood() {
 }
 
 #[test]
+fn a_log_file_has_the_existing_agents_names_and_bounds() {
+    let names = [("LOG_FILE", "/var/log/agent.log")];
+    let defaults = resolve("", &with(&names)).unwrap().log_file.unwrap();
+    let path = PathBuf::from("/var/log/agent.log");
+    assert_eq!(defaults, LogFile { path: path.clone(), max_bytes: 10 << 20, backups: 5 });
+    let set =
+        with(&[("LOG_FILE", "/var/log/agent.log"), ("LOG_MAX_SIZE_MB", "2"), ("LOG_BACKUP_COUNT", "0")]);
+    assert_eq!(
+        resolve("", &set).unwrap().log_file.unwrap(),
+        LogFile { path, max_bytes: 2 << 20, backups: 0 }
+    );
+    assert_eq!(resolve("", REFERENCE).unwrap().log_file, None);
+    for (name, value) in [("LOG_MAX_SIZE_MB", "0"), ("LOG_MAX_SIZE_MB", "nan"), ("LOG_BACKUP_COUNT", "1001")]
+    {
+        assert!(problems("", &with(&[(name, value)]))[0].starts_with(name), "{name}={value}");
+    }
+    for (level, filter) in
+        [("CRITICAL", "error"), ("WARNING", "warn"), ("DEBUG", "debug"), ("NOTSET", "trace")]
+    {
+        assert_eq!(resolve("", &with(&[("LOG_LEVEL", level)])).unwrap().log, filter);
+    }
+    assert_eq!(resolve("", &with(&[("LOG_LEVEL", ""), ("DEBUG_MODE", "true")])).unwrap().log, "debug");
+}
+
+#[test]
 fn s0_16_a_port_without_a_number_is_refused_by_name_unless_modules_are_emulated() {
     let environment = with(&[("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7}"#)]);
     let problems = problems("", &environment);
