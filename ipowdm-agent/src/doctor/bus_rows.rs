@@ -39,6 +39,9 @@ fn broker_fix(error: &str) -> &'static str {
     if has(&["sasl", "authent", "not authorised"]) {
         "set KAFKA_SASL_USERNAME and the password of this agent as the slice manager made it, and KAFKA_SASL_MECHANISM as the \
          broker has it"
+    } else if has(&["tls", "certificate"]) {
+        "name the certificates that the broker's was signed by (KAFKA_SSL_CAFILE), and reach the broker by the name that is in its \
+         certificate; the switch's clock must be right"
     } else if has(&["lookup", "resolve", "name or service"]) {
         "correct the host name in KAFKA_BROKER, or the switch's name server (/etc/resolv.conf)"
     } else {

@@ -55,7 +55,7 @@ fn row_of(key: &str, reason: &str) -> Option<Row> {
         "TELEMETRY_INTERVAL_SEC" | "health_interval_sec" => Row::Interval,
         "KAFKA_BROKER" => Row::Broker,
         "JOURNAL_FILE" => Row::Journal,
-        "bus.sasl_password_file" => Row::Secrets,
+        "bus.sasl_password_file" | "bus.key_file" => Row::Secrets,
         key if key.starts_with("bus") || key.starts_with("KAFKA_") => Row::Broker,
         _ => return None,
     })

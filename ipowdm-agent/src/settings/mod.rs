@@ -259,7 +259,7 @@ impl Settings {
     pub fn examine(mut self, environment: impl Fn(&str) -> Option<String>) -> Examined {
         let mut problems = Vec::new();
         let notices = self.overlay(&environment, &mut problems);
-        let secrets = self.bus.sasl_password_file.iter().cloned().collect();
+        let secrets = self.bus.sasl_password_file.iter().chain(&self.bus.key_file).cloned().collect();
         let interval = |key, seconds: Option<f64>, default, problems: &mut Vec<Problem>| {
             milliseconds(key, seconds, problems).unwrap_or(default)
         };
