@@ -3,7 +3,7 @@
 //! Either way nothing else touches the module, one slow module delays no other, and the host ends when its handle is
 //! dropped, leaving the module as it is.
 
-use super::{PortEvent, PortMachine, PortMessage};
+use super::{PortEvent, PortMachine, PortMessage, Proxy, Reach};
 use core::time::Duration;
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_core::time::Millis;
@@ -28,6 +28,8 @@ pub enum Module {
     Inline(Box<dyn Eeprom + Send>),
     /// Accesses block on hardware: the port gets a thread of its own.
     Blocking(Box<dyn Eeprom + Send>),
+    /// Other software drives the module, and asking it blocks: the port gets a thread of its own.
+    Proxy(Box<dyn Proxy>),
 }
 
 impl core::fmt::Debug for Module {
@@ -35,6 +37,7 @@ impl core::fmt::Debug for Module {
         f.write_str(match self {
             Self::Inline(_) => "Inline",
             Self::Blocking(_) => "Blocking",
+            Self::Proxy(_) => "Proxy",
         })
     }
 }
@@ -69,12 +72,12 @@ impl PortHandle {
                 tokio::spawn(run_task(machine, eeprom, clock, receiver, events));
                 Inbox::Task(sender)
             }
-            Module::Blocking(eeprom) => {
+            module @ (Module::Blocking(_) | Module::Proxy(_)) => {
                 let (sender, receiver) = sync_channel(INBOX);
                 std::thread::Builder::new()
                     .name(format!("port-{name}"))
                     .stack_size(STACK)
-                    .spawn(move || run_thread(machine, eeprom, &clock, &receiver, &events))?;
+                    .spawn(move || run_thread(machine, module, &clock, &receiver, &events))?;
                 Inbox::Thread(sender)
             }
         };
@@ -132,7 +135,7 @@ async fn run_task(
 ) {
     let mut out = Vec::new();
     loop {
-        let wake = machine.poll(clock(), &mut *eeprom, &mut out);
+        let wake = machine.poll(clock(), &mut Reach::Registers(&mut *eeprom), &mut out);
         for event in out.drain(..) {
             if events.send(event).await.is_err() {
                 return;
@@ -151,14 +154,18 @@ async fn run_task(
 
 fn run_thread(
     mut machine: PortMachine,
-    mut eeprom: Box<dyn Eeprom + Send>,
+    mut module: Module,
     clock: &Clock,
     inbox: &std::sync::mpsc::Receiver<PortMessage>,
     events: &mpsc::Sender<PortEvent>,
 ) {
     let mut out = Vec::new();
     loop {
-        let wake = machine.poll(clock(), &mut *eeprom, &mut out);
+        let mut reach = match &mut module {
+            Module::Inline(eeprom) | Module::Blocking(eeprom) => Reach::Registers(&mut **eeprom),
+            Module::Proxy(proxy) => Reach::Proxy(&mut **proxy),
+        };
+        let wake = machine.poll(clock(), &mut reach, &mut out);
         for event in out.drain(..) {
             if events.blocking_send(event).is_err() {
                 return;

@@ -4,21 +4,20 @@ mod active;
 mod ending;
 mod module;
 
-use self::active::{Active, Finished, boxed, identify, sweep_of};
+use self::active::{Active, Finished, Through, boxed, identify, sweep_of};
 use super::sampling::{Due, Sampling, SessionBudget};
-use super::work::{Plan, Refusal, Work};
+use super::proxy::{Change, Failure, Reach};
+use super::work::{Refusal, Work, laser};
 use super::{Job, JobReport, ModuleFacts, PortEvent, PortMessage, QUEUE, reading};
-use crate::journal::PortState;
+use crate::journal::{Intent, PortState};
 use crate::schedule::FixedRate;
 use core::time::Duration;
-use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::procedure::{
-    Configure, Flags, ModuleInfo, Pollable, ProcError, Progress, SetTxPower, Sweep, SweepReport, TxControl,
-    TxGoal,
+    Configure, Flags, ModuleInfo, Progress, SetTxPower, SweepReport, TxControl, TxGoal,
 };
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{PortId, VopId};
-use ipowdm_core::msg::{AckDetails, COMMAND_TRACE, Outcome, Readback};
+use ipowdm_core::msg::{AckDetails, AdminState, COMMAND_TRACE, Outcome, Readback};
 use ipowdm_core::time::Millis;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -51,8 +50,10 @@ struct Running {
     /// Whether a session was taken from the budget for it.
     reserved: bool,
     /// How it will end, once that is known.
-    failure: Option<ProcError>,
+    failure: Option<Failure>,
     readback: Option<Readback>,
+    /// When the module said what was read back, where that is not the end of the work.
+    readback_at: Option<Millis>,
 }
 
 /// One port: its module, its commands, its samples.
@@ -67,7 +68,8 @@ pub struct PortMachine {
     running: Option<Running>,
     sampling: Sampling,
     /// A sweep for samples or for the slow rate, with what is due.
-    sweep: Option<(Box<Pollable<Sweep>>, Vec<Due>)>,
+    sweep: Option<(Active, Vec<Due>)>,
+    /// What is known of its registers, where it is reached by them.
     info: Option<Box<ModuleInfo>>,
     facts: Option<Arc<ModuleFacts>>,
     trouble: Option<String>,
@@ -165,20 +167,20 @@ impl PortMachine {
     }
 
     /// Does what is to be done at `now` and answers when to call again.
-    pub fn poll(&mut self, now: Millis, eeprom: &mut dyn Eeprom, out: &mut Vec<PortEvent>) -> Millis {
+    pub fn poll(&mut self, now: Millis, reach: &mut Reach<'_>, out: &mut Vec<PortEvent>) -> Millis {
         loop {
             // A sweep is a matter of milliseconds and goes first; the procedure it interrupts is asleep.
-            if let Some(until) = self.advance_sweep(now, eeprom, out) {
+            if let Some(until) = self.advance_sweep(now, reach, out) {
                 return until;
             }
-            let job_wake = self.advance_job(now, eeprom, out);
+            let job_wake = self.advance_job(now, reach, out);
             if self.sweep.is_none() && self.sampling.next() <= now {
-                self.begin_sweep(now);
+                self.begin_sweep(now, reach);
             }
             if self.sweep.is_some() {
                 continue;
             }
-            if self.running.is_none() && self.start_next(now, eeprom, out) {
+            if self.running.is_none() && self.start_next(now, reach, out) {
                 continue;
             }
             let again = self.again.map_or(Millis(u64::MAX), |(at, _)| at);
@@ -198,7 +200,7 @@ impl PortMachine {
     }
 
     /// Starts the next job; whether there was one.
-    fn start_next(&mut self, now: Millis, eeprom: &mut dyn Eeprom, out: &mut Vec<PortEvent>) -> bool {
+    fn start_next(&mut self, now: Millis, reach: &mut Reach<'_>, out: &mut Vec<PortEvent>) -> bool {
         if self.queue.is_empty()
             && let Some((at, _)) = self.again
             && at <= now
@@ -226,24 +228,25 @@ impl PortMachine {
             }
             None => false,
         };
-        let writes_before = eeprom.counters().writes;
+        let writes_before = reach.writes();
         let mut running = Running {
             job,
             stage: Stage::Identify,
-            active: identify(),
+            active: identify(reach),
             writes_before,
             module_time: Duration::ZERO,
             reserved,
             failure: None,
             readback: None,
+            readback_at: None,
         };
         if !running.job.work.needs_module() {
-            self.finish(running, None, now, eeprom, out);
+            self.finish(running, None, now, reach, out);
             return true;
         }
-        let known = self.info.is_some() && running.job.work != Work::Refresh;
-        if known && let Err(refusal) = self.begin_act(&mut running) {
-            self.finish(running, Some(refusal), now, eeprom, out);
+        let known = self.is_known() && running.job.work != Work::Refresh;
+        if known && let Err(refusal) = self.begin_act(&mut running, now, reach) {
+            self.finish(running, Some(refusal), now, reach, out);
             return true;
         }
         self.running = Some(running);
@@ -263,35 +266,68 @@ impl PortMachine {
     }
 
     /// Plans the work and begins it; a plan of nothing becomes a look.
-    fn begin_act(&mut self, running: &mut Running) -> Result<(), Refusal> {
-        let Some(info) = &self.info else {
-            return Err(Refusal::rejected(Code::ModuleAbsent, self.absence()));
-        };
+    fn begin_act(&mut self, running: &mut Running, now: Millis, reach: &mut Reach<'_>) -> Result<(), Refusal> {
         running.stage = Stage::Act;
-        running.active = match running.job.work.plan(&self.state, info, self.report.as_ref())? {
-            Plan::Configure(target) => Active::Configure(boxed(Configure::new(info, target)?)),
-            Plan::Power(power, laser) => Active::Power(boxed(SetTxPower::new(info, power, laser)?)),
-            Plan::Transmitter(goal) => Active::Transmitter(boxed(TxControl::new(info, goal)?)),
-            Plan::Nothing => {
+        let mut change = running.job.work.plan(&self.state, self.report.as_ref())?;
+        if let Reach::Proxy(_) = reach
+            && running.job.work == Work::Interface(AdminState::Up)
+            && self.state.intent == Intent::Untouched
+        {
+            // The switch may have it down without the agent's doing.
+            change = Some(Change::Transmitter(TxGoal::Enable));
+        }
+        running.active = match change {
+            Some(change) => self.begin_change(change, now, reach)?,
+            None => {
                 running.stage = Stage::Look;
-                Active::Sweep(boxed(sweep_of(info, Flags::Latch, self.commissioned)))
+                let absent = || Refusal::rejected(Code::ModuleAbsent, self.absence());
+                self.look(Flags::Latch, reach).ok_or_else(absent)?
             }
         };
         Ok(())
+    }
+
+    fn begin_change(&self, change: Change, now: Millis, reach: &mut Reach<'_>) -> Result<Active, Refusal> {
+        if let Reach::Proxy(proxy) = reach {
+            proxy.begin(change, now)?;
+            return Ok(Active::Through(Through::Change(now, Duration::ZERO)));
+        }
+        let Some(info) = &self.info else {
+            return Err(Refusal::rejected(Code::ModuleAbsent, self.absence()));
+        };
+        Ok(match change {
+            Change::Configure(target) => Active::Configure(boxed(Configure::new(info, target)?)),
+            Change::Power(power) => {
+                let laser = laser(info, self.state.intent.desired());
+                Active::Power(boxed(SetTxPower::new(info, power, laser)?))
+            }
+            Change::Transmitter(goal) => Active::Transmitter(boxed(TxControl::new(info, goal)?)),
+        })
+    }
+
+    /// A look at the module; `None` where there is none.
+    fn look(&self, flags: Flags, reach: &Reach<'_>) -> Option<Active> {
+        match (reach, &self.info) {
+            (Reach::Proxy(_), _) => self.is_known().then_some(Active::Through(Through::Look)),
+            (Reach::Registers(_), Some(info)) => {
+                Some(Active::Sweep(boxed(sweep_of(info, flags, self.commissioned))))
+            }
+            (Reach::Registers(_), None) => None,
+        }
     }
 
     /// Works on the running job; when it wants to be called again, `None` where none is running.
     fn advance_job(
         &mut self,
         now: Millis,
-        eeprom: &mut dyn Eeprom,
+        reach: &mut Reach<'_>,
         out: &mut Vec<PortEvent>,
     ) -> Option<Millis> {
         loop {
             let mut running = self.running.take()?;
             let span = running.job.trace.0.clone();
             let _in_its_span = span.enter();
-            let finished = match running.active.advance(now, eeprom) {
+            let finished = match running.active.advance(now, reach) {
                 Progress::Sleep(until) => {
                     self.running = Some(running);
                     return Some(until);
@@ -299,7 +335,7 @@ impl PortMachine {
                 Progress::Done(finished) => finished,
             };
             running.module_time += running.active.module_time();
-            if let Some(running) = self.next_stage(running, finished, now, eeprom, out) {
+            if let Some(running) = self.next_stage(running, finished, now, reach, out) {
                 self.running = Some(running);
             }
         }
@@ -311,33 +347,28 @@ impl PortMachine {
         mut running: Running,
         finished: Finished,
         now: Millis,
-        eeprom: &mut dyn Eeprom,
+        reach: &mut Reach<'_>,
         out: &mut Vec<PortEvent>,
     ) -> Option<Running> {
         match finished {
-            Finished::Identify(Ok(info)) => {
-                running.active = Active::Sweep(boxed(sweep_of(&info, Flags::Latch, None)));
-                running.stage = Stage::Survey;
-                self.take_module(info);
+            Finished::Identify(Ok(identity)) => {
+                self.take_module(identity);
                 self.keep_sessions(now);
+                let Some(look) = self.look(Flags::Latch, reach) else {
+                    let refusal = Refusal::rejected(Code::ModuleAbsent, self.absence());
+                    self.finish(running, Some(refusal), now, reach, out);
+                    return None;
+                };
+                running.stage = Stage::Survey;
+                running.active = look;
                 return Some(running);
             }
-            Finished::Identify(Err(error)) => {
-                self.lose_module(&error);
-                let mut refusal = None;
-                if !running.job.work.is_meant_regardless() {
-                    refusal = Some(Refusal::from(error));
-                } else if error.code() != Code::ModuleAbsent {
-                    running.failure = Some(error);
-                }
-                self.finish(running, refusal, now, eeprom, out);
-                return None;
-            }
+            Finished::Identify(Err(error)) => return self.unidentified(running, error, now, reach, out),
             Finished::Sweep(result) => {
-                self.take_report(result.map(|report| *report), now);
+                self.take_report(result.map(|seen| *seen));
                 if running.stage == Stage::Survey && running.job.work != Work::Refresh {
-                    if let Err(refusal) = self.begin_act(&mut running) {
-                        self.finish(running, Some(refusal), now, eeprom, out);
+                    if let Err(refusal) = self.begin_act(&mut running, now, reach) {
+                        self.finish(running, Some(refusal), now, reach, out);
                         return None;
                     }
                     if running.stage == Stage::Act {
@@ -346,7 +377,8 @@ impl PortMachine {
                     // Nothing is to be done, and the survey is the look.
                 }
                 running.readback = self.report.as_ref().map(|r| reading::of_report(r, self.app_sel));
-                self.finish(running, None, now, eeprom, out);
+                running.readback_at = matches!(reach, Reach::Proxy(_)).then_some(self.read_at);
+                self.finish(running, None, now, reach, out);
                 return None;
             }
             Finished::Configure(Ok(read)) => {
@@ -354,40 +386,65 @@ impl PortMachine {
                 running.readback = Some(reading::of_configuration(&read));
                 self.stale = true;
                 // The read-back is whole: the answer does not wait for the sweep, which brings the status up to date.
-                self.finish(running, None, now, eeprom, out);
-                self.begin_sweep(now);
+                self.finish(running, None, now, reach, out);
+                self.begin_sweep(now, reach);
                 return None;
             }
-            Finished::Power(Ok(())) | Finished::Transmitter(Ok(())) => {}
-            Finished::Configure(Err(error))
-            | Finished::Power(Err(error))
-            | Finished::Transmitter(Err(error)) => {
+            Finished::Change(Ok(())) => {}
+            Finished::Configure(Err(error)) | Finished::Change(Err(error)) => {
+                let absent = error.code == Code::ModuleAbsent;
+                if absent {
+                    self.lose_module(&error);
+                }
                 if running.failure.is_none() {
                     running.failure = Some(error);
                 }
-                if error.code() == Code::ModuleAbsent {
-                    self.lose_module(&error);
-                }
-                let wrote = eeprom.counters().writes > running.writes_before;
+                let wrote = reach.writes() > running.writes_before;
                 let undo = running.stage == Stage::Act && running.job.work.is_new_light(&self.state) && wrote;
-                if undo && let Some(control) = self.deactivation() {
+                // What failed for good is not made worse by an undoing that cannot begin.
+                let dark = Change::Transmitter(TxGoal::Deactivate);
+                if undo && let Ok(active) = self.begin_change(dark, now, reach) {
                     running.stage = Stage::Undo;
-                    running.active = Active::Transmitter(boxed(control));
+                    running.active = active;
                     return Some(running);
                 }
             }
         }
-        let Some(info) = &self.info else {
-            self.finish(running, None, now, eeprom, out);
+        let Some(look) = self.look(Flags::Latch, reach) else {
+            self.finish(running, None, now, reach, out);
             return None;
         };
         running.stage = Stage::Look;
-        running.active = Active::Sweep(boxed(sweep_of(info, Flags::Latch, self.commissioned)));
+        running.active = look;
         Some(running)
     }
 
-    fn deactivation(&self) -> Option<TxControl> {
-        TxControl::new(self.info.as_deref()?, TxGoal::Deactivate).ok()
+    /// Goes on where nobody was identified in the port.
+    fn unidentified(
+        &mut self,
+        mut running: Running,
+        error: Failure,
+        now: Millis,
+        reach: &mut Reach<'_>,
+        out: &mut Vec<PortEvent>,
+    ) -> Option<Running> {
+        self.lose_module(&error);
+        let regardless = running.job.work.is_meant_regardless();
+        let mut refusal = None;
+        if !regardless {
+            refusal = Some(Refusal::from(error));
+        } else if error.code != Code::ModuleAbsent {
+            running.failure = Some(error);
+        } else if let Reach::Proxy(_) = reach {
+            // The software that drives modules is told now: it lights the next one before the agent sees it.
+            match self.begin_act(&mut running, now, reach) {
+                Ok(()) => return Some(running),
+                Err(no) if no.code != Code::ModuleAbsent => refusal = Some(no),
+                Err(_) => {}
+            }
+        }
+        self.finish(running, refusal, now, reach, out);
+        None
     }
 
     /// Ends a job that was begun: `refusal` where it never came to the module.
@@ -396,12 +453,13 @@ impl PortMachine {
         running: Running,
         refusal: Option<Refusal>,
         now: Millis,
-        eeprom: &mut dyn Eeprom,
+        reach: &mut Reach<'_>,
         out: &mut Vec<PortEvent>,
     ) {
-        let writes = eeprom.counters().writes.saturating_sub(running.writes_before);
+        let writes = reach.writes().saturating_sub(running.writes_before);
         let sessions_before = self.state.sessions.len() + usize::from(running.reserved);
-        let (outcome, details) = self.conclude(&running, refusal, writes);
+        let (outcome, mut details) = self.conclude(&running, refusal, writes);
+        details.readback_age_ms = running.readback_at.and_then(|at| u32::try_from(now.since(at)).ok());
         let module_ms = details.module_ms;
         running.job.trace.0.in_scope(|| {
             tracing::debug!(target: COMMAND_TRACE, ?outcome, module_ms, writes, "work ended");

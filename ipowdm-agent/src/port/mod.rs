@@ -1,17 +1,19 @@
 //! One port and its module: what is asked of it, what it answers, and the machine between.
 //!
-//! A [`PortMachine`] owns everything about one port but the module's memory and the clock. Whoever hosts it
+//! A [`PortMachine`] owns everything about one port but the way to its module ([`Reach`]) and the clock. Whoever hosts it
 //! ([`host`]) calls [`PortMachine::poll`] with both, carries its [`PortEvent`]s away and calls again at the instant it
 //! names. Commands are carried out one after the other in the order they came; while one waits for the module, samples
 //! go on being taken between its steps.
 
 pub mod host;
 mod machine;
+mod proxy;
 mod reading;
 mod sampling;
 mod work;
 
 pub use machine::PortMachine;
+pub use proxy::{Change, Failure, Proxy, Reach, Seen};
 pub use reading::{issues, telemetry_fields};
 pub use sampling::SessionBudget;
 pub use work::{Refusal, Work};

@@ -1,5 +1,6 @@
 //! What commands mean for a port: what is refused, what has to be done to the module, what is meant afterwards.
 
+use super::proxy::{Change, Failure};
 use crate::journal::{Desired, Intent, PortState};
 use ipowdm_cmis::procedure::{ApplicationChoice, Lanes, ModuleInfo, ProcError, SweepReport, Target, TxGoal};
 use ipowdm_core::error::Code;
@@ -83,24 +84,18 @@ impl Refusal {
     }
 }
 
+impl From<Failure> for Refusal {
+    /// A check before anything is changed.
+    fn from(failure: Failure) -> Self {
+        Self::rejected(failure.code, failure.words)
+    }
+}
+
 impl From<ProcError> for Refusal {
     /// A procedure's own check, before the first access.
     fn from(error: ProcError) -> Self {
         Self::rejected(error.code(), error.to_string())
     }
-}
-
-/// What has to be done to a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plan {
-    /// Nothing.
-    Nothing,
-    /// Bring it to a target.
-    Configure(Target),
-    /// Set the power of a laser, nothing else.
-    Power(Power, u8),
-    /// Drive its transmitter.
-    Transmitter(TxGoal),
 }
 
 impl Work {
@@ -220,44 +215,43 @@ impl Work {
         }
     }
 
-    /// What has to be done to the module. `report` is what was last read of it.
+    /// What has to be done to the module, if anything. `report` is what was last read of it.
     pub(super) fn plan(
         &self,
         state: &PortState,
-        info: &ModuleInfo,
         report: Option<&SweepReport>,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<Option<Change>, Refusal> {
         match self {
-            Self::Setup { desired, .. } => target(desired, report).map(Plan::Configure),
-            Self::Reconfigure { frequency: None, media_code: None, tx_power: None, .. } => Ok(Plan::Nothing),
+            Self::Setup { desired, .. } => configure(desired, report),
+            Self::Reconfigure { frequency: None, media_code: None, tx_power: None, .. } => Ok(None),
             Self::Reconfigure { frequency: None, media_code: None, tx_power: Some(power), .. } => {
-                Ok(Plan::Power(*power, laser(info, state.intent.desired())))
+                Ok(Some(Change::Power(*power)))
             }
             Self::Reconfigure { .. } => match self.reconfigured(state) {
-                Some(desired) => target(&desired, report).map(Plan::Configure),
-                None => Ok(Plan::Nothing),
+                Some(desired) => configure(&desired, report),
+                None => Ok(None),
             },
-            Self::Teardown { .. } => Ok(Plan::Transmitter(TxGoal::Deactivate)),
+            Self::Teardown { .. } => Ok(transmitter(TxGoal::Deactivate)),
             Self::Release { vop } => Ok(match state.intent.desired() {
-                Some(desired) if desired.vop == *vop => Plan::Transmitter(TxGoal::Deactivate),
-                _ => Plan::Nothing,
+                Some(desired) if desired.vop == *vop => transmitter(TxGoal::Deactivate),
+                _ => None,
             }),
-            Self::Interface(AdminState::Down) => Ok(Plan::Transmitter(TxGoal::Disable)),
+            Self::Interface(AdminState::Down) => Ok(transmitter(TxGoal::Disable)),
             Self::Interface(AdminState::Up) => match &state.intent {
-                Intent::Lit(desired) => target(desired, report).map(Plan::Configure),
+                Intent::Lit(desired) => configure(desired, report),
                 // What we switched off and nobody of ours had lit is given back as it was found.
-                Intent::Untouched if state.admin_down => Ok(Plan::Transmitter(TxGoal::Enable)),
-                Intent::Untouched | Intent::Dark => Ok(Plan::Nothing),
+                Intent::Untouched if state.admin_down => Ok(transmitter(TxGoal::Enable)),
+                Intent::Untouched | Intent::Dark => Ok(None),
             },
             Self::Restore => match &state.intent {
-                Intent::Dark => Ok(Plan::Transmitter(TxGoal::Deactivate)),
+                Intent::Dark => Ok(transmitter(TxGoal::Deactivate)),
                 Intent::Untouched | Intent::Lit(_) if state.admin_down => {
-                    Ok(Plan::Transmitter(TxGoal::Disable))
+                    Ok(transmitter(TxGoal::Disable))
                 }
-                Intent::Lit(desired) => target(desired, report).map(Plan::Configure),
-                Intent::Untouched => Ok(Plan::Nothing),
+                Intent::Lit(desired) => configure(desired, report),
+                Intent::Untouched => Ok(None),
             },
-            Self::Refresh | Self::StartTelemetry { .. } | Self::StopTelemetry { .. } => Ok(Plan::Nothing),
+            Self::Refresh | Self::StartTelemetry { .. } | Self::StopTelemetry { .. } => Ok(None),
         }
     }
 
@@ -310,6 +304,14 @@ impl Work {
     }
 }
 
+fn configure(desired: &Desired, report: Option<&SweepReport>) -> Result<Option<Change>, Refusal> {
+    target(desired, report).map(|target| Some(Change::Configure(target)))
+}
+
+const fn transmitter(goal: TxGoal) -> Option<Change> {
+    Some(Change::Transmitter(goal))
+}
+
 /// The target of a desired state; the power that a command left open is the one the module has.
 fn target(desired: &Desired, report: Option<&SweepReport>) -> Result<Target, Refusal> {
     let present = || report.and_then(|report| report.tx_power_target.value());
@@ -324,7 +326,7 @@ fn target(desired: &Desired, report: Option<&SweepReport>) -> Result<Target, Ref
 }
 
 /// The media lane whose laser carries the connection.
-fn laser(info: &ModuleInfo, desired: Option<&Desired>) -> u8 {
+pub(super) fn laser(info: &ModuleInfo, desired: Option<&Desired>) -> u8 {
     let code = desired.and_then(|desired| desired.media_code);
     let chosen = info.applications.iter().find(|a| code.is_none_or(|code| a.info.media_code == code));
     chosen.and_then(Lanes::of).map_or(0, |lanes| lanes.laser())

@@ -17,7 +17,7 @@ pub use task::Control;
 use crate::config::{AgentConfig, Service};
 use crate::intake::{DeadLetter, IntakeCounts};
 use crate::journal::{Journal, JournalError, MemoryStorage, Recovery, Storage};
-use crate::port::PortStatus;
+use crate::port::{PortStatus, Proxy};
 use crate::port::host::{Clock, Module};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_core::bus::Bus;
@@ -157,6 +157,13 @@ impl AgentBuilder {
     #[must_use]
     pub fn blocking_port(mut self, port: PortId, eeprom: Box<dyn Eeprom + Send>) -> Self {
         self.modules.push((port, Module::Blocking(eeprom)));
+        self
+    }
+
+    /// A port whose module other software drives: it costs a thread.
+    #[must_use]
+    pub fn proxied_port(mut self, port: PortId, proxy: Box<dyn Proxy>) -> Self {
+        self.modules.push((port, Module::Proxy(proxy)));
         self
     }
 

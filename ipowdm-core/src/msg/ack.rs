@@ -105,7 +105,10 @@ pub struct AckDetails {
     /// Registers read after the work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub readback: Option<Readback>,
-    /// State-changing register writes of this command.
+    /// How old `readback` was when the work ended, in milliseconds, where it was not read from registers at that moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readback_age_ms: Option<u32>,
+    /// State-changing register writes of this command; where other software drives the module, of its configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub register_writes: Option<u32>,
     /// Milliseconds the module needed (advertised waits, hold-off windows).

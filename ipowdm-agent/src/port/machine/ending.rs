@@ -4,7 +4,6 @@ use super::module::PRESENCE_MS;
 use super::{PortMachine, Running};
 use crate::port::Job;
 use crate::port::work::{Refusal, Work};
-use ipowdm_cmis::procedure::ProcError;
 use ipowdm_core::msg::{AckDetails, Outcome};
 use ipowdm_core::time::Millis;
 
@@ -26,7 +25,7 @@ impl PortMachine {
             module_ms: u64::try_from(running.module_time.as_millis()).ok(),
             ..AckDetails::default()
         };
-        let outcome = match (refusal, running.failure) {
+        let outcome = match (refusal, &running.failure) {
             // What is refused changes nothing.
             (Some(refusal), _) => {
                 details.error = Some(refusal.words);
@@ -34,15 +33,17 @@ impl PortMachine {
                 refusal.outcome
             }
             (None, Some(error)) => {
-                details.error = Some(error.to_string());
-                details.code = Some(error.code());
+                details.error = Some(error.words.clone());
+                details.code = Some(error.code);
                 if writes > 0 || !matches!(work, Work::Setup { .. }) {
                     self.state = work.afterwards(&self.state, false);
                 }
-                match error {
-                    ProcError::TimedOut { .. } => Outcome::TimedOut,
-                    _ if writes == 0 && !work.is_meant_regardless() => Outcome::Rejected,
-                    _ => Outcome::Failed,
+                if error.timed_out {
+                    Outcome::TimedOut
+                } else if writes == 0 && !work.is_meant_regardless() {
+                    Outcome::Rejected
+                } else {
+                    Outcome::Failed
                 }
             }
             (None, None) => {
@@ -50,7 +51,7 @@ impl PortMachine {
                 let changed = writes > 0 || (!work.needs_module() && after != self.state);
                 self.state = after;
                 let outcome = if changed { Outcome::Applied } else { Outcome::Unchanged };
-                details.result = Some(words(work, outcome, self.info.is_some()).to_string());
+                details.result = Some(words(work, outcome, self.is_known()).to_string());
                 outcome
             }
         };
@@ -60,7 +61,7 @@ impl PortMachine {
     /// When the module has to be looked at again although nobody asks.
     pub(super) fn plan_again(&mut self, work: &Work, error: Option<&str>, writes: u64, now: Millis) {
         let owed = *work == Work::Restore || work.is_meant_regardless() || writes > 0;
-        if self.info.is_none() {
+        if !self.is_known() {
             self.again = Some((now.plus(PRESENCE_MS), PRESENCE_MS));
         } else if let (Some(error), true) = (error, owed) {
             let last = self.again.filter(|_| *work == Work::Restore).map_or(0, |(_, pause)| pause);
@@ -72,7 +73,7 @@ impl PortMachine {
             self.trouble = None;
         }
         let moved = core::mem::take(&mut self.swapped) || !self.is_ready();
-        if *work == Work::Refresh && self.info.is_some() && moved {
+        if *work == Work::Refresh && self.is_known() && moved {
             self.queue.push_back(Job::own(Work::Restore));
         }
     }

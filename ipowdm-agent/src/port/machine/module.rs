@@ -1,13 +1,13 @@
 //! What a port knows of its module, and how it keeps that current.
 
 use super::PortMachine;
-use super::active::{boxed, sweep_of};
+use super::active::{Finished, Identity};
+use crate::port::proxy::{Failure, Reach, Seen};
 use crate::port::sampling::Due;
 use crate::port::work::Work;
 use crate::port::{Job, ModuleFacts, PortEvent, PortStatus, Sample, reading};
-use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::codes::ModuleState;
-use ipowdm_cmis::procedure::{Flags, ModuleInfo, ProcError, Progress, SweepReport};
+use ipowdm_cmis::procedure::{Flags, Progress};
 use ipowdm_core::error::Code;
 use ipowdm_core::time::Millis;
 use std::sync::Arc;
@@ -20,66 +20,77 @@ impl PortMachine {
         self.trouble.clone().unwrap_or_else(|| "no module in the port".to_string())
     }
 
-    pub(super) fn take_module(&mut self, info: Box<ModuleInfo>) {
-        let facts = ModuleFacts::of(&info);
+    pub(super) const fn is_known(&self) -> bool {
+        self.facts.is_some()
+    }
+
+    pub(super) fn take_module(&mut self, identity: Identity) {
+        let (facts, info) = match identity {
+            Identity::Registers(info) => (ModuleFacts::of(&info), Some(info)),
+            Identity::Proxy(facts) => (*facts, None),
+        };
         if self.facts.as_deref() != Some(&facts) {
             self.swapped = self.facts.is_some();
             self.app_sel = None;
             self.facts = Some(Arc::new(facts));
         }
-        self.info = Some(info);
+        self.info = info;
         self.commissioned = None;
         self.trouble = None;
         self.unanswered = false;
     }
 
-    pub(super) fn lose_module(&mut self, error: &ProcError) {
+    pub(super) fn lose_module(&mut self, error: &Failure) {
         self.info = None;
         self.facts = None;
         self.report = None;
         self.app_sel = None;
-        self.trouble = Some(error.to_string());
-        self.unanswered = error.code() != Code::ModuleAbsent;
+        self.trouble = Some(error.words.clone());
+        self.unanswered = error.code != Code::ModuleAbsent;
     }
 
-    pub(super) fn take_report(&mut self, result: Result<SweepReport, ProcError>, now: Millis) {
+    pub(super) fn take_report(&mut self, result: Result<Seen, Failure>) {
         match result {
-            Ok(report) => {
+            Ok(Seen { report, app_sel, read_at }) => {
                 self.stale = false;
+                self.app_sel = app_sel.or(self.app_sel);
                 self.commissioned = self.commissioned.or(report.commissioned.value());
                 self.report = Some(report);
-                self.read_at = now;
+                self.read_at = read_at;
             }
             Err(error) => self.lose_module(&error),
         }
     }
 
     /// Begins a sweep for what is due, if there is a module to read.
-    pub(super) fn begin_sweep(&mut self, now: Millis) {
+    pub(super) fn begin_sweep(&mut self, now: Millis, reach: &Reach<'_>) {
         let (due, _) = self.sampling.take(now);
-        let Some(info) = &self.info else {
-            self.sampling.miss(due.len());
-            return;
-        };
         // The flags that clear on read belong to a procedure that is under way.
         let flags = if self.running.is_some() { Flags::Leave } else { Flags::Latch };
-        self.sweep = Some((boxed(sweep_of(info, flags, self.commissioned)), due));
+        match self.look(flags, reach) {
+            Some(look) => self.sweep = Some((look, due)),
+            None => self.sampling.miss(due.len()),
+        }
     }
 
     /// Works on a sweep for samples; when it wants to be called again, `None` when there is none (any more).
     pub(super) fn advance_sweep(
         &mut self,
         now: Millis,
-        eeprom: &mut dyn Eeprom,
+        reach: &mut Reach<'_>,
         out: &mut Vec<PortEvent>,
     ) -> Option<Millis> {
         let (sweep, _) = self.sweep.as_mut()?;
-        let result = match sweep.advance(now, eeprom) {
+        let result = match sweep.advance(now, reach) {
             Progress::Sleep(until) => return Some(until),
-            Progress::Done(result) => result,
+            Progress::Done(finished) => finished,
         };
         let (_, due) = self.sweep.take()?;
-        self.take_report(result, now);
+        let Finished::Sweep(result) = result else {
+            self.sampling.miss(due.len());
+            return None;
+        };
+        self.take_report(result.map(|seen| *seen));
         if let Some(report) = self.report {
             for Due { connection, vop, at } in due {
                 self.seq += 1;
@@ -89,7 +100,7 @@ impl PortMachine {
                     vop,
                     seq: self.seq,
                     due: at,
-                    read_at: now,
+                    read_at: self.read_at,
                     fields: reading::telemetry_fields(&report),
                 })));
             }
@@ -114,7 +125,7 @@ impl PortMachine {
             self.suspected = false;
         } else if self.state.intent.desired().is_some()
             && !self.state.admin_down
-            && self.info.is_some()
+            && self.is_known()
             && self.running.is_none()
             && !self.suspected
         {
