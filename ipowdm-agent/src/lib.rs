@@ -13,6 +13,7 @@ pub mod journal;
 #[cfg(feature = "settings")]
 pub mod log_file;
 pub mod mode;
+pub mod module_lock;
 pub mod port;
 #[cfg(feature = "cli")]
 pub mod program;

@@ -5,8 +5,8 @@ mod ending;
 mod module;
 
 use self::active::{Active, Finished, Through, boxed, identify, sweep_of};
-use super::sampling::{Due, Sampling, SessionBudget};
 use super::proxy::{Change, Failure, Reach};
+use super::sampling::{Due, Sampling, SessionBudget};
 use super::work::{Refusal, Work, laser};
 use super::{Job, JobReport, ModuleFacts, PortEvent, PortMessage, QUEUE, reading};
 use crate::journal::{Intent, PortState};
@@ -266,7 +266,12 @@ impl PortMachine {
     }
 
     /// Plans the work and begins it; a plan of nothing becomes a look.
-    fn begin_act(&mut self, running: &mut Running, now: Millis, reach: &mut Reach<'_>) -> Result<(), Refusal> {
+    fn begin_act(
+        &mut self,
+        running: &mut Running,
+        now: Millis,
+        reach: &mut Reach<'_>,
+    ) -> Result<(), Refusal> {
         running.stage = Stage::Act;
         let mut change = running.job.work.plan(&self.state, self.report.as_ref())?;
         if let Reach::Proxy(_) = reach

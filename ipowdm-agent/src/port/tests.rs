@@ -107,7 +107,8 @@ impl Bench {
     fn run(&mut self, ms: u64) {
         let end = self.now().plus(ms);
         loop {
-            let wake = self.machine.poll(self.now(), &mut Reach::Registers(&mut self.eeprom), &mut self.events);
+            let wake =
+                self.machine.poll(self.now(), &mut Reach::Registers(&mut self.eeprom), &mut self.events);
             if wake > end {
                 self.clock.advance(end.since(self.now()));
                 return;

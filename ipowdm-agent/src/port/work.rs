@@ -245,9 +245,7 @@ impl Work {
             },
             Self::Restore => match &state.intent {
                 Intent::Dark => Ok(transmitter(TxGoal::Deactivate)),
-                Intent::Untouched | Intent::Lit(_) if state.admin_down => {
-                    Ok(transmitter(TxGoal::Disable))
-                }
+                Intent::Untouched | Intent::Lit(_) if state.admin_down => Ok(transmitter(TxGoal::Disable)),
                 Intent::Lit(desired) => configure(desired, report),
                 Intent::Untouched => Ok(None),
             },

@@ -63,6 +63,26 @@ impl Connection {
         .map(|rows: Vec<Vec<(Vec<u8>, Vec<u8>)>>| rows.into_iter().map(row_of).collect())
     }
 
+    /// Reads some fields of a row; those that are not there are left out.
+    ///
+    /// # Errors
+    /// [`SonicError::Redis`].
+    pub fn fields(
+        &mut self,
+        database: Database,
+        table: &str,
+        key: &str,
+        fields: &[&str],
+    ) -> Result<Row, SonicError> {
+        let mut answers: Vec<Vec<Option<Vec<u8>>>> = self.ask(database, |place, pipe| {
+            pipe.cmd("HMGET").arg(format!("{table}{}{key}", place.separator)).arg(fields);
+        })?;
+        let values = answers.pop().unwrap_or_default();
+        let there =
+            fields.iter().zip(values).filter_map(|(name, value)| Some((name.as_bytes().to_vec(), value?)));
+        Ok(row_of(there.collect()))
+    }
+
     /// Lists the keys of a table, without the table's name.
     ///
     /// # Errors

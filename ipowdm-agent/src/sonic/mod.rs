@@ -29,9 +29,14 @@ pub mod detect;
 pub mod eeprom;
 mod error;
 pub mod facts;
+pub mod follow;
+pub mod goal;
 pub mod numbers;
 mod platform;
+mod port;
 mod row;
+mod supplement;
+pub mod view;
 
 pub use catalogue::{Catalogue, Database, Place};
 pub use connection::Connection;
@@ -40,7 +45,10 @@ pub use error::SonicError;
 pub use facts::{CmisManager, Facts, Look, PortFacts};
 pub use numbers::PortNumbers;
 pub use platform::Platform;
+pub use port::SwitchPort;
 pub use row::Row;
+pub use supplement::Supplement;
+pub use view::View;
 
 use std::path::Path;
 

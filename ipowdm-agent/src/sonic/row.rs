@@ -22,6 +22,12 @@ impl Row {
         self.0.insert(name, value);
     }
 
+    /// Whether the field is there, whatever it says.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// A field as it is written; `None` where it is absent, empty or `N/A`.
     #[must_use]
     pub fn text(&self, field: &str) -> Option<&str> {

@@ -67,9 +67,7 @@ impl Active {
             }),
             Self::Configure(p) => finished(p.advance(now, eeprom), Finished::Configure),
             Self::Power(p) => finished(p.advance(now, eeprom), |r| Finished::Change(r.map(|_| ()))),
-            Self::Transmitter(p) => {
-                finished(p.advance(now, eeprom), |r| Finished::Change(r.map(|_| ())))
-            }
+            Self::Transmitter(p) => finished(p.advance(now, eeprom), |r| Finished::Change(r.map(|_| ()))),
             Self::Through(_) => Progress::Done(Finished::Identify(Err(elsewhere()))),
         }
     }
