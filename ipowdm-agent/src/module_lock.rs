@@ -3,6 +3,8 @@
 //! The lock is advisory (`flock`): it keeps this program's processes apart, `run` from `dump` and `test-cmis`, and nobody
 //! else. It ends with the process that holds it, however that ends.
 
+use ipowdm_cmis::access::{Counters, Eeprom, TransportError};
+use ipowdm_cmis::map::Address;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -74,6 +76,38 @@ impl ModuleLock {
         file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
         Ok(Self { _file: file })
+    }
+}
+
+/// A module's registers with the right to access them.
+pub struct Locked<E> {
+    eeprom: E,
+    _lock: ModuleLock,
+}
+
+impl<E> Locked<E> {
+    /// Keeps the lock as long as the registers.
+    #[must_use]
+    pub const fn new(eeprom: E, lock: ModuleLock) -> Self {
+        Self { eeprom, _lock: lock }
+    }
+}
+
+impl<E: Eeprom> Eeprom for Locked<E> {
+    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
+        self.eeprom.read(at, into)
+    }
+
+    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
+        self.eeprom.write(at, bytes)
+    }
+
+    fn counters(&self) -> Counters {
+        self.eeprom.counters()
+    }
+
+    fn begin(&mut self) {
+        self.eeprom.begin();
     }
 }
 

@@ -3,7 +3,7 @@
 //! Either way nothing else touches the module, one slow module delays no other, and the host ends when its handle is
 //! dropped, leaving the module as it is.
 
-use super::{PortEvent, PortMachine, PortMessage, Proxy, Reach};
+use super::{AdminSwitch, PortEvent, PortMachine, PortMessage, Proxy, Reach};
 use core::time::Duration;
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_core::time::Millis;
@@ -28,6 +28,8 @@ pub enum Module {
     Inline(Box<dyn Eeprom + Send>),
     /// Accesses block on hardware: the port gets a thread of its own.
     Blocking(Box<dyn Eeprom + Send>),
+    /// As [`Module::Blocking`], on a host that knows whether the port is up.
+    Owned(Box<dyn Eeprom + Send>, Box<dyn AdminSwitch>),
     /// Other software drives the module, and asking it blocks: the port gets a thread of its own.
     Proxy(Box<dyn Proxy>),
 }
@@ -37,6 +39,7 @@ impl core::fmt::Debug for Module {
         f.write_str(match self {
             Self::Inline(_) => "Inline",
             Self::Blocking(_) => "Blocking",
+            Self::Owned(..) => "Owned",
             Self::Proxy(_) => "Proxy",
         })
     }
@@ -72,7 +75,7 @@ impl PortHandle {
                 tokio::spawn(run_task(machine, eeprom, clock, receiver, events));
                 Inbox::Task(sender)
             }
-            module @ (Module::Blocking(_) | Module::Proxy(_)) => {
+            module @ (Module::Blocking(_) | Module::Owned(..) | Module::Proxy(_)) => {
                 let (sender, receiver) = sync_channel(INBOX);
                 std::thread::Builder::new()
                     .name(format!("port-{name}"))
@@ -163,6 +166,7 @@ fn run_thread(
     loop {
         let mut reach = match &mut module {
             Module::Inline(eeprom) | Module::Blocking(eeprom) => Reach::Registers(&mut **eeprom),
+            Module::Owned(eeprom, host) => Reach::Owned(&mut **eeprom, &mut **host),
             Module::Proxy(proxy) => Reach::Proxy(&mut **proxy),
         };
         let wake = machine.poll(clock(), &mut reach, &mut out);

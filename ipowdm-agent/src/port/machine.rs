@@ -281,6 +281,9 @@ impl PortMachine {
             // The switch may have it down without the agent's doing.
             change = Some(Change::Transmitter(TxGoal::Enable));
         }
+        if let (Reach::Owned(_, host), Work::Interface(state)) = (&mut *reach, &running.job.work) {
+            host.set(*state)?;
+        }
         running.active = match change {
             Some(change) => self.begin_change(change, now, reach)?,
             None => {
@@ -314,10 +317,8 @@ impl PortMachine {
     fn look(&self, flags: Flags, reach: &Reach<'_>) -> Option<Active> {
         match (reach, &self.info) {
             (Reach::Proxy(_), _) => self.is_known().then_some(Active::Through(Through::Look)),
-            (Reach::Registers(_), Some(info)) => {
-                Some(Active::Sweep(boxed(sweep_of(info, flags, self.commissioned))))
-            }
-            (Reach::Registers(_), None) => None,
+            (_, Some(info)) => Some(Active::Sweep(boxed(sweep_of(info, flags, self.commissioned)))),
+            (_, None) => None,
         }
     }
 

@@ -13,7 +13,7 @@ mod sampling;
 mod work;
 
 pub use machine::PortMachine;
-pub use proxy::{Change, Failure, Proxy, Reach, Seen};
+pub use proxy::{AdminSwitch, Change, Failure, Proxy, Reach, Seen};
 pub use reading::{issues, telemetry_fields};
 pub use sampling::SessionBudget;
 pub use work::{Refusal, Work};

@@ -4,6 +4,7 @@ use super::ModuleFacts;
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::procedure::{ProcError, Progress, SweepReport, Target, TxGoal};
 use ipowdm_core::error::Code;
+use ipowdm_core::msg::AdminState;
 use ipowdm_core::time::Millis;
 use ipowdm_core::units::Power;
 
@@ -83,10 +84,24 @@ pub trait Proxy: Send {
     fn writes(&self) -> u64;
 }
 
+/// Switches a port administratively at the host, beside its module's transmitter.
+pub trait AdminSwitch: Send {
+    /// Brings the port up or down, unless it is so already.
+    ///
+    /// # Errors
+    /// [`Failure`] where that cannot be.
+    fn set(&mut self, state: AdminState) -> Result<(), Failure>;
+
+    /// Writes that may have changed something, ever.
+    fn writes(&self) -> u64;
+}
+
 /// How a port reaches its module.
 pub enum Reach<'a> {
     /// By its registers.
     Registers(&'a mut dyn Eeprom),
+    /// By its registers, on a host that knows whether the port is up.
+    Owned(&'a mut dyn Eeprom, &'a mut dyn AdminSwitch),
     /// Through software that drives it.
     Proxy(&'a mut dyn Proxy),
 }
@@ -95,6 +110,7 @@ impl Reach<'_> {
     pub(super) fn writes(&self) -> u64 {
         match self {
             Self::Registers(eeprom) => eeprom.counters().writes,
+            Self::Owned(eeprom, host) => eeprom.counters().writes.saturating_add(host.writes()),
             Self::Proxy(proxy) => proxy.writes(),
         }
     }
@@ -104,6 +120,7 @@ impl core::fmt::Debug for Reach<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Registers(_) => "Registers",
+            Self::Owned(..) => "Owned",
             Self::Proxy(_) => "Proxy",
         })
     }

@@ -1,8 +1,10 @@
 //! `run`, and how modules, journal and bus are opened.
 
 use crate::journal::FileStorage;
-use crate::runtime::Agent;
+use crate::module_lock::{Locked, ModuleLock};
+use crate::runtime::{Agent, AgentBuilder, WallClock, system_time};
 use crate::settings::{ModuleSource, Resolved};
+use crate::sonic::{self, Catalogue, Detection, Look};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
 use ipowdm_cmis::transport::{Optoe, Socket};
@@ -10,6 +12,7 @@ use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::kafka;
 use ipowdm_core::ids::PortId;
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A module's memory.
@@ -28,6 +31,7 @@ pub(crate) fn open(
             Ok(eeprom) => Ok(Box::new(eeprom)),
             Err(error) => Err(format!("{port}: {error}")),
         },
+        ModuleSource::Switch => Err(format!("{port}: its module is known to the switch alone")),
         ModuleSource::Socket(path) => match Socket::connect(path) {
             Ok(socket) => Ok(Box::new(socket.eeprom())),
             Err(error) => Err(format!("{port}: {}: {error}", path.display())),
@@ -40,21 +44,66 @@ pub(crate) fn bus(resolved: &Resolved) -> Result<Arc<dyn Bus>, Box<dyn Error>> {
     Ok(kafka::connect(&resolved.bus, kafka::Client::from_env()?)?)
 }
 
+/// The ports of the settings, wherever there is no switch's software to live beside.
+fn with_modules(mut builder: AgentBuilder, resolved: &Resolved) -> Result<AgentBuilder, Box<dyn Error>> {
+    for (index, (port, source)) in resolved.modules.iter().enumerate() {
+        let lock = match source {
+            ModuleSource::Eeprom(path) => Some(ModuleLock::take(&ModuleLock::folder(), path)?),
+            ModuleSource::Emulated | ModuleSource::Socket(_) | ModuleSource::Switch => None,
+        };
+        let eeprom = open(port, source, index)?;
+        builder = match (source, lock) {
+            (ModuleSource::Emulated, _) => builder.port(port.clone(), eeprom),
+            (_, Some(lock)) => builder.blocking_port(port.clone(), Box::new(Locked::new(eeprom, lock))),
+            (_, None) => builder.blocking_port(port.clone(), eeprom),
+        };
+    }
+    Ok(builder)
+}
+
+/// What was found on the switch, where the modules are a switch's and SONiC runs there. What was found is told.
+fn on_switch(resolved: &Resolved) -> Result<Option<(Catalogue, Detection)>, Box<dyn Error>> {
+    let table = &resolved.switch;
+    let is_hardware =
+        |source: &ModuleSource| matches!(source, ModuleSource::Eeprom(_) | ModuleSource::Switch);
+    if table.mode.is_none() && !resolved.modules.iter().any(|(_, source)| is_hardware(source)) {
+        return Ok(None);
+    }
+    let root = table.root.as_deref().unwrap_or(Path::new("/"));
+    let choice = table.mode.unwrap_or_default();
+    let mut databases = sonic::open(root)?;
+    let ports: Vec<PortId> = resolved.modules.iter().map(|(port, _)| port.clone()).collect();
+    let look = Look { ports: &ports, numbers: &table.numbers, eeprom: table.eeprom.as_deref() };
+    let found = sonic::detect(root, databases.as_mut(), &look, choice)?;
+    tracing::info!(mode = %found.mode, "modules");
+    for reason in &found.reasons {
+        tracing::info!("{reason}");
+    }
+    for conflict in &found.conflicts {
+        tracing::warn!(fix = conflict.fix(), "{conflict}");
+    }
+    match databases {
+        Some(databases) => Ok(Some((databases.catalogue().clone(), found))),
+        None => match found.fatal().next() {
+            Some(conflict) => Err(format!("{conflict}; {}", conflict.fix()).into()),
+            None => Ok(None),
+        },
+    }
+}
+
 /// Serves until interrupted or terminated.
 pub(crate) fn run(resolved: Resolved) -> Result<(), Box<dyn Error>> {
     // One thread is enough for one switch: modules that block have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut builder = Agent::builder(resolved.agent.clone()).bus(bus(&resolved)?);
-        for (index, (port, source)) in resolved.modules.iter().enumerate() {
-            let eeprom = open(port, source, index)?;
-            builder = match source {
-                ModuleSource::Emulated => builder.port(port.clone(), eeprom),
-                ModuleSource::Eeprom(_) | ModuleSource::Socket(_) => {
-                    builder.blocking_port(port.clone(), eeprom)
-                }
-            };
-        }
+        builder = match on_switch(&resolved)? {
+            Some((catalogue, found)) => {
+                let wall: WallClock = Arc::new(system_time);
+                sonic::attach(builder, &catalogue, &found, &ModuleLock::folder(), &wall)?
+            }
+            None => with_modules(builder, &resolved)?,
+        };
         match &resolved.journal {
             Some(path) => builder = builder.storage(FileStorage::open(path)?),
             None => tracing::warn!("no JOURNAL_FILE: a restart forgets what was commanded"),

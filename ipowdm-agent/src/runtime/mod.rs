@@ -18,7 +18,7 @@ use crate::config::{AgentConfig, Service};
 use crate::intake::{DeadLetter, IntakeCounts};
 use crate::journal::{Journal, JournalError, MemoryStorage, Recovery, Storage};
 use crate::port::host::{Clock, Module};
-use crate::port::{PortStatus, Proxy};
+use crate::port::{AdminSwitch, PortStatus, Proxy};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::publisher::Counts;
@@ -160,6 +160,18 @@ impl AgentBuilder {
         self
     }
 
+    /// A port as [`AgentBuilder::blocking_port`], on a host that is told when it is switched up or down.
+    #[must_use]
+    pub fn owned_port(
+        mut self,
+        port: PortId,
+        eeprom: Box<dyn Eeprom + Send>,
+        host: Box<dyn AdminSwitch>,
+    ) -> Self {
+        self.modules.push((port, Module::Owned(eeprom, host)));
+        self
+    }
+
     /// A port whose module other software drives: it costs a thread.
     #[must_use]
     pub fn proxied_port(mut self, port: PortId, proxy: Box<dyn Proxy>) -> Self {
@@ -225,7 +237,9 @@ fn tokio_clock() -> Clock {
     Arc::new(move || Millis(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)))
 }
 
-fn system_time() -> Timestamp {
+/// The system's clock.
+#[must_use]
+pub fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -76,6 +76,9 @@ impl Settings {
         read.json("ASSIGNED_TRANSCEIVERS", &mut self.modules.ports, list);
         let map = r#"give a JSON object such as {"Ethernet48":7}"#;
         read.json("IFNAME_TO_PORTNUM_JSON", &mut self.modules.numbers, map);
+        let modes = "give auto, observe, configure, supplement or own";
+        read.parse("MODULES_MODE", &mut self.modules.mode, modes);
+        read.parse("SWITCH_ROOT", &mut self.modules.root, "give a path");
         read.switch("MOCK_HARDWARE", &mut self.modules.emulated);
         read.parse("TELEMETRY_INTERVAL_SEC", &mut self.telemetry.interval_sec, "give seconds");
         read.parse("MAX_TELEMETRY_SESSIONS", &mut self.telemetry.max_sessions, "give a whole number");

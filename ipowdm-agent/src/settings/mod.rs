@@ -10,6 +10,7 @@ pub use error::{Problem, SettingsError};
 
 use crate::config::{AgentConfig, HEALTH_INTERVAL_MS, Service, TELEMETRY_INTERVAL_MS};
 use crate::intake::Identity;
+use crate::mode::ModeChoice;
 use ipowdm_core::bus::kafka::{KafkaOptions, OptionsError, Secret, Security, SecurityProblem};
 use ipowdm_core::ids::{AgentId, PopId, PortId, RegionId, RouterId, VopId};
 use serde::Deserialize;
@@ -94,6 +95,11 @@ pub struct ModulesTable {
     pub numbers: BTreeMap<PortId, u32>,
     /// Path of a module's EEPROM, or `unix:` and the path of a socket; `{port}` stands for the number.
     pub eeprom: Option<String>,
+    /// `MODULES_MODE`: how a switch's own software is lived with: `auto`, `observe`, `configure`, `supplement` or `own`. Where
+    /// it is set, ports without a number are looked up on the switch.
+    pub mode: Option<ModeChoice>,
+    /// `SWITCH_ROOT`: where the root of the switch is, for an agent in a container; absent: `/`.
+    pub root: Option<PathBuf>,
     /// `MOCK_HARDWARE`: emulated modules in the place of hardware.
     pub emulated: bool,
 }
@@ -181,6 +187,21 @@ pub enum ModuleSource {
     Eeprom(PathBuf),
     /// Behind a socket that speaks the line protocol of [`ipowdm_cmis::transport::Socket`], as emulated modules do.
     Socket(PathBuf),
+    /// Wherever the switch's databases and platform files say.
+    Switch,
+}
+
+/// How modules are found, and shared, on a switch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SwitchTable {
+    /// The mode asked for.
+    pub mode: Option<ModeChoice>,
+    /// Where the root of the switch is; `None`: `/`.
+    pub root: Option<PathBuf>,
+    /// Port numbers of the settings.
+    pub numbers: BTreeMap<PortId, u32>,
+    /// Path of a module's EEPROM as the settings have it.
+    pub eeprom: Option<String>,
 }
 
 /// Settings checked and complete.
@@ -190,6 +211,8 @@ pub struct Resolved {
     pub agent: AgentConfig,
     /// Its ports and their modules.
     pub modules: Vec<(PortId, ModuleSource)>,
+    /// How the modules are found on a switch.
+    pub switch: SwitchTable,
     /// How the bus is reached, under the agent's name. Its password is not shown.
     pub bus: KafkaOptions,
     /// The journal file.
@@ -277,6 +300,7 @@ impl Settings {
         );
         let wait = interval("COMMAND_TIMEOUT_SEC", self.agent.command_timeout_sec, 30_000, &mut problems);
         let modules = self.modules(&mut problems);
+        let switch = self.switch();
         let identity = self.identity(&mut problems);
         if let Some(region) = &self.agent.region {
             let reason =
@@ -305,8 +329,9 @@ impl Settings {
         let log = self.log.level.unwrap_or_else(|| "info".to_string());
         let client_id = agent.identity.agent_id.to_string();
         let bus = KafkaOptions { client_id, ..bus };
+        let journal = self.agent.journal;
         let resolved =
-            Resolved { agent, modules, bus, journal: self.agent.journal, log, log_format, log_file, notices };
+            Resolved { agent, modules, switch, bus, journal, log, log_format, log_file, notices };
         Examined { resolved: Some(resolved), problems, secrets }
     }
 
@@ -383,10 +408,24 @@ impl Settings {
         self.log.file.clone().map(|path| LogFile { path, max_bytes, backups })
     }
 
+    fn switch(&self) -> SwitchTable {
+        let table = &self.modules;
+        SwitchTable {
+            mode: table.mode,
+            root: table.root.clone(),
+            numbers: table.numbers.clone(),
+            eeprom: table.eeprom.clone(),
+        }
+    }
+
     fn modules(&self, problems: &mut Vec<Problem>) -> Vec<(PortId, ModuleSource)> {
         if self.modules.ports.is_empty() {
             let fix = r#"list the ports to manage, for example ["Ethernet48","Ethernet56"]"#;
             problems.push(Problem::new("ASSIGNED_TRANSCEIVERS", "is missing or empty", fix));
+        }
+        if self.modules.emulated && self.modules.mode.is_some() {
+            let reason = "is set, and MOCK_HARDWARE emulates modules that no switch knows";
+            problems.push(Problem::new("MODULES_MODE", reason, "unset one of them"));
         }
         let template = self.modules.eeprom.as_deref().unwrap_or(DEFAULT_EEPROM);
         let mut modules: Vec<(PortId, ModuleSource)> = Vec::new();
@@ -404,9 +443,12 @@ impl Settings {
                     problems.push(Problem::new("IFNAME_TO_PORTNUM_JSON", reason, fix));
                 }
                 modules.push((port.clone(), source));
+            } else if self.modules.mode.is_some() {
+                modules.push((port.clone(), ModuleSource::Switch));
             } else {
                 let reason = format!("has no entry for {port}, which is to be managed");
-                let fix = "add its number from the platform's port map, or set MOCK_HARDWARE=true";
+                let fix = "add its number from the platform's port map, set MODULES_MODE=auto on a SONiC switch, or set \
+                           MOCK_HARDWARE=true";
                 problems.push(Problem::new("IFNAME_TO_PORTNUM_JSON", reason, fix));
             }
         }

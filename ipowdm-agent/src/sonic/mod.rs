@@ -23,6 +23,7 @@
 //! Every path is taken below a root, which is `/` on the switch itself. What each mode reads and writes is told in
 //! `docs/sonic.md`.
 
+mod attach;
 pub mod catalogue;
 mod connection;
 pub mod detect;
@@ -38,6 +39,7 @@ mod row;
 mod supplement;
 pub mod view;
 
+pub use attach::{AdminStatus, AttachError, attach};
 pub use catalogue::{Catalogue, Database, Place};
 pub use connection::Connection;
 pub use detect::{Conflict, Detection, Reason, detect};

@@ -50,7 +50,9 @@ impl Active {
     pub(super) fn advance(&mut self, now: Millis, reach: &mut Reach<'_>) -> Progress<Finished> {
         match (self, reach) {
             (Self::Through(through), Reach::Proxy(proxy)) => through.advance(now, &mut **proxy),
-            (procedure, Reach::Registers(eeprom)) => procedure.advance_on(now, &mut **eeprom),
+            (procedure, Reach::Registers(eeprom) | Reach::Owned(eeprom, _)) => {
+                procedure.advance_on(now, &mut **eeprom)
+            }
             // A module is reached in one way as long as its port runs.
             (_, Reach::Proxy(_)) => Progress::Done(Finished::Identify(Err(elsewhere()))),
         }
@@ -124,7 +126,7 @@ pub(super) fn boxed<P: Procedure>(procedure: P) -> Box<Pollable<P>> {
 
 pub(super) fn identify(reach: &Reach<'_>) -> Active {
     match reach {
-        Reach::Registers(_) => Active::Identify(boxed(Identify::new())),
+        Reach::Registers(_) | Reach::Owned(..) => Active::Identify(boxed(Identify::new())),
         Reach::Proxy(_) => Active::Through(Through::Identify),
     }
 }

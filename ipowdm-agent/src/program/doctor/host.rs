@@ -28,7 +28,7 @@ fn granted<T>(result: io::Result<T>) -> Access {
 /// What the file of a module lets us do; `None` where there is none.
 pub(super) fn file(source: &ModuleSource) -> Option<FileFacts> {
     match source {
-        ModuleSource::Emulated => None,
+        ModuleSource::Emulated | ModuleSource::Switch => None,
         ModuleSource::Eeprom(path) => {
             let path = if path.is_dir() { path.join("eeprom") } else { path.clone() };
             // Looked at before it is opened, which for a pipe would last until somebody writes to it.
@@ -74,7 +74,7 @@ pub(super) fn owner(root: &Path, resolved: &Resolved) -> Option<OwnerFacts> {
         .iter()
         .filter_map(|(port, source)| match source {
             ModuleSource::Eeprom(path) => Some((port, fs::canonicalize(path).ok()?)),
-            ModuleSource::Emulated | ModuleSource::Socket(_) => None,
+            ModuleSource::Emulated | ModuleSource::Socket(_) | ModuleSource::Switch => None,
         })
         .collect();
     let journal = resolved.journal.as_deref().and_then(|path| fs::canonicalize(path).ok());
