@@ -9,7 +9,15 @@
     reason = "a test may stop at what it does not expect, in its own functions too"
 )]
 
+#[path = "sonic/agent.rs"]
+mod agent;
+#[path = "sonic/configure.rs"]
+mod configure;
 #[path = "sonic/databases.rs"]
 mod databases;
 #[path = "sonic/switch.rs"]
 mod switch;
+#[path = "sonic/written.rs"]
+mod written;
+#[path = "sonic/xcvrd.rs"]
+mod xcvrd;

@@ -54,6 +54,11 @@ impl Switch {
         self.root.path()
     }
 
+    /// Where its databases are reached without the socket.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A connection of its own.
     pub(crate) fn connect(&self) -> Connection {
         ipowdm_agent::sonic::open(self.root()).unwrap().expect("the switch has databases")
