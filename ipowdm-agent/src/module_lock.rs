@@ -5,6 +5,8 @@
 
 use ipowdm_cmis::access::{Counters, Eeprom, TransportError};
 use ipowdm_cmis::map::Address;
+#[cfg(feature = "cli")]
+use ipowdm_cmis::transport::ModuleSpec;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -79,6 +81,31 @@ impl ModuleLock {
     }
 }
 
+/// Takes the lock of a module that is named on a command line; `None` where it is none of hardware, or no lock can be made
+/// here, which is told: whoever looks at a module as an ordinary user is not kept from it.
+///
+/// # Errors
+/// [`LockError::Held`].
+#[cfg(feature = "cli")]
+pub(crate) fn take_named(module: &ModuleSpec) -> Result<Option<ModuleLock>, LockError> {
+    let path = match module {
+        ModuleSpec::Sysfs(path) => path.clone(),
+        ModuleSpec::I2c(bus) => PathBuf::from(format!("/dev/i2c-{bus}")),
+        ModuleSpec::Unix(_) | ModuleSpec::Image(_) => return Ok(None),
+    };
+    if !path.exists() {
+        // Whoever opens it says so.
+        return Ok(None);
+    }
+    match ModuleLock::take(&ModuleLock::folder(), &path) {
+        Err(error @ LockError::File { .. }) => {
+            eprintln!("{error}; going on without a lock");
+            Ok(None)
+        }
+        taken => taken.map(Some),
+    }
+}
+
 /// A module's registers with the right to access them.
 pub struct Locked<E> {
     eeprom: E,
@@ -114,11 +141,9 @@ impl<E: Eeprom> Eeprom for Locked<E> {
 /// One name for a module, however it is reached: its bus, where that can be told, else its path.
 fn name_of(module: &Path) -> String {
     let real = module.canonicalize().unwrap_or_else(|_| module.to_path_buf());
-    let parts = || real.iter().filter_map(|part| part.to_str());
-    let bus = parts().find_map(|part| part.strip_suffix("-0050")).or_else(|| {
-        let device = parts().last()?.strip_prefix("i2c-")?;
-        Some(device)
-    });
+    let mut parts = real.iter().filter_map(|part| part.to_str());
+    let device = || real.file_name()?.to_str()?.strip_prefix("i2c-");
+    let bus = parts.find_map(|part| part.strip_suffix("-0050")).or_else(device);
     match bus.filter(|bus| !bus.is_empty() && bus.bytes().all(|byte| byte.is_ascii_digit())) {
         Some(bus) => format!("i2c-{bus}"),
         None => {

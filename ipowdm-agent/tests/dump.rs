@@ -5,6 +5,7 @@
     reason = "a test may stop at what it does not expect, in its own functions too"
 )]
 
+use ipowdm_agent::module_lock::ModuleLock;
 use ipowdm_cmis::emulator::socket::{DEFAULT_MODE, Server};
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile, VirtualClock};
 use serde_json::Value;
@@ -52,6 +53,28 @@ fn a_module_on_a_socket_says_everything_in_words_and_in_json() {
     assert_eq!(json["page_status"]["9F"].as_str().map(str::is_empty), Some(false));
     stopper.stop();
     serving.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_module_that_another_process_works_on_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eeprom");
+    fs::write(&file, [0; 256]).unwrap();
+    let locks = folder.path().join("locks");
+    let held = ModuleLock::take(&locks, &file).unwrap();
+    let dump = || {
+        Command::new(env!("CARGO_BIN_EXE_ipowdm-agent"))
+            .args(["dump", "--module", &format!("sysfs:{}", file.display())])
+            .env("IPOWDM_RUN_DIR", &locks)
+            .output()
+            .unwrap()
+    };
+    let refused = dump();
+    let words = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{words}");
+    assert!(words.contains(&format!("in use by process {}", std::process::id())), "{words}");
+    drop(held);
+    assert!(!text(&dump().stderr).contains("in use"));
 }
 
 #[test]

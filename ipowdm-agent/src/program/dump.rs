@@ -1,5 +1,6 @@
 //! `dump`: everything that a module says, decoded.
 
+use crate::module_lock::take_named;
 use clap::Args;
 use ipowdm_cmis::dump::{Dump, Item, Plan, ReadMemory};
 use ipowdm_cmis::transport::ModuleSpec;
@@ -34,6 +35,7 @@ struct Named<'a> {
 
 /// Prints the dump; whether all went well.
 pub(crate) fn dump(options: &Options) -> Result<bool, Box<dyn Error>> {
+    let _lock = take_named(&options.module)?;
     let mut module = options.module.open()?;
     if let Some(warning) = options.module.warning() {
         eprintln!("{}: {warning}", options.module);

@@ -1,5 +1,6 @@
 //! `test-cmis`: is this module one that can be worked with?
 
+use crate::module_lock::take_named;
 use clap::Args;
 use ipowdm_cmis::module_test::{Extent, bring_up, inspect};
 use ipowdm_cmis::procedure::{ApplicationChoice, Options as Way, ProcError, Scope, Target, Tuning};
@@ -62,6 +63,7 @@ fn power(text: &str) -> Result<Power, String> {
 /// Makes the checks and prints them; whether all is well.
 pub(crate) fn test_cmis(options: &Options) -> Result<bool, Box<dyn Error>> {
     let target = options.target();
+    let _lock = take_named(&options.module)?;
     let module = options.module.open()?;
     if let Some(warning) = options.module.warning() {
         eprintln!("{}: {warning}", options.module);

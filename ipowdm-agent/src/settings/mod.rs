@@ -330,8 +330,7 @@ impl Settings {
         let client_id = agent.identity.agent_id.to_string();
         let bus = KafkaOptions { client_id, ..bus };
         let journal = self.agent.journal;
-        let resolved =
-            Resolved { agent, modules, switch, bus, journal, log, log_format, log_file, notices };
+        let resolved = Resolved { agent, modules, switch, bus, journal, log, log_format, log_file, notices };
         Examined { resolved: Some(resolved), problems, secrets }
     }
 

@@ -124,7 +124,8 @@ impl Follow {
     pub fn new(goal: Goal, mode: Mode, view: &View) -> Result<Self, Refused> {
         goal.check(view)?;
         // What is so already is nobody's change.
-        if !mode.may_change() && !(goal.missing(view).is_empty() || sight(goal, view) == Sight::Met) {
+        let is_so = || goal.missing(view).is_empty() || sight(goal, view) == Sight::Met;
+        if !mode.may_change() && !is_so() {
             return Err(Refused::ReadOnly(mode));
         }
         Ok(Self { goal, mode, state: State::Compare })
