@@ -105,7 +105,7 @@ async fn row_4_a_module_file_that_cannot_be_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn row_5_two_ports_with_the_same_module() {
-    broken("mapping", "the same module, number 7", "number of its own module", async |setup| {
+    broken("mapping", "the same module", "number of its own module", async |setup| {
         setup.set("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7,"Ethernet56":7}"#);
     })
     .await;

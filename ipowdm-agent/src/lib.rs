@@ -7,6 +7,8 @@
 pub mod assignment;
 pub mod config;
 #[cfg(feature = "settings")]
+pub mod configure;
+#[cfg(feature = "settings")]
 pub mod doctor;
 pub mod intake;
 pub mod journal;

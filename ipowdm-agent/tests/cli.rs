@@ -113,6 +113,68 @@ fn the_log_goes_to_a_file_that_is_rotated_and_an_unusable_file_stops_nothing() {
 }
 
 #[test]
+fn a_configuration_is_written_for_what_is_found_and_never_over_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("host");
+    for (path, content) in [
+        ("proc/sys/kernel/hostname", "leaf-7\n"),
+        ("sys/bus/i2c/devices/7-0050/eeprom", ""),
+        ("sys/bus/i2c/devices/9-0050/eeprom", ""),
+    ] {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let file = folder.path().join("etc/agent.toml");
+    let output = file.to_str().unwrap();
+    let arguments = ["configure", "--output", output, "--root", root.to_str().unwrap()];
+    let environment = [("POP_ID", "pop1"), ("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7,"Ethernet64":9}"#)];
+    let written = agent(&arguments, &environment);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    assert!(text(&written.stdout).contains("2 ports") && text(&written.stdout).contains("doctor --config"));
+    let check = agent(&["run", "--check-config", "--config", output], &[]);
+    assert!(check.status.success(), "{}", text(&check.stderr));
+    for word in ["pop1-leaf-7", "7-0050/eeprom", "9-0050/eeprom", "/var/lib/ipowdm/agent.journal"] {
+        assert!(text(&check.stdout).contains(word), "{word}: {}", text(&check.stdout));
+    }
+
+    let content = std::fs::read_to_string(&file).unwrap();
+    let again = [&arguments[..], &["--broker", "192.0.2.7:9092"]].concat();
+    let refused = agent(&again, &environment);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--force"), "{}", text(&refused.stderr));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+    let replaced = agent(&[&again[..], &["--force"]].concat(), &environment);
+    assert!(replaced.status.success(), "{}", text(&replaced.stderr));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("192.0.2.7:9092"));
+    assert_eq!(std::fs::read_dir(folder.path().join("etc")).unwrap().count(), 1, "nothing is left beside it");
+
+    let bare = ["configure", "--output", "-", "--root", output, "--ports", "Ethernet48", "--router-id", "r1"];
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let printed = agent(&bare, &environment);
+    assert!(text(&printed.stdout).contains("router_id = \"r1\""), "{}", text(&printed.stderr));
+    let nothing = agent(&arguments, &[("POP_ID", "pop1")]);
+    assert!(!nothing.status.success() && text(&nothing.stderr).contains("IFNAME_TO_PORTNUM_JSON"));
+}
+
+#[test]
+fn completions_and_the_manual_page_name_every_command() {
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/man/ipowdm-agent.1");
+    let commands = ["run", "discover", "health", "doctor", "configure", "dump", "test-cmis", "emulate"];
+    for arguments in
+        [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]]
+    {
+        let output = agent(arguments, &[]);
+        assert!(output.status.success(), "{arguments:?}");
+        let said = text(&output.stdout).replace("\\-", "-");
+        for command in commands {
+            assert!(said.contains(command), "{command} in {arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn health_says_what_is_wrong_by_its_exit_code() {
     let directory = tempfile::tempdir().unwrap();
     let journal = directory.path().join("journal");

@@ -2,7 +2,6 @@
 
 use super::Cli;
 use clap::CommandFactory as _;
-use clap_mangen::Man;
 use std::error::Error;
 use std::io::{self, Write as _};
 
@@ -17,12 +16,16 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Result<bool, Box<dyn E
 }
 
 /// Prints the manual page: the program, then each of its commands.
+#[cfg(feature = "man")]
 pub(crate) fn man() -> Result<bool, Box<dyn Error>> {
+    use clap_mangen::Man;
+
     let mut command = Cli::command();
     command.build();
     let mut text = Vec::new();
     Man::new(command.clone()).render(&mut text)?;
-    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+    let shown = |command: &&clap::Command| !matches!(command.get_name(), "help" | "man");
+    for command in command.get_subcommands().filter(shown) {
         writeln!(text, ".SH COMMAND {}", command.get_name().to_uppercase())?;
         let page = Man::new(command.clone());
         page.render_synopsis_section(&mut text)?;
@@ -34,6 +37,7 @@ pub(crate) fn man() -> Result<bool, Box<dyn Error>> {
 }
 
 /// What the options do not say.
+#[cfg(feature = "man")]
 const AFTERWORD: &str = "\
 .SH ENVIRONMENT
 Settings come from a TOML file (\\fB\\-\\-config\\fR or \\fBIPOWDM_CONFIG\\fR) and, before it, from the variables that the README

@@ -1,5 +1,6 @@
 //! The agent of one switch, as a program: the command line. A binary calls [`main`] and nothing else.
 
+mod configure;
 mod doctor;
 mod documents;
 mod dump;
@@ -54,6 +55,8 @@ enum Command {
     /// Look for what is wrong with the set-up, in twelve rows, each with a verdict and what to do. Nothing is written; the exit
     /// code is 1 where something is at fault.
     Doctor(doctor::Options),
+    /// Write a settings file for what is found on this switch, with comments. An existing file is only replaced with --force.
+    Configure(configure::Options),
     /// Read one module and print everything that it says, decoded with units. Nothing is written but the page selection;
     /// flags that clear on read are read, and so cleared, unless --leave-flags.
     Dump(dump::Options),
@@ -68,6 +71,8 @@ enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page, in roff.
+    #[cfg(feature = "man")]
+    #[command(hide = true)]
     Man,
 }
 
@@ -105,10 +110,12 @@ pub fn main() -> ExitCode {
                 Err(error) => refused(&error),
             };
         }
+        Command::Configure(options) => return ended(configure::configure(options)),
         Command::Dump(options) => return ended(dump::dump(options)),
         Command::Emulate(options) => return ended(emulate::emulate(options)),
         Command::TestCmis(options) => return ended(test_cmis::test_cmis(options)),
         Command::Completions { shell } => return ended(documents::completions(*shell)),
+        #[cfg(feature = "man")]
         Command::Man => return ended(documents::man()),
     };
     let resolved = match source.resolve() {
@@ -127,12 +134,14 @@ pub fn main() -> ExitCode {
         Command::Run { .. } => run::run(resolved).map(|()| true),
         Command::Discover { json, .. } => look::discover(&resolved, json),
         Command::Health { .. } => look::health(&resolved),
-        Command::Doctor(_)
+        Command::Configure(_)
+        | Command::Doctor(_)
         | Command::Dump(_)
         | Command::Emulate(_)
         | Command::TestCmis(_)
-        | Command::Completions { .. }
-        | Command::Man => Ok(true),
+        | Command::Completions { .. } => Ok(true),
+        #[cfg(feature = "man")]
+        Command::Man => Ok(true),
     };
     ended(done)
 }

@@ -100,6 +100,8 @@ pub struct ModulesTable {
     pub mode: Option<ModeChoice>,
     /// `SWITCH_ROOT`: where the root of the switch is, for an agent in a container; absent: `/`.
     pub root: Option<PathBuf>,
+    /// The same by port, where one pattern does not hold for all; such a port needs no number. On a SONiC switch the switch says.
+    pub files: BTreeMap<PortId, String>,
     /// `MOCK_HARDWARE`: emulated modules in the place of hardware.
     pub emulated: bool,
 }
@@ -417,6 +419,12 @@ impl Settings {
         }
     }
 
+    /// Where the module of a port is.
+    fn address(&self, port: &PortId, template: &str) -> Option<String> {
+        let by_number = || Some(template.replace("{port}", &self.modules.numbers.get(port)?.to_string()));
+        self.modules.files.get(port).cloned().or_else(by_number)
+    }
+
     fn modules(&self, problems: &mut Vec<Problem>) -> Vec<(PortId, ModuleSource)> {
         if self.modules.ports.is_empty() {
             let fix = r#"list the ports to manage, for example ["Ethernet48","Ethernet56"]"#;
@@ -434,10 +442,10 @@ impl Settings {
                 problems.push(Problem::new("ASSIGNED_TRANSCEIVERS", reason, "name each port once"));
             } else if self.modules.emulated {
                 modules.push((port.clone(), ModuleSource::Emulated));
-            } else if let Some(number) = self.modules.numbers.get(port) {
-                let source = ModuleSource::at(&template.replace("{port}", &number.to_string()));
+            } else if let Some(address) = self.address(port, template) {
+                let source = ModuleSource::at(&address);
                 if let Some((other, _)) = modules.iter().find(|(_, known)| *known == source) {
-                    let reason = format!("gives {port} and {other} the same module, number {number}");
+                    let reason = format!("gives {port} and {other} the same module, {address}");
                     let fix = "give each port the number of its own module, and modules.eeprom a {port}";
                     problems.push(Problem::new("IFNAME_TO_PORTNUM_JSON", reason, fix));
                 }
