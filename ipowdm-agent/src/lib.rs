@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod settings;
 #[cfg(feature = "sonic")]
 pub mod sonic;
+pub mod windows;
 
 pub use config::{AgentConfig, Service};
 pub use intake::Identity;

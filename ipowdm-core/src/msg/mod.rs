@@ -9,6 +9,7 @@
 mod ack;
 mod assignment;
 mod command;
+mod dump;
 mod health;
 mod number;
 mod telemetry;
@@ -17,6 +18,7 @@ mod unique;
 pub use ack::{AckDetails, AckStatus, CommandAck, DATA_PATH_ACTIVATED, DATA_PATH_DARK, Outcome, Readback};
 pub use assignment::{Assignment, PortGrant, VopAssignment};
 pub use command::{Action, AdminState, Command, Endpoint, Target};
+pub use dump::{PortDump, Spread, WindowStats};
 pub use health::{AgentHealth, Capabilities, HealthStatus, InterfaceCapability, InterfaceHealth};
 pub use telemetry::{TelemetryFields, TelemetrySample};
 
@@ -98,6 +100,8 @@ pub enum AgentMessage {
     Health(AgentHealth),
     /// What the agent's modules can do.
     Capabilities(Capabilities),
+    /// What is known about a port.
+    Dump(PortDump),
 }
 
 impl AgentMessage {
@@ -114,6 +118,7 @@ impl AgentMessage {
             Some("telemetrySample") => Ok(Self::Telemetry(read_as(bytes)?)),
             Some("agentHealth") => Ok(Self::Health(read_as(bytes)?)),
             Some("capabilities") => Ok(Self::Capabilities(read_as(bytes)?)),
+            Some("portDump") => Ok(Self::Dump(read_as(bytes)?)),
             other => Err(DecodeError::Unknown(clipped(other.unwrap_or_default()))),
         }
     }

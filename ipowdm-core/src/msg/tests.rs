@@ -204,10 +204,26 @@ fn every_action_survives_its_encoding() {
         Action::HealthCheck,
         Action::GetCapabilities,
         Action::Discover,
+        Action::Dump,
     ] {
         let command = Command { v: 1, target: Target::Pop("p".parse().unwrap()), ..Command::bare(action) };
         assert_eq!(Command::from_json(&command.to_json()).unwrap(), command);
     }
+}
+
+#[test]
+fn a_dump_of_a_port_is_golden() {
+    let golden = r#"{"type":"portDump","v":1,"agent_id":"pop1-router1","pop_id":"pop1","router_id":"router1","virtual_operator":"vOp2","interface":"Ethernet48","timestamp":1730000000.0,"connection_id":"c-1","module":"MAKER ZR 1","age_ms":400,"fields":{"osnr":23.5},"windows":[{"seconds":10,"values":{"osnr":{"instant":23.5,"age_ms":400,"min":23.1,"avg":23.3,"max":23.5,"samples":3}}}],"issues":[]}"#;
+    let AgentMessage::Dump(dump) = AgentMessage::from_json(golden.as_bytes()).unwrap() else {
+        panic!("not a dump");
+    };
+    assert_eq!(dump.windows[0].values["osnr"].samples, 3);
+    assert_eq!(String::from_utf8(dump.to_json()).unwrap(), golden);
+    let bare = r#"{"type":"portDump","agent_id":"a","pop_id":"p","router_id":"r","virtual_operator":"v","interface":"e","timestamp":1.0}"#;
+    let AgentMessage::Dump(bare) = AgentMessage::from_json(bare.as_bytes()).unwrap() else {
+        panic!("not a dump");
+    };
+    assert!(bare.windows.is_empty() && bare.module.is_none());
 }
 
 #[test]

@@ -131,6 +131,7 @@ impl<'a> Source<'a> {
             "healthCheck" => Ok(Action::HealthCheck),
             "getCapabilities" => Ok(Action::GetCapabilities),
             "discover" => Ok(Action::Discover),
+            "dump" => Ok(Action::Dump),
             "startTelemetry" => {
                 Ok(Action::StartTelemetry { connection_id: self.connection()?, endpoints: self.endpoints()? })
             }
@@ -221,6 +222,7 @@ fn is_command(name: &str) -> bool {
             | "healthCheck"
             | "getCapabilities"
             | "discover"
+            | "dump"
             | "startTelemetry"
             | "stopTelemetry"
     )

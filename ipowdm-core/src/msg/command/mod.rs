@@ -70,6 +70,8 @@ pub enum Action {
     GetCapabilities,
     /// Read all modules again, then send heartbeat and capabilities.
     Discover,
+    /// Send what is known about each port now, with statistics.
+    Dump,
     /// Start telemetry of a connection.
     StartTelemetry {
         /// The connection.
@@ -96,6 +98,7 @@ impl Action {
             Self::HealthCheck => "healthCheck",
             Self::GetCapabilities => "getCapabilities",
             Self::Discover => "discover",
+            Self::Dump => "dump",
             Self::StartTelemetry { .. } => "startTelemetry",
             Self::StopTelemetry { .. } => "stopTelemetry",
         }
@@ -110,9 +113,11 @@ impl Action {
             | Self::Teardown { connection_id, .. }
             | Self::StartTelemetry { connection_id, .. }
             | Self::StopTelemetry { connection_id } => Some(connection_id),
-            Self::InterfaceControl { .. } | Self::HealthCheck | Self::GetCapabilities | Self::Discover => {
-                None
-            }
+            Self::InterfaceControl { .. }
+            | Self::HealthCheck
+            | Self::GetCapabilities
+            | Self::Discover
+            | Self::Dump => None,
         }
     }
 
