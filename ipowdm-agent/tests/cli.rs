@@ -162,15 +162,23 @@ fn a_configuration_is_written_for_what_is_found_and_never_over_another_one() {
 fn completions_and_the_manual_page_name_every_command() {
     const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/man/ipowdm-agent.1");
     let commands = ["run", "discover", "health", "doctor", "configure", "dump", "test-cmis", "emulate"];
-    for arguments in
-        [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]]
-    {
-        let output = agent(arguments, &[]);
-        assert!(output.status.success(), "{arguments:?}");
-        let said = text(&output.stdout).replace("\\-", "-");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = agent(&["completions", shell], &[]);
+        assert!(output.status.success(), "{shell}");
+        let said = text(&output.stdout);
         for command in commands {
-            assert!(said.contains(command), "{command} in {arguments:?}");
+            assert!(said.contains(command), "{command} in {shell}");
         }
+    }
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    for command in commands {
+        assert!(page.contains(&format!(".SH COMMAND {}\n", command.to_uppercase())), "{command}");
+    }
+    // Only builds for packagers have it: it is a fiftieth of the program.
+    if cfg!(feature = "man") {
+        let printed = agent(&["man"], &[]);
+        let fix = "cargo run -p ipowdm-agent --features man -- man > dist/man/ipowdm-agent.1";
+        assert!(page == text(&printed.stdout), "dist/man/ipowdm-agent.1 is old: {fix}");
     }
 }
 
