@@ -1,6 +1,7 @@
 //! The bus conformance suite against every implementation: in memory, over the development broker, over Apache Kafka.
 //!
-//! Apache Kafka is used where `IPOWDM_KAFKA_BOOTSTRAP` names it (`scripts/kafka-up.sh` starts one).
+//! Apache Kafka is used where `IPOWDM_KAFKA_BOOTSTRAP` names it (`scripts/kafka-up.sh` starts one), and one that encrypts and asks
+//! for passwords where `IPOWDM_KAFKA_SECURE` names its administrator's client.properties. Each may be of one node or of three.
 //!
 //! Over Kafka there are two clients, and both play everything. What rskafka cannot do is listed in [`DEVIATIONS`]: a run
 //! in which one of these passes fails as well, so that an rskafka that was mended is noticed.
@@ -13,16 +14,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::conformance::{self, Cut, CutFuture, Report};
-use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions};
+use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions, OptionsError, Tls};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::rskafka::RskafkaBus;
+use ipowdm_core::bus::{Bus, BusError};
 use ipowdm_devbroker::{Broker, Options};
 use tokio::sync::Mutex;
 
 #[path = "bus_conformance/beyond.rs"]
 mod beyond;
+#[path = "kafka/secured.rs"]
+mod secured_kafka;
 
 /// What rskafka 0.6 cannot do, and why.
 const DEVIATIONS: [(&str, &str); 2] = [
@@ -116,6 +119,33 @@ async fn rskafka_conforms_over_apache_kafka_but_for_its_deviations() {
     let throttled = RskafkaBus::connect(&options(&bootstrap, &prefix)).unwrap();
     beyond::quota(&mut report, &throttled, &prefix, &bootstrap).await;
     all_passed_but_deviations(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_conforms_over_encrypted_apache_kafka() {
+    let Some(secured) = secured_kafka::Secured::find() else { return };
+    let options = KafkaOptions { call_timeout: CALL_TIMEOUT, ..secured.administrator() };
+    let bus = KafkaBus::connect(&options).unwrap();
+    let prefix = format!("conformance-secured-{}", std::process::id());
+    all_passed(&conformance::run(Arc::new(bus), &prefix).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_encrypted_or_not_trusted_gets_no_answer_of_encrypted_apache_kafka() {
+    let Some(secured) = secured_kafka::Secured::find() else { return };
+    let plain = KafkaOptions { tls: None, call_timeout: CALL_TIMEOUT, ..secured.administrator() };
+    let refused = KafkaBus::connect(&plain).unwrap().topics().await.unwrap_err();
+    assert!(matches!(refused, BusError::Unavailable { .. }), "{refused}");
+    // The system's authorities do not know a cluster's own.
+    let tls = Some(Tls { ca_file: None, client: None });
+    let strange = KafkaOptions { tls, call_timeout: CALL_TIMEOUT, ..secured.administrator() };
+    match KafkaBus::connect(&strange) {
+        Ok(bus) => {
+            let refused = bus.topics().await.unwrap_err().to_string();
+            assert!(refused.contains("invalid peer certificate"), "{refused}");
+        }
+        Err(error) => assert!(matches!(error, OptionsError::NoTrust(_)), "{error}"),
+    }
 }
 
 /// Switches a memory bus off and on.

@@ -8,8 +8,11 @@
     reason = "a test may stop at what it does not expect, in its own functions too"
 )]
 
+#[path = "kafka/secured.rs"]
+mod secured_kafka;
+
 use ipowdm_core::bus::access::{AccessControl, Principal, Resource, Right, Scope, Scram, Secret, rights};
-use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions, Sasl, SaslMechanism};
+use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions, Sasl};
 use ipowdm_core::bus::{Bus, BusError, FetchRequest, Outgoing, TopicSpec};
 use ipowdm_core::ids::{AgentId, ApplicationId, PortRef, VopId};
 use ipowdm_core::topics::{self, ASSIGNMENTS, Role};
@@ -18,6 +21,7 @@ use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{Activation, ActivationRequest, Enforcement, SliceManager};
 use ipowdm_ctl_lib::store::Store;
 use ipowdm_ctl_lib::topology::{FibreLink, Pop, Port, Router};
+use secured_kafka::Secured;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,33 +29,21 @@ use std::time::Duration;
 /// A broker on a busy machine answers late.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-fn bus(bootstrap: &str, sasl: Option<Sasl>) -> KafkaBus {
-    let mut options = KafkaOptions::new(bootstrap);
+fn bus(mut options: KafkaOptions) -> KafkaBus {
     options.call_timeout = CALL_TIMEOUT;
-    options.sasl = sasl;
     KafkaBus::connect(&options).unwrap()
 }
 
 /// The secured cluster, and ids that nobody else uses on it.
 struct Cluster {
-    bootstrap: String,
+    secured: Secured,
     admin: KafkaBus,
 }
 
 impl Cluster {
     fn find() -> Option<Self> {
-        let Ok(path) = std::env::var("IPOWDM_KAFKA_SECURE") else {
-            println!("skipped: IPOWDM_KAFKA_SECURE is not set; scripts/kafka-up.sh --secure starts a broker");
-            return None;
-        };
-        let text = std::fs::read_to_string(&path).unwrap();
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap().to_owned();
-        let jaas = value("sasl.jaas.config=");
-        let quoted = |key: &str| jaas.split_once(key).unwrap().1.split('"').nth(1).unwrap().to_owned();
-        let bootstrap = value("bootstrap.servers=");
-        let (username, password) = (quoted("username="), Secret::new(quoted("password=")));
-        let sasl = Sasl { mechanism: SaslMechanism::ScramSha512, username, password };
-        Some(Self { admin: bus(&bootstrap, Some(sasl)), bootstrap })
+        let secured = Secured::find()?;
+        Some(Self { admin: bus(secured.administrator()), secured })
     }
 
     fn access(&self) -> &dyn AccessControl {
@@ -61,7 +53,7 @@ impl Cluster {
     /// A client with this user's password.
     fn client(&self, user: &str, scram: Scram, password: &Secret) -> KafkaBus {
         let (username, password) = (user.to_owned(), password.clone());
-        bus(&self.bootstrap, Some(Sasl { mechanism: scram.into(), username, password }))
+        bus(self.secured.options(Some(Sasl { mechanism: scram.into(), username, password })))
     }
 
     /// Makes the topics of a virtual operator.
@@ -218,7 +210,7 @@ async fn a_wrong_password_lets_nobody_in_and_says_so() {
         cluster.client(&name, Scram::Sha512, &second[0]).topics().await.unwrap(),
         Vec::<String>::new()
     );
-    let nobody = bus(&cluster.bootstrap, None).topics().await;
+    let nobody = bus(cluster.secured.options(None)).topics().await;
     assert!(nobody.is_err(), "{nobody:?}");
 }
 
@@ -316,7 +308,7 @@ async fn a_broker_without_an_authorizer_says_that_nothing_is_enforced() {
     let mut brokers = vec![development.bootstrap()];
     brokers.extend(std::env::var("IPOWDM_KAFKA_BOOTSTRAP"));
     for bootstrap in brokers {
-        let bus = bus(&bootstrap, None);
+        let bus = bus(KafkaOptions::new(&bootstrap));
         let access = bus.access().unwrap();
         let own = vop("E");
         let controller = Principal::Controller(own.clone());

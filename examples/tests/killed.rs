@@ -13,6 +13,8 @@ mod processes;
 mod program;
 #[path = "killed/secured.rs"]
 mod secured;
+#[path = "kafka/secured.rs"]
+mod secured_kafka;
 #[path = "killed/stand_by.rs"]
 mod stand_by;
 

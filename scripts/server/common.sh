@@ -3,7 +3,7 @@
 # how its processes are stopped, and ports.
 #
 # A running server is a folder RUN_ROOT/<port>, named after the port that its clients connect to:
-#   address   host:port
+#   address   host:port, of several nodes with commas
 #   data      path of the temporary folder that holds its files and configuration; deleted on stop
 #   *.pid     process ids
 #   *.log     what the processes printed
@@ -143,7 +143,7 @@ state_of() {
         state=$(cd "$1" && pwd)
         [[ "$(dirname "$state")" == "$RUN_ROOT" ]] || die "$1 is not a state folder of scripts/$KIND-up.sh"
     else
-        [[ "$1" =~ ^127\.0\.0\.1:([0-9]+)$ ]] || die "neither an address nor a state folder: $1"
+        [[ "$1" =~ ^127\.0\.0\.1:([0-9]+)(,127\.0\.0\.1:[0-9]+)*$ ]] || die "neither an address nor a state folder: $1"
         state="$RUN_ROOT/${BASH_REMATCH[1]}"
         [[ -d "$state" ]] || die "no $SERVER of this checkout has the address $1"
     fi

@@ -42,7 +42,7 @@ async fn try_append_time(bus: &dyn Bus, bootstrap: &str, topic: &str) -> Outcome
 
 /// One record from a producer whose clock says `when`.
 async fn produce(bootstrap: &str, topic: &str, when: DateTime<Utc>) {
-    let client = ClientBuilder::new(vec![bootstrap.to_owned()]).build().await.unwrap();
+    let client = ClientBuilder::new(bootstrap.split(',').map(str::to_owned).collect()).build().await.unwrap();
     let partition = client.partition_client(topic, 0, UnknownTopicHandling::Retry).await.unwrap();
     let record = rskafka::record::Record {
         key: None,
@@ -98,7 +98,9 @@ async fn set_quota(bootstrap: &str, client_id: &str, bytes_per_s: Option<f64>) {
         &[u8::from(bytes_per_s.is_none()), 0],
     ]
     .concat();
-    let mut stream = TcpStream::connect(bootstrap).await.unwrap();
+    // Any broker passes it on.
+    let broker = bootstrap.split(',').next().unwrap();
+    let mut stream = TcpStream::connect(broker).await.unwrap();
     stream.write_all(&u32::try_from(request.len()).unwrap().to_be_bytes()).await.unwrap();
     stream.write_all(&request).await.unwrap();
     let mut answer = vec![0; usize::try_from(stream.read_u32().await.unwrap()).unwrap()];

@@ -1,4 +1,4 @@
-//! A broker that lets nobody in without a password: programs and agents have theirs from their settings, a controller that is a
+//! A broker that encrypts, and lets nobody in without a password: programs and agents have theirs from their settings, a controller that is a
 //! process has the one that was made for it, and a new one after every start of the slice manager.
 //!
 //! `IPOWDM_KAFKA_SECURE` names the administrator's client.properties of an Apache Kafka that `scripts/kafka-up.sh --secure` has
@@ -7,13 +7,14 @@
 use crate::client::request;
 use crate::processes::{VOP, child, find_controller, runs, small, still_lit, until};
 use crate::program::{Program, Redis};
+use crate::secured_kafka::Secured;
 use crate::{PATIENCE, activation, drive, prepare};
 use ipowdm_agent::runtime::{Agent, AgentHandle};
 use ipowdm_agent::settings::Settings;
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::access::{Resource, Scope};
-use ipowdm_core::bus::kafka::{self, Client, KafkaBus, KafkaOptions, Secret, Security};
+use ipowdm_core::bus::kafka::{self, Client, KafkaBus};
 use ipowdm_examples::lab::plan::Plan;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -23,36 +24,11 @@ use std::path::Path;
 use std::time::Instant;
 
 /// The secured cluster.
-struct Cluster {
-    bootstrap: String,
-    user: String,
-    password: String,
-}
+struct Cluster(Secured);
 
 impl Cluster {
-    fn find() -> Option<Self> {
-        let Ok(path) = std::env::var("IPOWDM_KAFKA_SECURE") else {
-            println!("skipped: IPOWDM_KAFKA_SECURE is not set; scripts/kafka-up.sh --secure starts a broker");
-            return None;
-        };
-        let text = std::fs::read_to_string(path).unwrap();
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap().to_owned();
-        let jaas = value("sasl.jaas.config=");
-        let quoted = |key: &str| jaas.split_once(key).unwrap().1.split('"').nth(1).unwrap().to_owned();
-        let (user, password) = (quoted("username="), quoted("password="));
-        Some(Self { bootstrap: value("bootstrap.servers="), user, password })
-    }
-
     fn administrator(&self) -> KafkaBus {
-        let mut options = KafkaOptions::new(&self.bootstrap);
-        let security = Security {
-            protocol: Some("SASL_PLAINTEXT".to_owned()),
-            sasl_username: Some(self.user.clone()),
-            sasl_password: Some(Secret::new(&*self.password)),
-            ..Security::default()
-        };
-        security.apply(&mut options).unwrap();
-        KafkaBus::connect(&options).unwrap()
+        KafkaBus::connect(&self.0.administrator()).unwrap()
     }
 
     /// An agent of these ports as its environment makes it.
@@ -61,8 +37,9 @@ impl Cluster {
         let environment = BTreeMap::from([
             ("POP_ID", router.0),
             ("ROUTER_ID", router.1),
-            ("KAFKA_BROKER", &self.bootstrap),
-            ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
+            ("KAFKA_BROKER", &self.0.bootstrap),
+            ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+            ("KAFKA_SSL_CAFILE", self.0.ca_file.to_str().unwrap()),
             ("KAFKA_SASL_USERNAME", user),
             ("KAFKA_SASL_PASSWORD", password),
             ("ASSIGNED_TRANSCEIVERS", &list),
@@ -105,13 +82,14 @@ fn password_of(pid: Pid) -> String {
 
 fn story(cluster: &Cluster, (folder, location): (&Path, &str), plan: &Plan) {
     let environment = [
-        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
-        ("KAFKA_SASL_USERNAME", &*cluster.user),
-        ("KAFKA_SASL_PASSWORD", &*cluster.password),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+        ("KAFKA_SSL_CAFILE", cluster.0.ca_file.to_str().unwrap()),
+        ("KAFKA_SASL_USERNAME", &*cluster.0.user),
+        ("KAFKA_SASL_PASSWORD", &*cluster.0.password),
     ];
     let start = || {
         let launcher = "launcher = \"process\"";
-        Program::launching(folder, location, &cluster.bootstrap, plan.pops.len(), launcher, &environment)
+        Program::launching(folder, location, &cluster.0.bootstrap, plan.pops.len(), launcher, &environment)
     };
     let mut program = start();
     let (status, mut answer) = activation(&program, plan);
@@ -122,7 +100,7 @@ fn story(cluster: &Cluster, (folder, location): (&Path, &str), plan: &Plan) {
     let agents = cluster.agents(plan, &told);
     let first = child(&program);
     let password = password_of(first);
-    assert_ne!(password, cluster.password);
+    assert_ne!(password, cluster.0.password);
     find_controller(&mut program);
     assert!(drive(&program, 1, Instant::now() + PATIENCE), "it is not lit");
 
@@ -143,7 +121,7 @@ fn story(cluster: &Cluster, (folder, location): (&Path, &str), plan: &Plan) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_agents_and_controllers_prove_who_they_are_with_passwords_from_their_settings() {
-    let Some(cluster) = Cluster::find() else { return };
+    let Some(cluster) = Secured::find().map(Cluster) else { return };
     let (folder, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let (_, plan) = small();
     prepare(&redis.location(), &plan).await;
