@@ -15,6 +15,8 @@ mod agent;
 mod configure;
 #[path = "sonic/databases.rs"]
 mod databases;
+#[path = "sonic/program.rs"]
+mod program;
 #[path = "sonic/switch.rs"]
 mod switch;
 #[path = "sonic/written.rs"]

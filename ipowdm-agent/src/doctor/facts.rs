@@ -1,5 +1,7 @@
 //! What is known before anything is judged. What could not be found out is absent.
 
+use super::Row;
+use crate::mode::Mode;
 use crate::settings::Problem;
 use ipowdm_core::ids::{AgentId, PortId, VopId};
 use ipowdm_core::msg::{HealthStatus, VopAssignment};
@@ -22,6 +24,8 @@ pub struct Facts {
     pub ports: Vec<PortFacts>,
     /// Who else works on the modules; `None` where it could not be found out.
     pub owner: Option<OwnerFacts>,
+    /// What the software of a SONiC switch says, or why it cannot be asked; `None` where there is no SONiC.
+    pub switch: Option<Result<SwitchFacts, String>>,
     /// The journal; `None` where none is configured.
     pub journal: Option<JournalFacts>,
     /// Files that hold secrets.
@@ -146,6 +150,8 @@ pub enum ModuleFacts {
     Unreadable(String),
     /// What is there does not speak CMIS.
     NotCmis(String),
+    /// The switch sees a CMIS module; its registers are not the agent's to read in this mode.
+    Told,
     /// It was read.
     Read {
         /// Vendor, part number and serial number.
@@ -157,6 +163,30 @@ pub enum ModuleFacts {
         /// How long reading one sample took, in milliseconds.
         sweep_ms: u64,
     },
+}
+
+/// How the agent lives beside a switch's software.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchFacts {
+    /// The mode that it would run in.
+    pub mode: Mode,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// What does not fit.
+    pub clashes: Vec<Clash>,
+}
+
+/// Something that does not fit the mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// The row that it belongs to.
+    pub row: Row,
+    /// Whether the agent refuses to run so.
+    pub is_fatal: bool,
+    /// What it is.
+    pub found: String,
+    /// What to do.
+    pub fix: String,
 }
 
 /// Who else works on the modules.
@@ -192,4 +222,16 @@ pub struct SecretFile {
     pub path: PathBuf,
     /// Its mode, lower nine bits, and its owner; or why they cannot be told.
     pub mode: Result<(u32, u32), String>,
+}
+
+impl Facts {
+    /// What the switch's software says, where it answered.
+    pub(super) fn told_by_switch(&self) -> Option<&SwitchFacts> {
+        self.switch.as_ref()?.as_ref().ok()
+    }
+
+    /// What does not fit the mode.
+    pub(super) fn clashes(&self) -> impl Iterator<Item = &Clash> {
+        self.told_by_switch().into_iter().flat_map(|switch| &switch.clashes)
+    }
 }

@@ -14,6 +14,10 @@ pub(super) fn permissions(facts: &Facts, finding: &mut Finding) {
     if facts.emulated {
         return finding.unknown("the modules are emulated (MOCK_HARDWARE)");
     }
+    let shared = facts.told_by_switch().map(|switch| switch.mode).filter(|mode| !mode.accesses_registers());
+    if let (Some(mode), true) = (shared, finding.is_clean()) {
+        return finding.ok(format!("mode {mode} needs no access to the modules' files"));
+    }
     let mut well = 0;
     for port in &facts.ports {
         let Some(file) = &port.file else { continue };
@@ -94,10 +98,24 @@ pub(super) fn owner(facts: &Facts, finding: &mut Finding) {
     if facts.emulated {
         return finding.unknown("the modules are emulated (MOCK_HARDWARE)");
     }
+    if let Some(Err(error)) = &facts.switch {
+        finding.fault(
+            error,
+            "run the agent where the switch's Redis socket is; in a container mount /var/run/redis, /etc/sonic and \
+             /usr/share/sonic, and name their root with SWITCH_ROOT",
+        );
+    }
+    let told = facts.told_by_switch();
+    if let (Some(switch), true) = (told, finding.is_clean()) {
+        finding.ok(format!("mode {}: {}", switch.mode, switch.reasons.join("; ")));
+    }
     let Some(owner) = &facts.owner else {
-        return finding.unknown("the processes of this host cannot be seen");
+        return if told.is_none() {
+            finding.unknown("the processes of this host cannot be seen")
+        };
     };
-    for (pid, name) in &owner.drivers {
+    // On a SONiC switch it belongs there: whether it fits the mode was told above.
+    for (pid, name) in owner.drivers.iter().filter(|_| facts.switch.is_none()) {
         finding.fault(
             format!("{name} (process {pid}) drives the modules too: it undoes what the agent sets, and takes flags that clear on read"),
             "let it leave the modules to the agent: \"skip_xcvrd_cmis_mgr\": true in the platform's pmon_daemon_control.json and \
@@ -110,7 +128,7 @@ pub(super) fn owner(facts: &Facts, finding: &mut Finding) {
             "two programs on one module spoil each other's work: end it, unless it only reads",
         );
     }
-    if finding.is_clean() {
+    if finding.is_clean() && told.is_none() {
         finding.ok("nobody else works on the modules");
     }
 }
@@ -214,12 +232,14 @@ pub(super) fn modules(facts: &Facts, finding: &mut Finding) {
                 format!("{name}: {module} is no coherent module that can be tuned"),
                 "put a coherent one into the port (400ZR, OpenZR+ or kin), or take it out of ASSIGNED_TRANSCEIVERS",
             ),
-            ModuleFacts::Read { .. } => well.push(name.as_str()),
+            ModuleFacts::Read { .. } | ModuleFacts::Told => well.push(name.as_str()),
         }
     }
     if !well.is_empty() {
         let emulated = if facts.emulated { ", emulated" } else { "" };
-        finding.ok(format!("{} of {} read, coherent and well{emulated}", well.len(), facts.ports.len()));
+        let told = facts.ports.iter().any(|port| port.module == ModuleFacts::Told);
+        let how = if told { "seen by the switch as CMIS modules" } else { "read, coherent and well" };
+        finding.ok(format!("{} of {} {how}{emulated}", well.len(), facts.ports.len()));
     }
 }
 

@@ -9,8 +9,8 @@ mod host_rows;
 mod report;
 
 pub use facts::{
-    Access, Assigned, Beat, BrokerFacts, BusView, Facts, FileFacts, Heartbeat, JournalFacts, ModuleFacts,
-    OwnerFacts, PortFacts, SecretFile, TopicFacts,
+    Access, Assigned, Beat, BrokerFacts, BusView, Clash, Facts, FileFacts, Heartbeat, JournalFacts,
+    ModuleFacts, OwnerFacts, PortFacts, SecretFile, SwitchFacts, TopicFacts,
 };
 pub use report::{Detail, Finding, Report, Row, Verdict};
 
@@ -23,6 +23,13 @@ pub fn examine(facts: &Facts) -> Report {
             facts.problems.iter().filter(|problem| row_of(&problem.key, &problem.reason) == Some(row))
         {
             finding.fault(format!("{}: {}", problem.key, problem.reason), &problem.fix);
+        }
+        for clash in facts.clashes().filter(|clash| clash.row == row) {
+            if clash.is_fatal {
+                finding.fault(&clash.found, &clash.fix);
+            } else {
+                finding.warn(&clash.found, &clash.fix);
+            }
         }
         match row {
             Row::Broker => bus_rows::broker(facts, &mut finding),

@@ -46,6 +46,7 @@ fn healthy() -> Facts {
         broker: Some(BrokerFacts { address: "broker:9092".to_string(), answer: Ok(view) }),
         ports: vec![port("Ethernet48"), port("Ethernet56")],
         owner: Some(OwnerFacts::default()),
+        switch: None,
         journal: Some(JournalFacts {
             path: PathBuf::from("/var/lib/journal"),
             damaged: Ok(0),
@@ -143,6 +144,17 @@ const CASES: &[(Row, Verdict, &str, Change)] = &[
     (Row::Owner, Verdict::Warning, "sfputil (process 8)", |f| {
         f.owner.as_mut().unwrap().holders.push(("Ethernet48".parse().unwrap(), 8, "sfputil".into()));
     }),
+    (Row::Owner, Verdict::Fault, "no socket", |f| f.switch = Some(Err("no socket".into()))),
+    (Row::Owner, Verdict::Ok, "mode observe: because", |f| {
+        f.owner.as_mut().unwrap().drivers.push((7, "xcvrd".into()));
+        f.switch = Some(Ok(switch(None)));
+    }),
+    (Row::Owner, Verdict::Warning, "polled", |f| f.switch = Some(Ok(switch(Some((Row::Owner, false)))))),
+    (Row::Mapping, Verdict::Fault, "polled", |f| f.switch = Some(Ok(switch(Some((Row::Mapping, true)))))),
+    (Row::Permissions, Verdict::Ok, "mode observe", |f| f.switch = Some(Ok(switch(None)))),
+    (Row::Modules, Verdict::Ok, "seen by the switch", |f| {
+        f.ports.iter_mut().for_each(|p| p.module = ModuleFacts::Told)
+    }),
     (Row::Owner, Verdict::NotChecked, "cannot be seen", |f| f.owner = None),
     (Row::Journal, Verdict::Warning, "no journal", |f| f.journal = None),
     (Row::Journal, Verdict::Fault, "cannot be written", |f| journal(f).write = denied()),
@@ -169,6 +181,12 @@ const CASES: &[(Row, Verdict, &str, Change)] = &[
     }),
     (Row::Secrets, Verdict::Ok, "none", |f| f.secrets.clear()),
 ];
+
+fn switch(clash: Option<(Row, bool)>) -> SwitchFacts {
+    let made = |(row, is_fatal)| Clash { row, is_fatal, found: "polled".into(), fix: "stop polling".into() };
+    let clashes = clash.map(made).into_iter().collect();
+    SwitchFacts { mode: crate::mode::Mode::Observe, reasons: vec!["because".into()], clashes }
+}
 
 fn denied() -> Access {
     Access::Denied("permission denied".to_string())

@@ -105,12 +105,13 @@ fn look(options: &Options) -> Result<Found, Box<dyn Error>> {
                 let file = file.map(|found| found.path.display().to_string());
                 scope.spawn(move || {
                     let (coherent, seen) = file.as_deref().map_or((false, None), |file| module(port, file));
+                    let managed = coherent || file.is_none() && facts.present && facts.cmis;
                     let seen = seen.or_else(|| facts.present.then(|| "the switch sees a module".to_string()));
                     let by =
                         number.map_or_else(String::new, |number| format!("; number by {}", number.source));
                     let remark = format!("{}{by}", seen.unwrap_or_else(|| "no module seen".to_string()));
                     let number = number.map(|number| number.number);
-                    FoundPort { port: port.clone(), number, file, managed: coherent, remark }
+                    FoundPort { port: port.clone(), number, file, managed, remark }
                 })
             })
             .collect();

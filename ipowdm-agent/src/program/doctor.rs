@@ -2,6 +2,7 @@
 
 mod bus;
 mod host;
+mod switch;
 
 use super::Source;
 use crate::config::Service;
@@ -39,12 +40,25 @@ fn gather(options: &Options, examined: Examined) -> Facts {
     let mut facts = Facts { user: nix::unistd::geteuid().as_raw(), ..Facts::default() };
     facts.secrets = examined.secrets.iter().map(|path| host::secret(path)).collect();
     facts.problems = examined.problems;
-    let Some(resolved) = examined.resolved else { return facts };
+    let Some(mut resolved) = examined.resolved else { return facts };
+    let root = resolved.switch.root.clone().unwrap_or_else(|| options.root.clone());
+    let detected = switch::detect(&root, &resolved);
+    if let Some(Ok(detection)) = &detected {
+        switch::place(detection, &mut resolved);
+    }
     facts.agent = Some(resolved.agent.identity.agent_id.clone());
     facts.emulated = resolved.agent.emulated;
     facts.journal = resolved.journal.as_deref().map(|path| host::journal(path, resolved.agent.history));
     facts.ports = ports(&resolved);
-    facts.owner = host::owner(&options.root, &resolved);
+    facts.owner = host::owner(&root, &resolved);
+    facts.switch = match detected {
+        Some(Ok(detection)) => {
+            switch::tell(&detection, &mut facts.ports);
+            Some(Ok(switch::facts(&detection)))
+        }
+        Some(Err(error)) => Some(Err(error)),
+        None => None,
+    };
     // A broker that the settings do not name rightly is not asked.
     if !facts.problems.iter().any(|problem| problem.key.starts_with("bus") || problem.key == "KAFKA_BROKER") {
         let address = resolved.bus.bootstrap.join(",");

@@ -49,6 +49,9 @@ pub(super) fn file(source: &ModuleSource) -> Option<FileFacts> {
 /// The file of a port and what is read of its module.
 pub(super) fn module(resolved: &Resolved, index: usize) -> (Option<FileFacts>, ModuleFacts) {
     let Some((_, source)) = resolved.modules.get(index) else { return (None, ModuleFacts::Unread) };
+    if *source == ModuleSource::Switch {
+        return (None, ModuleFacts::Unread);
+    }
     let file = file(source);
     if file.as_ref().is_some_and(|file| file.read != Access::Granted || file.write != Access::Granted) {
         return (file, ModuleFacts::Unread);
