@@ -118,7 +118,7 @@ impl Daemon {
     /// The frequency that is configured: none where it is 0, absent or beside the 75 GHz grid.
     fn wanted(&self) -> Option<u32> {
         let ghz: u32 = self.seen.text("laser_freq")?.parse().ok()?;
-        ((191_300..=196_100).contains(&ghz) && ghz.abs_diff(193_100) % 75 == 0).then_some(ghz)
+        ((191_300..=196_100).contains(&ghz) && ghz.abs_diff(193_100).is_multiple_of(75)).then_some(ghz)
     }
 
     fn check(&mut self) {
