@@ -1,5 +1,8 @@
 //! Memories behind linear offsets: the layer below pages by itself, and what it cannot say is found out here.
 
+mod plain;
+
+use self::plain::{LEAST, plain_bytes};
 use crate::access::{Counters, Eeprom, MAX_READ, TransportError, check, check_write};
 use crate::map::Address;
 use std::time::{Duration, Instant};
@@ -42,7 +45,8 @@ pub const TRUST: Duration = Duration::from_millis(500);
 /// Two things that the layer below does not tell are found out here:
 ///
 /// - *A page that the module does not have* shows page 00h, because the module set PageSelect back. On the first access to
-///   a page its head is compared with the head of page 00h.
+///   a page its head is compared with the head of page 00h: bytes of it that do not clear when they are read, for flags are
+///   whoever's who asks for them. On a page of flags alone it is what was asked for that is compared.
 /// - *A wrong page restore.* The layer below puts page 00h back after each access to another page, and modules that are
 ///   busy then may not take it; what is read as page 00h is another page. After an access to page 00h, PageSelect is read,
 ///   which is in the lower memory; when it is not 00h it is written, and the access repeated.
@@ -162,29 +166,52 @@ impl<M: LinearMemory> Linear<M> {
         Ok(identity)
     }
 
-    /// Refuses a page that turns out to be page 00h.
-    fn check_page(&mut self, at: Address) -> Result<(), TransportError> {
-        let (word, bit) = (usize::from(at.page >> 5), 1_u32 << (at.page & 31));
+    /// Refuses a page that turns out to be page 00h. Whether it is known to be another one: a page of flags alone is not
+    /// read to find out.
+    fn check_page(&mut self, at: Address) -> Result<bool, TransportError> {
         if at.is_lower() || at.page == 0 {
-            return Ok(());
+            return Ok(true);
         }
         let identity = self.check_identity()?;
-        if at.bank == 0 && self.checked[word] & bit != 0 {
+        if self.is_checked(at) {
+            return Ok(true);
+        }
+        let Some(plain) = plain_bytes(at.page, IDENTITY) else { return Ok(false) };
+        let (mut head, identity) = ([0; IDENTITY], &identity[plain.clone()]);
+        let head = &mut head[plain.clone()];
+        self.counters.page_accesses += 1;
+        let byte = u8::try_from(128 + plain.start).unwrap_or(128);
+        self.transfer(|memory| memory.read_at(Address { byte, ..at }, head))?;
+        self.compare(at, head, identity).map(|()| true)
+    }
+
+    /// Refuses a page of flags alone that turns out to be page 00h, by what was read of it.
+    fn check_flags(&mut self, at: Address, read: &[u8]) -> Result<(), TransportError> {
+        if read.len() < LEAST {
             return Ok(());
         }
-        let mut head = [0; IDENTITY];
+        let mut shown = [0; MAX_READ];
+        let shown = &mut shown[..read.len()];
         self.counters.page_accesses += 1;
-        let start = Address { byte: 128, ..at };
-        self.transfer(|memory| memory.read_at(start, &mut head))?;
+        self.read_page_00(Address::page(0, at.byte), shown)?;
+        self.compare(at, read, shown)
+    }
+
+    /// Compares bytes of a page with those of page 00h at the same place.
+    fn compare(&mut self, at: Address, read: &[u8], page_00: &[u8]) -> Result<(), TransportError> {
         // An image of zeros or ones says nothing about the page.
-        let tells = identity.iter().any(|byte| *byte != identity[0]);
-        if tells && head == identity {
+        let tells = page_00.iter().any(|byte| Some(byte) != page_00.first());
+        if tells && read == page_00 {
             return Err(TransportError::PageUnsupported { bank: at.bank, page: at.page });
         }
         if at.bank == 0 {
-            self.checked[word] |= bit;
+            self.checked[usize::from(at.page >> 5)] |= 1 << (at.page & 31);
         }
         Ok(())
+    }
+
+    const fn is_checked(&self, at: Address) -> bool {
+        at.bank == 0 && self.checked[(at.page >> 5) as usize] & (1 << (at.page & 31)) != 0
     }
 }
 
@@ -197,11 +224,14 @@ impl<M: LinearMemory> Eeprom for Linear<M> {
     fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
         check(at, into.len(), MAX_READ)?;
         let at = banked(at);
-        self.check_page(at)?;
+        let known = self.check_page(at)?;
         if !at.is_lower() && at.page == 0 {
             self.read_page_00(at, into)?;
         } else {
             self.transfer(|memory| memory.read_at(at, into))?;
+        }
+        if !known {
+            self.check_flags(at, into)?;
         }
         self.counters.reads += 1;
         self.counters.read_bytes += into.len() as u64;

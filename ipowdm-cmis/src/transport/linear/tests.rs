@@ -86,6 +86,41 @@ fn a_page_is_checked_once_as_long_as_the_module_is_the_same() {
 }
 
 #[test]
+fn flags_are_left_to_whoever_asks_for_them() {
+    let pages = [(0x11, 7), (0x14, 7), (0x2C, 7), (0x33, 7)];
+    let mut module = Linear::new(Module::with(1, &pages)).with_trust(Duration::MAX);
+    assert_eq!(read(&mut module, 0x11, 200), Ok(7));
+    assert_eq!(read(&mut module, 0x14, 200), Ok(7));
+    assert_eq!(read(&mut module, 0x33, 200), Ok(7));
+    let linear = |page: u8, byte: u8| Address::page(page, byte).linear();
+    for (page, flags) in [(0x11, 134..154), (0x14, 132..140), (0x33, 128..133)] {
+        let flags = linear(page, flags.start)..linear(page, flags.end);
+        for (start, len) in &module.memory.log {
+            let end = start + u32::try_from(*len).unwrap();
+            assert!(
+                end <= flags.start || flags.end <= *start,
+                "page {page:02X}h is read at {start} for {len}"
+            );
+        }
+    }
+    // Of a page of flags alone exactly what was asked for is read, once.
+    let mut four = [0; 12];
+    module.read(Address::page(0x2C, 140), &mut four).unwrap();
+    assert_eq!(four, [7; 12]);
+    let of_flags = |(start, _): &&(u32, usize)| (linear(0x2C, 128)..=linear(0x2C, 255)).contains(start);
+    let reads: Vec<_> = module.memory.log.iter().filter(of_flags).collect();
+    assert_eq!(reads, [&(linear(0x2C, 140), 12)]);
+}
+
+#[test]
+fn a_page_of_flags_that_the_module_does_not_have_is_refused_by_what_it_shows() {
+    let mut module = Linear::new(Module::with(1, &[(0x10, 7)])).with_trust(Duration::MAX);
+    let mut twelve = [0; 12];
+    let refused = module.read(Address::page(0x2C, 140), &mut twelve);
+    assert_eq!(refused, Err(TransportError::PageUnsupported { bank: 0, page: 0x2C }));
+}
+
+#[test]
 fn a_module_swapped_unnoticed_is_not_read_on_pages_that_it_does_not_have() {
     let mut module = Linear::new(Module::with(1, &[(0x10, 7), (0x30, 9)])).with_trust(Duration::ZERO);
     assert_eq!(read(&mut module, 0x30, 200), Ok(9));
