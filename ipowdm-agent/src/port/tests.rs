@@ -1,3 +1,4 @@
+mod proxied;
 mod random;
 
 use super::*;
@@ -17,6 +18,8 @@ struct Bench {
     budget: SessionBudget,
     events: Vec<PortEvent>,
     numbers: u64,
+    /// The host of an owned port.
+    host: Option<proxied::Host>,
 }
 
 fn vop() -> VopId {
@@ -77,7 +80,7 @@ impl Bench {
             Self::time(&clock),
         );
         let eeprom = module.eeprom();
-        Self { machine, module, eeprom, clock, budget, events: Vec::new(), numbers: 0 }
+        Self { machine, module, eeprom, clock, budget, events: Vec::new(), numbers: 0, host: None }
     }
 
     /// The same module after the agent was started anew, told to compare.
@@ -107,8 +110,12 @@ impl Bench {
     fn run(&mut self, ms: u64) {
         let end = self.now().plus(ms);
         loop {
-            let wake =
-                self.machine.poll(self.now(), &mut Reach::Registers(&mut self.eeprom), &mut self.events);
+            let now = self.now();
+            let mut reach = match &mut self.host {
+                Some(host) => Reach::Owned(&mut self.eeprom, host),
+                None => Reach::Registers(&mut self.eeprom),
+            };
+            let wake = self.machine.poll(now, &mut reach, &mut self.events);
             if wake > end {
                 self.clock.advance(end.since(self.now()));
                 return;

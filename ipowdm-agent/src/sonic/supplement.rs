@@ -74,3 +74,6 @@ impl Supplement {
         Ok(Some(report))
     }
 }
+
+#[cfg(test)]
+mod tests;
