@@ -17,6 +17,8 @@ mod configure;
 mod databases;
 #[path = "sonic/program.rs"]
 mod program;
+#[path = "sonic/registers.rs"]
+mod registers;
 #[path = "sonic/switch.rs"]
 mod switch;
 #[path = "sonic/written.rs"]

@@ -6,8 +6,9 @@ use ipowdm_agent::journal::MemoryStorage;
 use ipowdm_agent::mode::{Mode, ModeChoice};
 use ipowdm_agent::port::PortStatus;
 use ipowdm_agent::runtime::{Agent, WallClock, system_time};
-use ipowdm_agent::sonic::{self, Look};
+use ipowdm_agent::sonic::{self, AdminStatus, Look};
 use ipowdm_agent::{AgentHandle, Identity};
+use ipowdm_cmis::emulator::EmulatedModule;
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{Bus, FetchRequest, Outgoing, TopicSpec};
 use ipowdm_core::ids::PortId;
@@ -25,6 +26,8 @@ pub(crate) struct OnSwitch<'a> {
     mode: Mode,
     bus: MemoryBus,
     journal: MemoryStorage,
+    /// The module, where the agent owns it.
+    module: Option<EmulatedModule>,
     agent: Option<AgentHandle>,
 }
 
@@ -43,6 +46,15 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
 impl<'a> OnSwitch<'a> {
     /// An agent that runs.
     pub(crate) async fn start(switch: &'a Switch, mode: Mode) -> Self {
+        Self::with(switch, mode, None).await
+    }
+
+    /// An agent that owns a module.
+    pub(crate) async fn owning(switch: &'a Switch, module: EmulatedModule) -> Self {
+        Self::with(switch, Mode::Own, Some(module)).await
+    }
+
+    async fn with(switch: &'a Switch, mode: Mode, module: Option<EmulatedModule>) -> Self {
         let bus = MemoryBus::new();
         for topic in ["config_vOp2", "monitoring_vOp2", "health_vOp2"] {
             let spec = TopicSpec {
@@ -53,7 +65,7 @@ impl<'a> OnSwitch<'a> {
             };
             bus.create_topic(spec).await.unwrap();
         }
-        let mut agent = Self { switch, mode, bus, journal: MemoryStorage::default(), agent: None };
+        let mut agent = Self { switch, mode, bus, journal: MemoryStorage::default(), module, agent: None };
         agent.restart().await;
         agent
     }
@@ -80,12 +92,17 @@ impl<'a> OnSwitch<'a> {
         config.accept_unfenced = true;
         let builder = Agent::builder(config).bus(Arc::new(self.bus.clone())).storage(self.journal.clone());
         let mut databases = self.switch.connect();
-        let numbers = Default::default();
-        let look = Look { ports: &ports, numbers: &numbers, eeprom: None };
-        let choice = ModeChoice::Only(self.mode);
-        let found = sonic::detect(self.switch.root(), Some(&mut databases), &look, choice).unwrap();
-        let wall: WallClock = Arc::new(system_time);
-        let builder = sonic::attach(builder, databases.catalogue(), &found, &self.locks(), &wall).unwrap();
+        let builder = if let Some(module) = &self.module {
+            let admin = AdminStatus::new(ports[0].clone(), databases);
+            builder.owned_port(ports[0].clone(), Box::new(module.eeprom()), Box::new(admin))
+        } else {
+            let numbers = Default::default();
+            let look = Look { ports: &ports, numbers: &numbers, eeprom: None };
+            let choice = ModeChoice::Only(self.mode);
+            let found = sonic::detect(self.switch.root(), Some(&mut databases), &look, choice).unwrap();
+            let wall: WallClock = Arc::new(system_time);
+            sonic::attach(builder, databases.catalogue(), &found, &self.locks(), &wall).unwrap()
+        };
         self.agent = Some(builder.build().unwrap().spawn().unwrap());
         until("port that was read", async || {
             let port = self.port().await?;

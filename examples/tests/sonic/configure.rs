@@ -16,6 +16,12 @@ async fn switch() -> (Switch, Xcvrd) {
     let switch = Switch::start();
     switch.plug("Ethernet0", "LAB0001");
     let daemon = Xcvrd::start(&switch, "Ethernet0");
+    until_ready(&switch).await;
+    (switch, daemon)
+}
+
+/// Waits until the module in `Ethernet0` is ready and was read.
+pub(crate) async fn until_ready(switch: &Switch) {
     let mut databases = switch.connect();
     until("module that is ready and read", async || {
         let row = |databases: &mut ipowdm_agent::sonic::Connection, table| {
@@ -26,7 +32,6 @@ async fn switch() -> (Switch, Xcvrd) {
         (ready && read).then_some(())
     })
     .await;
-    (switch, daemon)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use super::switch::Switch;
 use ipowdm_agent::mode::{Mode, ModeChoice};
 use ipowdm_agent::sonic::facts::SerialCheck;
-use ipowdm_agent::sonic::{self, CmisManager, Conflict, Database, Detection, Look};
+use ipowdm_agent::sonic::{self, CmisManager, Conflict, Database, Detection, Link, Look, SonicError};
 use ipowdm_core::ids::PortId;
 
 fn detect(switch: &Switch, ports: &[&str], choice: ModeChoice) -> Detection {
@@ -38,14 +38,35 @@ fn databases_are_told_apart_by_number_and_separator() {
 }
 
 #[test]
-fn a_lost_server_is_an_error_and_another_call_connects_anew() {
+fn a_server_that_was_started_anew_is_asked_again_and_told_once() {
     let switch = Switch::start();
     let mut databases = switch.connect();
     assert!(!databases.row(Database::Config, "PORT", "Ethernet0").unwrap().is_empty());
     // The server breaks every connection, as it does when it is started anew.
-    assert_eq!(switch.say("CLIENT KILL TYPE normal SKIPME yes").chars().next(), Some(':'));
-    assert!(databases.row(Database::Config, "PORT", "Ethernet0").is_err());
+    let broken = || assert!(switch.say("CLIENT KILL TYPE normal SKIPME yes").starts_with(':'));
+    broken();
     assert!(!databases.row(Database::Config, "PORT", "Ethernet0").unwrap().is_empty());
+    broken();
+    // What was told may have been heard.
+    let mut told = || databases.set(Database::Config, "PORT", "Ethernet0", &[("mtu", "1500")]);
+    assert!(matches!(told(), Err(SonicError::Redis { database: Database::Config, .. })));
+    told().unwrap();
+}
+
+#[test]
+fn what_the_host_counts_and_sees_of_a_port_is_found() {
+    let switch = Switch::start();
+    let mut databases = switch.connect();
+    databases.set(Database::Appl, "PORT_TABLE", "Ethernet0", &[("oper_status", "up")]).unwrap();
+    let oid = "oid:0x1000000000012";
+    databases
+        .set(Database::Counters, "COUNTERS", oid, &[("SAI_PORT_STAT_IF_IN_FEC_NOT_CORRECTABLE_FRAMES", "12")])
+        .unwrap();
+    switch.count_for("Ethernet0", oid);
+    let link = Link::read(&mut databases, &"Ethernet0".parse().unwrap()).unwrap();
+    assert_eq!((link.oper_up, link.uncorrectable_frames), (Some(true), Some(12)));
+    let other = Link::read(&mut databases, &"Ethernet8".parse().unwrap()).unwrap();
+    assert_eq!(other, Link::default());
 }
 
 #[test]

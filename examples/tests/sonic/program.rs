@@ -1,6 +1,8 @@
 //! `ipowdm-agent doctor` and `configure` on a switch.
 
+use crate::configure::until_ready;
 use crate::switch::Switch;
+use crate::xcvrd::Xcvrd;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -93,4 +95,22 @@ fn configure_leaves_numbers_and_files_to_the_switch() {
     assert!(text.contains("\n  # \"Ethernet0\", # no module seen; number by CONFIG_DB"), "{text}");
     let checked = agent(&["run", "--check-config", "--config", file], Path::new("/"), &[]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[tokio::test]
+async fn what_the_switch_drives_is_discovered_by_what_the_switch_says() {
+    let switch = Switch::start();
+    switch.plug("Ethernet0", "LAB0001");
+    let _daemon = Xcvrd::start(&switch, "Ethernet0");
+    until_ready(&switch).await;
+    let environment =
+        [("ASSIGNED_TRANSCEIVERS", r#"["Ethernet0","Ethernet8"]"#), ("MODULES_MODE", "configure")];
+    let output = agent(&["discover", "--json"], switch.root(), &environment);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json[0]["serial"], &json[0]["present"]), (&"LAB0001".into(), &true.into()), "{json:#}");
+    assert_eq!(json[0]["fields"]["data_path_state"], "DPActivated");
+    assert_eq!(json[1]["present"], false);
+    let words = agent(&["discover"], switch.root(), &environment);
+    let words = String::from_utf8(words.stdout).unwrap();
+    assert!(words.contains("Lab Optics") && words.contains("400ZR"), "{words}");
 }

@@ -66,12 +66,26 @@ impl Switch {
 
     /// Says a command to the server, in a form that needs no client, and answers the first line of the reply.
     pub(crate) fn say(&self, command: &str) -> String {
+        self.say_all(&[command])
+    }
+
+    /// Says several commands over one connection, and takes the last one's first line.
+    pub(crate) fn say_all(&self, commands: &[&str]) -> String {
         use std::io::{BufRead as _, BufReader, Write as _};
-        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
-        stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+        let mut lines = BufReader::new(std::net::TcpStream::connect(&self.address).unwrap());
         let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
+        for command in commands {
+            lines.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
+            line.clear();
+            lines.read_line(&mut line).unwrap();
+        }
         line.trim_end().to_owned()
+    }
+
+    /// Has the counters of a port kept under an object's name.
+    pub(crate) fn count_for(&self, port: &str, oid: &str) {
+        let set = format!("HSET COUNTERS_PORT_NAME_MAP {port} {oid}");
+        assert_eq!(self.say_all(&["SELECT 2", &set]), ":1");
     }
 
     /// Sets fields in CONFIG_DB.

@@ -124,7 +124,7 @@ pub struct ModuleFacts {
 }
 
 impl ModuleFacts {
-    fn of(info: &ModuleInfo) -> Self {
+    pub(crate) fn of(info: &ModuleInfo) -> Self {
         Self {
             vendor: info.vendor_name.as_str().to_string(),
             part_number: info.part_number.as_str().to_string(),

@@ -2,14 +2,20 @@
 
 use super::run;
 use crate::journal::{Intent, Journal, MemoryStorage, PortState};
-use crate::port::telemetry_fields;
-use crate::settings::Resolved;
+use crate::mode::Mode;
+use crate::port::{ModuleFacts, Proxy, telemetry_fields};
+use crate::runtime::system_time;
+use crate::settings::{ModuleSource, Resolved};
+use crate::sonic::{self, SwitchPort};
 use ipowdm_cmis::procedure::{Flags, Identify, ModuleInfo, ProcError, Sweep, SweepReport};
 use ipowdm_cmis::time::HostClock;
 use ipowdm_core::ids::PortId;
+use ipowdm_core::time::Millis;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long `health` waits for the bus.
@@ -17,6 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a look at one port found, and how long reading what a sample is made of took.
 type Seen = Result<(ModuleInfo, SweepReport, Duration), LookError>;
+
+/// What is found in a port, by its registers or by what its switch says.
+struct Found {
+    facts: ModuleFacts,
+    report: SweepReport,
+    /// What registers alone tell.
+    info: Option<Box<ModuleInfo>>,
+}
 
 /// Why a module could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -43,14 +57,36 @@ pub(crate) fn look(resolved: &Resolved, index: usize) -> Seen {
     Ok((info, report, began.elapsed()))
 }
 
+/// Reads one module where it is to be read: of one that the switch drives, what the switch says.
+fn find(resolved: &Resolved, index: usize) -> Result<Found, LookError> {
+    if let Some((port, ModuleSource::Switch)) = resolved.modules.get(index) {
+        return told(resolved, port).map_err(LookError::Open);
+    }
+    let (info, report, _) = look(resolved, index)?;
+    Ok(Found { facts: ModuleFacts::of(&info), report, info: Some(Box::new(info)) })
+}
+
+fn told(resolved: &Resolved, port: &PortId) -> Result<Found, String> {
+    let root = resolved.switch.root.as_deref().unwrap_or(Path::new("/"));
+    let databases = sonic::open(root).map_err(|error| error.to_string())?;
+    let databases =
+        databases.ok_or_else(|| format!("there are no databases of SONiC below {}", root.display()))?;
+    let mut switch = SwitchPort::new(port.clone(), Mode::Observe, databases, Arc::new(system_time));
+    let now = Millis(0);
+    let seen = switch.identify(now).and_then(|facts| Ok((facts, switch.look(now)?)));
+    let (facts, seen) = seen.map_err(|failure| failure.words)?;
+    Ok(Found { facts, report: seen.report, info: None })
+}
+
 fn or_dash(value: Option<impl Display>) -> String {
     value.map_or_else(|| "-".to_string(), |value| value.to_string())
 }
 
 /// Prints what is in the ports.
 pub(crate) fn discover(resolved: &Resolved, as_json: bool) -> Result<bool, Box<dyn Error>> {
-    let all: Vec<(&PortId, Seen)> =
-        resolved.modules.iter().enumerate().map(|(index, (port, _))| (port, look(resolved, index))).collect();
+    let ports = resolved.modules.iter().enumerate();
+    let all: Vec<(&PortId, Result<Found, LookError>)> =
+        ports.map(|(index, (port, _))| (port, find(resolved, index))).collect();
     if as_json {
         let list: Vec<Value> = all.iter().map(|(port, seen)| as_value(port, seen)).collect();
         println!("{}", serde_json::to_string_pretty(&list)?);
@@ -62,28 +98,28 @@ pub(crate) fn discover(resolved: &Resolved, as_json: bool) -> Result<bool, Box<d
     );
     for (port, seen) in &all {
         match seen {
-            Ok((info, report, _)) => println!("{}", row(port, info, report)),
+            Ok(found) => println!("{}", row(port, found)),
             Err(error) => println!("{:<14} {error}", port.as_str()),
         }
     }
     Ok(true)
 }
 
-fn row(port: &PortId, info: &ModuleInfo, report: &SweepReport) -> String {
+fn row(port: &PortId, Found { facts, report, .. }: &Found) -> String {
     let fields = telemetry_fields(report);
     let media = |code: u8| {
         let mode = ipowdm_core::modes::by_media_code(code);
         mode.map_or_else(|| format!("{code:02X}h"), |mode| mode.name.to_string())
     };
     let mut applications: Vec<String> =
-        info.capability.applications.iter().map(|application| media(application.media_code)).collect();
+        facts.capability.applications.iter().map(|application| media(application.media_code)).collect();
     applications.dedup();
     format!(
         "{:<14} {:<16} {:<16} {:<16} {:<12} {:<16} {:<16} {:<11} {:<11} {}",
         port.as_str(),
-        info.vendor_name,
-        info.part_number,
-        info.serial_number,
+        facts.vendor,
+        facts.part_number,
+        facts.serial,
         or_dash(fields.module_state),
         or_dash(fields.data_path_state),
         or_dash(fields.frequency_mhz),
@@ -93,20 +129,24 @@ fn row(port: &PortId, info: &ModuleInfo, report: &SweepReport) -> String {
     )
 }
 
-fn as_value(port: &PortId, seen: &Seen) -> Value {
+fn as_value(port: &PortId, seen: &Result<Found, LookError>) -> Value {
     match seen {
-        Ok((info, report, _)) => json!({
-            "port_id": port,
-            "present": true,
-            "vendor": info.vendor_name.as_str(),
-            "part_number": info.part_number.as_str(),
-            "serial": info.serial_number.as_str(),
-            "cmis_revision": format!("{}.{}", info.cmis_revision.0, info.cmis_revision.1),
-            "firmware": format!("{}.{}", info.firmware.0, info.firmware.1),
-            "coherent": info.is_coherent(),
-            "capability": info.capability,
-            "fields": telemetry_fields(report),
-        }),
+        Ok(Found { facts, report, info }) => {
+            let info = info.as_deref();
+            let version = |(major, minor): (u8, u8)| format!("{major}.{minor}");
+            json!({
+                "port_id": port,
+                "present": true,
+                "vendor": facts.vendor,
+                "part_number": facts.part_number,
+                "serial": facts.serial,
+                "cmis_revision": info.map(|info| version(info.cmis_revision)),
+                "firmware": info.map(|info| version(info.firmware)),
+                "coherent": info.map(ModuleInfo::is_coherent),
+                "capability": facts.capability,
+                "fields": telemetry_fields(report),
+            })
+        }
         Err(error) => json!({ "port_id": port, "present": false, "error": error.to_string() }),
     }
 }
@@ -145,15 +185,15 @@ pub(crate) fn health(resolved: &Resolved) -> Result<bool, Box<dyn Error>> {
     };
     for (index, (port, _)) in resolved.modules.iter().enumerate() {
         let state = journal.as_ref().map(|journal| journal.state().port(port)).unwrap_or_default();
-        say(port.as_str(), verdict(&state, &look(resolved, index)));
+        say(port.as_str(), verdict(&state, &find(resolved, index)));
     }
     say(&resolved.bus.bootstrap.join(","), bus_answers(resolved));
     Ok(well)
 }
 
-fn verdict(state: &PortState, seen: &Seen) -> Result<String, String> {
+fn verdict(state: &PortState, seen: &Result<Found, LookError>) -> Result<String, String> {
     let fields = match (seen, &state.intent) {
-        (Ok((_, report, _)), _) => telemetry_fields(report),
+        (Ok(found), _) => telemetry_fields(&found.report),
         (Err(error), Intent::Lit(desired)) => return Err(format!("{error}; {} is down", desired.connection)),
         (Err(error), _) => return Ok(error.to_string()),
     };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::mode::Mode;
 use ipowdm_core::bus::kafka::SaslMechanism;
 use ipowdm_core::ids::IdError;
 use std::path::PathBuf;
@@ -252,4 +253,24 @@ fn an_encrypted_bus_names_its_files_and_a_certificate_needs_its_key() {
     let alone =
         problems("[bus]\nsecurity_protocol = \"SSL\"\ncertificate_file = \"/etc/me.pem\"\n", REFERENCE);
     assert!(alone[0].starts_with("bus.key_file"), "{alone:?}");
+}
+
+#[test]
+fn a_mode_on_a_switch_is_named_and_then_ports_need_no_number() {
+    let modes = [("observe", Mode::Observe), ("configure", Mode::Configure), ("own", Mode::Own)];
+    for (name, mode) in modes {
+        let extra = [("MODULES_MODE", name), ("IFNAME_TO_PORTNUM_JSON", r#"{"Ethernet48":7}"#)];
+        let resolved = resolve("", &with(&extra)).unwrap();
+        assert_eq!(resolved.switch.mode, Some(ModeChoice::Only(mode)));
+        assert_eq!(resolved.modules[1], ("Ethernet56".parse().unwrap(), ModuleSource::Switch));
+        assert_eq!(resolved.switch.numbers.len(), 1);
+    }
+    let file = "[modules]\nmode = \"auto\"\nroot = \"/host\"\n";
+    let resolved = resolve(file, REFERENCE).unwrap();
+    assert_eq!(resolved.switch.mode, Some(ModeChoice::Auto));
+    assert_eq!(resolved.switch.root, Some(PathBuf::from("/host")));
+    let problem = problems("", &with(&[("MODULES_MODE", "takeover")]));
+    assert!(problem[0].contains("MODULES_MODE") && problem[0].contains("configure"), "{problem:?}");
+    let problem = problems("", &with(&[("MODULES_MODE", "own"), ("MOCK_HARDWARE", "true")]));
+    assert!(problem[0].contains("MOCK_HARDWARE"), "{problem:?}");
 }

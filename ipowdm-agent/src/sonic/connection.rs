@@ -74,8 +74,17 @@ impl Connection {
         key: &str,
         fields: &[&str],
     ) -> Result<Row, SonicError> {
-        let mut answers: Vec<Vec<Option<Vec<u8>>>> = self.ask(database, |place, pipe| {
-            pipe.cmd("HMGET").arg(format!("{table}{}{key}", place.separator)).arg(fields);
+        let name = format!("{table}{}{key}", self.place(database)?.separator);
+        self.hash(database, &name, fields)
+    }
+
+    /// Reads some fields of a key that is no row of a table.
+    ///
+    /// # Errors
+    /// [`SonicError::Redis`].
+    pub fn hash(&mut self, database: Database, name: &str, fields: &[&str]) -> Result<Row, SonicError> {
+        let mut answers: Vec<Vec<Option<Vec<u8>>>> = self.ask(database, |_, pipe| {
+            pipe.cmd("HMGET").arg(name).arg(fields);
         })?;
         let values = answers.pop().unwrap_or_default();
         let there =
@@ -119,23 +128,34 @@ impl Connection {
         key: &str,
         fields: &[(&str, &str)],
     ) -> Result<(), SonicError> {
-        let _: Vec<i64> = self.ask(database, |place, pipe| {
+        let _: Vec<i64> = self.say(database, &mut |place: &Place, pipe: &mut redis::Pipeline| {
             pipe.cmd("HSET").arg(format!("{table}{}{key}", place.separator)).arg(fields);
         })?;
         Ok(())
     }
 
-    /// Sends commands to a database and takes their answers; a link that fails is given up, so that the next call makes
-    /// another one.
+    /// Asks a database. A link that was made before and fails is made anew once: its server was started again.
     fn ask<T: redis::FromRedisValue>(
         &mut self,
         database: Database,
-        commands: impl FnOnce(&Place, &mut redis::Pipeline),
+        mut commands: impl FnMut(&Place, &mut redis::Pipeline),
     ) -> Result<T, SonicError> {
-        let place = self.catalogue.place(database).cloned().ok_or_else(|| SonicError::NoDatabase {
-            path: super::catalogue::CATALOGUE_FILE.into(),
-            database,
-        })?;
+        let is_old = self.place(database).is_ok_and(|place| self.links.contains_key(&place.socket));
+        match self.say(database, &mut commands) {
+            Err(SonicError::Redis { source, .. }) if is_old && source.is_io_error() => {
+                self.say(database, &mut commands)
+            }
+            said => said,
+        }
+    }
+
+    /// Sends commands to a database and takes their answers; a link that fails is given up.
+    fn say<T: redis::FromRedisValue>(
+        &mut self,
+        database: Database,
+        commands: &mut impl FnMut(&Place, &mut redis::Pipeline),
+    ) -> Result<T, SonicError> {
+        let place = self.place(database)?;
         let failed = |source| SonicError::Redis { database, socket: place.socket.clone(), source };
         let mut link = match self.links.remove(&place.socket) {
             Some(link) => link,
@@ -148,6 +168,13 @@ impl Connection {
         let answer = pipe.query(&mut link).map_err(failed)?;
         self.links.insert(place.socket.clone(), link);
         Ok(answer)
+    }
+
+    fn place(&self, database: Database) -> Result<Place, SonicError> {
+        self.catalogue
+            .place(database)
+            .cloned()
+            .ok_or_else(|| SonicError::NoDatabase { path: super::catalogue::CATALOGUE_FILE.into(), database })
     }
 }
 

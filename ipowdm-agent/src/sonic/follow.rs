@@ -43,6 +43,9 @@ pub enum Awaited {
     /// The measured power is elsewhere.
     #[error("the measured power is not within 1 dB of what is configured")]
     Power,
+    /// The host's transmitter is off, and the CMIS manager waits for it.
+    #[error("the switch has not turned the host's side on (host_tx_ready)")]
+    Host,
     /// The data path is not as meant.
     #[error("the data path is not {0}")]
     DataPath(&'static str),
@@ -242,7 +245,8 @@ fn judged(goal: Goal, view: &View) -> Result<(), Awaited> {
                 return Err(Awaited::Tuning);
             }
             if !is(DataPathState::Activated) || is_under_way(&lanes) {
-                return Err(Awaited::DataPath("activated"));
+                let waits = view.host.truth("host_tx_ready") == Some(false);
+                return Err(if waits { Awaited::Host } else { Awaited::DataPath("activated") });
             }
             if let (Some(code), Some(app_sel)) = (media_code, view.app_sel()) {
                 let capability = view.facts().capability;

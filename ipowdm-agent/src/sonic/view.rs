@@ -32,6 +32,8 @@ const VDM: [&str; 9] = [
 pub struct View {
     /// `PORT` of CONFIG_DB.
     pub config: Row,
+    /// `PORT_TABLE` of STATE_DB: the host's side.
+    pub host: Row,
     /// `TRANSCEIVER_INFO`.
     pub info: Row,
     /// `TRANSCEIVER_STATUS_SW`.
@@ -54,7 +56,8 @@ impl View {
     /// # Errors
     /// [`SonicError::Redis`].
     pub fn read(databases: &mut Connection, port: &PortId) -> Result<Self, SonicError> {
-        const TABLES: [&str; 6] = [
+        const TABLES: [&str; 7] = [
+            "PORT_TABLE",
             "TRANSCEIVER_INFO",
             "TRANSCEIVER_STATUS_SW",
             "TRANSCEIVER_STATUS",
@@ -69,6 +72,7 @@ impl View {
         let mut next = || rows.next().unwrap_or_default();
         Ok(Self {
             config,
+            host: next(),
             info: next(),
             manager: next(),
             status: next(),

@@ -98,6 +98,13 @@ fn each_sight_has_its_step_in_each_state() {
         ("tuning", with(|v| v.status = status("DataPathActivated", "True", NEW))),
         ("not activated", with(|v| v.status = status("DataPathInitialized", "False", NEW))),
         ("not activated", with(|v| v.status = status("DataPathTxTurnOn", "False", NEW))),
+        (
+            "host_tx_ready",
+            with(|v| {
+                v.status = status("DataPathDeactivated", "False", NEW);
+                v.host = Row::of([("host_tx_ready", "false")]);
+            }),
+        ),
         ("tx_config_power", with(|v| v.monitors = monitors("193100", "193100", "-9.0", NEW))),
         ("not read the module since", with(|v| v.monitors = monitors("193100", "193100", "-10.0", OLD))),
         ("not read the module since", with(|v| v.status = status("DataPathActivated", "False", OLD))),

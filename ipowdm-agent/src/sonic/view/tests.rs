@@ -9,6 +9,7 @@ pub(in crate::sonic) fn lit() -> View {
             ("tx_power", "-10.0"),
             ("index", "1"),
         ]),
+        host: Row::of([("host_tx_ready", "true")]),
         info: Row::of([
             ("manufacturer", "Lab Optics"),
             ("model", "LAB-400-ZR"),
