@@ -80,6 +80,12 @@ fn a_switch_that_configures_its_modules_is_observed() {
     let [here, empty] = ["Ethernet0", "Ethernet8"].map(|port| &found.facts.ports[&port.parse().unwrap()]);
     assert!(here.present && here.cmis && here.polled && here.admin_up);
     assert!(!empty.present && empty.configured);
+    // Older images have the state in another table.
+    let older = Switch::start();
+    older.plug("Ethernet0", "LAB0001");
+    assert_eq!(detect(&older, &["Ethernet0"], ModeChoice::Auto).facts.manager, CmisManager::Silent);
+    older.state("TRANSCEIVER_STATUS", "Ethernet0", &[("cmis_state", "READY")]);
+    assert_eq!(detect(&older, &["Ethernet0"], ModeChoice::Auto).facts.manager, CmisManager::Running);
     let configure = detect(&switch, &["Ethernet0"], ModeChoice::Only(Mode::Configure));
     assert_eq!(configure.conflicts, []);
     let own = detect(&switch, &["Ethernet0"], ModeChoice::Only(Mode::Own));

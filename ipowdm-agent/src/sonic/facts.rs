@@ -113,13 +113,20 @@ impl Facts {
     }
 }
 
+/// Where a module is told of, and where the manager says how far it is; older images have that in the last.
+const TABLES: [&str; 3] = ["TRANSCEIVER_INFO", "TRANSCEIVER_STATUS_SW", "TRANSCEIVER_STATUS"];
+
+fn cmis_state<'a>(status: &'a Row, older: &'a Row) -> Option<&'a str> {
+    status.text("cmis_state").or_else(|| older.text("cmis_state"))
+}
+
 /// What the manager has said of any module of the switch, not only of those asked for.
 fn manager(databases: &mut Connection) -> Result<CmisManager, SonicError> {
     let mut found = CmisManager::Unknown;
     for port in databases.keys(Database::State, "TRANSCEIVER_INFO")? {
-        let rows = databases.rows(Database::State, &port, &["TRANSCEIVER_INFO", "TRANSCEIVER_STATUS_SW"])?;
-        let [info, status] = rows.as_slice() else { continue };
-        if status.text("cmis_state").is_some() {
+        let rows = databases.rows(Database::State, &port, &TABLES)?;
+        let [info, status, older] = rows.as_slice() else { continue };
+        if cmis_state(status, older).is_some() {
             return Ok(CmisManager::Running);
         }
         if info.text("cmis_rev").is_some() {
@@ -135,15 +142,16 @@ struct PortRows {
     config: Row,
     info: Row,
     status: Row,
+    older: Row,
 }
 
 impl PortRows {
     fn read(databases: Option<&mut Connection>, port: &PortId) -> Result<Self, SonicError> {
         let Some(databases) = databases else { return Ok(Self::default()) };
         let config = databases.row(Database::Config, "PORT", port.as_str())?;
-        let tables = ["TRANSCEIVER_INFO", "TRANSCEIVER_STATUS_SW"];
-        let mut rows = databases.rows(Database::State, port.as_str(), &tables)?.into_iter();
-        Ok(Self { config, info: rows.next().unwrap_or_default(), status: rows.next().unwrap_or_default() })
+        let mut rows = databases.rows(Database::State, port.as_str(), &TABLES)?.into_iter();
+        let mut next = || rows.next().unwrap_or_default();
+        Ok(Self { config, info: next(), status: next(), older: next() })
     }
 
     fn facts(&self, root: &Path, number: Option<PortNumber>, template: Option<&str>) -> PortFacts {
@@ -162,7 +170,7 @@ impl PortRows {
             admin_up: self.config.text("admin_status") == Some("up"),
             present: !self.info.is_empty(),
             cmis: self.info.text("cmis_rev").is_some(),
-            cmis_state: self.status.text("cmis_state").map(str::to_string),
+            cmis_state: cmis_state(&self.status, &self.older).map(str::to_string),
             polled: self.config.text("dom_polling") != Some("disabled"),
             number,
             eeprom,

@@ -281,9 +281,10 @@ fn ber(value: f64) -> Option<Ber> {
     Ber::from_number(value).ok()
 }
 
-/// A frequency in GHz, as xcvrd writes it; 0 is none.
-fn frequency(ghz: f64) -> Option<Frequency> {
-    let mhz = scaled(ghz, 1_000.0).and_then(|mhz| u32::try_from(mhz).ok())?;
+/// A frequency as xcvrd writes it: in GHz, where SONiC's documents have MHz, which no light has in GHz; 0 is none.
+fn frequency(value: f64) -> Option<Frequency> {
+    let steps = if value < 1e6 { 1_000.0 } else { 1.0 };
+    let mhz = scaled(value, steps).and_then(|mhz| u32::try_from(mhz).ok())?;
     (mhz > 0).then_some(Frequency::from_mhz(mhz))
 }
 

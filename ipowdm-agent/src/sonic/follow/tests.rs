@@ -2,6 +2,7 @@ use super::super::view::tests::lit;
 use super::*;
 use crate::sonic::Row;
 use ipowdm_core::units::Power;
+use proptest::prelude::*;
 
 const START: Millis = Millis(1_000_000);
 
@@ -200,4 +201,77 @@ fn what_could_not_be_set_is_compared_anew() {
     let first = follow.step(START, &view);
     follow.unset();
     assert_eq!(follow.step(START.plus(500), &view), first);
+}
+
+#[test]
+fn with_nothing_to_set_each_sight_ends_or_waits() {
+    let settled = |change: fn(&mut View)| {
+        let mut view = lit();
+        change(&mut view);
+        let mut follow = follow(light(), &view);
+        follow.step(START, &view)
+    };
+    let code = |step: Step| match step {
+        Step::Done(Err(failure)) => Some(failure.code),
+        _ => None,
+    };
+    assert_eq!(settled(|_| {}), Step::Done(Ok(())));
+    assert_eq!(settled(|v| v.manager = manager("DP_INIT")), Step::Look(START.plus(STEP_MS)));
+    assert_eq!(code(settled(|v| v.manager = manager("FAILED"))), Some(Code::ModuleRejected));
+    assert_eq!(code(settled(|v| v.manager = manager("REMOVED"))), Some(Code::ModuleAbsent));
+}
+
+/// What the databases may say next.
+fn view() -> impl Strategy<Value = View> {
+    let state = proptest::sample::select(vec!["READY", "FAILED", "REMOVED", "INSERTED", "DP_INIT"]);
+    let frequency = proptest::sample::select(vec!["193100", "193175", "0", "N/A"]);
+    let lane =
+        proptest::sample::select(vec!["DataPathActivated", "DataPathDeactivated", "DataPathInit", "?"]);
+    let time = proptest::sample::select(vec![OLD, NEW, "N/A"]);
+    let admin = proptest::sample::select(vec!["up", "down"]);
+    (state, frequency, lane, time, admin, any::<bool>()).prop_map(|(state, ghz, lane, time, admin, there)| {
+        let mut view = lit();
+        view.config = Row::of([("admin_status", admin), ("laser_freq", ghz), ("tx_power", "-10.0")]);
+        view.manager = manager(state);
+        view.monitors = monitors(ghz, ghz, "-10.0", time);
+        view.status = status(lane, "False", time);
+        if !there {
+            view.info = Row::default();
+        }
+        view
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_databases_say_it_is_set_once_and_ends_in_time(
+        first in view(),
+        views in proptest::collection::vec((view(), 0_u64..40_000), 1..40),
+        down in any::<bool>(),
+    ) {
+        let goal = if down { Goal::Down } else { light() };
+        prop_assume!(goal.check(&first).is_ok());
+        let mut follow = follow(goal, &first);
+        let (mut now, mut settings, mut ended) = (START, 0, false);
+        for (view, pause) in core::iter::once((first, 0)).chain(views) {
+            now = now.plus(pause);
+            match follow.step(now, &view) {
+                Step::Set(fields) => {
+                    settings += 1;
+                    prop_assert!(!ended && settings == 1);
+                    prop_assert!(fields.iter().all(|(_, value)| value != "0" && value != "0.0"));
+                }
+                Step::Look(at) if ended => prop_assert_eq!(at, Millis(u64::MAX)),
+                Step::Look(at) => {
+                    prop_assert_eq!(at, now.plus(STEP_MS));
+                    prop_assert!(now.since(START) < LIMIT_MS);
+                }
+                Step::Done(result) => {
+                    prop_assert!(!ended);
+                    ended = true;
+                    prop_assert_eq!(result.is_ok(), sight(goal, &view) == Sight::Met);
+                }
+            }
+        }
+    }
 }

@@ -104,3 +104,10 @@ fn limits_between_channels_are_those_of_the_channels_inside() {
     assert_eq!((range.low_channel, range.high_channel), (0, 3));
     assert_eq!(grid_range((Frequency::from_mhz(193_110_000), Frequency::from_mhz(193_170_000))), None);
 }
+
+#[test]
+fn frequencies_are_gigahertz_or_plainly_megahertz() {
+    let thz = |value| frequency(value).map(Frequency::mhz);
+    assert_eq!((thz(193_100.0), thz(193_100_000.0)), (Some(193_100_000), Some(193_100_000)));
+    assert_eq!((thz(0.0), thz(-1.0), thz(1e300)), (None, None, None));
+}
