@@ -1,6 +1,7 @@
 //! What an agent is told when it is built.
 
 use crate::intake::Identity;
+use crate::quality::QualityConfig;
 use ipowdm_core::ids::{PortId, RegionId, VopId};
 
 /// Telemetry interval without an assignment record, in milliseconds.
@@ -49,6 +50,8 @@ pub struct AgentConfig {
     pub outgoing: usize,
     /// How often a module that nothing else reads is read, in milliseconds.
     pub idle_interval_ms: u32,
+    /// Whether and how the agent judges the signals of its connections, to tell of it.
+    pub quality: Option<QualityConfig>,
 }
 
 impl AgentConfig {
@@ -66,6 +69,7 @@ impl AgentConfig {
             history: 512,
             outgoing: 4_096,
             idle_interval_ms: 10_000,
+            quality: None,
         }
     }
 }

@@ -84,6 +84,13 @@ const TAIL: &str = "
 # Most connections that are sampled at a time (MAX_TELEMETRY_SESSIONS); as many as ports where it is not set.
 # max_sessions = 32
 
+[quality]
+# Judge the signals of connections by the controller's rule, and tell in heartbeats and the log (ENABLE_QOT_MONITORING). Powers are
+# never touched. Thresholds are margins to what the mode needs, unless absolute ones are given (OSNR_THRESHOLD_DB, BER_THRESHOLD).
+# enabled = true
+# samples = 3
+# cooldown_sec = 20.0
+
 [log]
 # error, warn, info, debug, trace, or a filter such as ipowdm::command=debug (LOG_LEVEL).
 level = \"info\"

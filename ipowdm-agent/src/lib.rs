@@ -19,6 +19,7 @@ pub mod module_lock;
 pub mod port;
 #[cfg(feature = "cli")]
 pub mod program;
+pub mod quality;
 pub mod runtime;
 pub mod schedule;
 #[cfg(feature = "settings")]

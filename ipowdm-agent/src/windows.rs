@@ -211,10 +211,10 @@ impl Windows {
         Self { series: [const { Series::new() }; Quantity::ALL.len()], read_at: None }
     }
 
-    /// Takes in what was read at `read_at`; the same reading again, or an older one, counts no second time.
-    pub fn observe(&mut self, read_at: Millis, fields: &TelemetryFields) {
+    /// Takes in what was read at `read_at`; the same reading again, or an older one, counts no second time. Whether it counts.
+    pub fn observe(&mut self, read_at: Millis, fields: &TelemetryFields) -> bool {
         if self.read_at.is_some_and(|last| last >= read_at) {
-            return;
+            return false;
         }
         self.read_at = Some(read_at);
         for (series, quantity) in self.series.iter_mut().zip(Quantity::ALL) {
@@ -222,6 +222,7 @@ impl Windows {
                 series.add(read_at, value);
             }
         }
+        true
     }
 
     /// Another module has come: nothing that was seen is about it.

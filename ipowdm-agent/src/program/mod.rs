@@ -123,9 +123,6 @@ pub fn main() -> ExitCode {
         Err(error) => return refused(&error),
     };
     log_to(&resolved);
-    for notice in &resolved.notices {
-        tracing::warn!("{notice}");
-    }
     let done = match cli.command {
         Command::Run { check_config: true, .. } => {
             println!("{resolved:#?}");

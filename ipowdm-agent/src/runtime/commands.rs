@@ -215,6 +215,7 @@ impl AgentTask {
         match action {
             Action::HealthCheck => self.send_health(&vop),
             Action::GetCapabilities => self.send_capabilities(&vop),
+            Action::Dump => self.send_dumps(&vop),
             Action::Discover => return self.begin_discovery(accepted.number, vop, now),
             _ => {
                 let no = No::rejected(Code::UnknownAction, "not a command to an agent as a whole");

@@ -11,6 +11,7 @@ mod reports;
 mod service;
 mod start;
 mod task;
+mod watch;
 
 pub use task::Control;
 
@@ -23,6 +24,7 @@ use ipowdm_cmis::access::Eeprom;
 use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::publisher::Counts;
 use ipowdm_core::ids::{PortId, VopId};
+use ipowdm_core::msg::WindowStats;
 use ipowdm_core::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -267,6 +269,8 @@ pub struct AgentStatus {
     pub refused_acks: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,
+    /// What the ports' quantities did over the last 10 s, 60 s and 15 min.
+    pub windows: BTreeMap<PortId, Vec<WindowStats>>,
 }
 
 /// A running agent. Dropping the handle leaves it running.

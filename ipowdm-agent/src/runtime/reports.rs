@@ -1,12 +1,13 @@
 //! The messages an agent sends, made of what it knows.
 
 use crate::intake::{Identity, check_grant};
-use crate::port::{ModuleFacts, PortStatus, Sample, issues};
+use crate::port::{ModuleFacts, PortStatus, Sample, issues, telemetry_fields};
 use ipowdm_core::ids::{CommandId, ConnectionId, PortId, VopId};
 use ipowdm_core::msg::{
     AckDetails, AgentHealth, Capabilities, CommandAck, Endpoint, HealthStatus, InterfaceCapability,
-    InterfaceHealth, Outcome, TelemetrySample, VERSION, VopAssignment,
+    InterfaceHealth, Outcome, PortDump, TelemetrySample, VERSION, VopAssignment, WindowStats,
 };
+use ipowdm_core::qot::Level;
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Frequency, Power};
 use std::collections::BTreeMap;
@@ -92,6 +93,7 @@ pub(super) fn health(
     me: &Identity,
     assignment: &VopAssignment,
     ports: &BTreeMap<PortId, PortStatus>,
+    levels: &BTreeMap<&PortId, Level>,
     vitals: Vitals,
 ) -> AgentHealth {
     let own = || assignment.ports.iter().map(|grant| (&grant.port_id, ports.get(&grant.port_id)));
@@ -101,6 +103,7 @@ pub(super) fn health(
             Some(status) => {
                 issues.extend(self::issues(status));
                 issues.extend(beyond_grant(me, assignment, status));
+                issues.extend(bad_signal(assignment, status, levels));
             }
             None => issues.push(format!("{port}: not managed by this agent, or not read yet")),
         }
@@ -129,7 +132,9 @@ pub(super) fn health(
         epoch: vitals.epoch,
         emulated: vitals.emulated,
         interfaces: own()
-            .filter_map(|(_, status)| Some(interface_health(status?, &assignment.vop)))
+            .filter_map(|(port, status)| {
+                Some(interface_health(status?, &assignment.vop, levels.get(port).copied()))
+            })
             .collect(),
         issues,
     }
@@ -149,7 +154,19 @@ fn beyond_grant(me: &Identity, assignment: &VopAssignment, status: &PortStatus) 
     Some(format!("{}: {} is lit outside its grant: {error}", status.port, desired.connection))
 }
 
-fn interface_health(status: &PortStatus, vop: &VopId) -> InterfaceHealth {
+/// A signal of this virtual operator that action is due on, where the agent judges.
+fn bad_signal(
+    assignment: &VopAssignment,
+    status: &PortStatus,
+    levels: &BTreeMap<&PortId, Level>,
+) -> Option<String> {
+    let desired = status.intent.desired().filter(|desired| desired.vop == assignment.vop)?;
+    let level = levels.get(&status.port).filter(|level| **level >= Level::Degraded)?;
+    let words = if *level == Level::Critical { "critical" } else { "degraded" };
+    Some(format!("{}: the signal of {} is {words}", status.port, desired.connection))
+}
+
+fn interface_health(status: &PortStatus, vop: &VopId, level: Option<Level>) -> InterfaceHealth {
     let module = status.module.as_deref();
     let text = |of: fn(&ModuleFacts) -> &String| module.map(|facts| of(facts).clone());
     let report = status.report.as_ref();
@@ -167,11 +184,41 @@ fn interface_health(status: &PortStatus, vop: &VopId) -> InterfaceHealth {
         frequency_mhz: report.and_then(|report| report.laser_frequency.value()),
         app_code: status.app_sel.filter(|_| status.is_up() == Some(true)),
         tx_power_dbm: report.and_then(|report| report.tx_power_target.value()),
-        connection_id: status
-            .intent
-            .desired()
-            .filter(|desired| desired.vop == *vop)
-            .map(|desired| desired.connection.clone()),
+        connection_id: serves(status, vop),
+        quality: level.filter(|_| serves(status, vop).is_some()),
+    }
+}
+
+/// The connection of a virtual operator that a port serves.
+fn serves(status: &PortStatus, vop: &VopId) -> Option<ConnectionId> {
+    let desired = status.intent.desired().filter(|desired| desired.vop == *vop)?;
+    Some(desired.connection.clone())
+}
+
+/// Everything that is known about a port at `now`.
+pub(super) fn dump(
+    me: &Identity,
+    vop: &VopId,
+    status: &PortStatus,
+    windows: Vec<WindowStats>,
+    now: Millis,
+    timestamp: Timestamp,
+) -> PortDump {
+    let name = |facts: &ModuleFacts| format!("{} {} {}", facts.vendor, facts.part_number, facts.serial);
+    PortDump {
+        v: VERSION,
+        agent_id: me.agent_id.clone(),
+        pop_id: me.pop_id.clone(),
+        router_id: me.router_id.clone(),
+        virtual_operator: vop.clone(),
+        interface: status.port.clone(),
+        timestamp,
+        connection_id: serves(status, vop),
+        module: status.module.as_deref().map(name),
+        age_ms: status.report.as_ref().map(|_| now.since(status.read_at)),
+        fields: status.report.as_ref().map(telemetry_fields).unwrap_or_default(),
+        windows,
+        issues: issues(status),
     }
 }
 

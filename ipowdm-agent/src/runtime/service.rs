@@ -209,7 +209,8 @@ impl AgentTask {
             issues,
             timestamp: (self.wall)(),
         };
-        let message = reports::health(&self.config.identity, served, &self.statuses, vitals);
+        let levels = self.watch.levels();
+        let message = reports::health(&self.config.identity, served, &self.statuses, &levels, vitals);
         Some(Outgoing::new(self.config.identity.agent_id.as_str(), message.to_json()))
     }
 

@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::task::{AgentTask, Control, HOUSEKEEPING_MS};
+use super::watch::Watch;
 use super::{Agent, BuildError};
 use crate::assignment::{Assignments, STATIC_INCARNATION};
 use crate::config::{AgentConfig, Service};
@@ -62,6 +63,7 @@ impl Agent {
         }
         let intake = Intake::new(config.identity.clone(), names, config.accept_unfenced);
         let publisher = Publisher::start(bus.clone(), config.outgoing);
+        let watch = Watch::new(config.quality);
         let interrupted = ledger.state().accepted().map(|accepted| accepted.number).collect();
         let task = AgentTask {
             config,
@@ -79,6 +81,7 @@ impl Agent {
             memberships: BTreeMap::new(),
             ports,
             statuses: BTreeMap::new(),
+            watch,
             events,
             orders,
             errands: JoinSet::new(),

@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::membership::Membership;
+use super::watch::Watch;
 use super::{AgentStatus, WallClock, reports};
 use crate::assignment::Assignments;
 use crate::config::AgentConfig;
@@ -87,6 +88,7 @@ pub(super) struct AgentTask {
     pub(super) memberships: BTreeMap<VopId, Membership>,
     pub(super) ports: BTreeMap<PortId, PortHandle>,
     pub(super) statuses: BTreeMap<PortId, PortStatus>,
+    pub(super) watch: Watch,
     pub(super) events: mpsc::Receiver<PortEvent>,
     pub(super) orders: mpsc::Receiver<Control>,
     pub(super) errands: JoinSet<Errand>,
@@ -193,10 +195,14 @@ impl AgentTask {
         if let Some(handle) = self.ports.get_mut(&port) {
             handle.push_owed();
         }
+        let change = self.watch.observe(&status);
         let before = self.statuses.insert(port.clone(), status);
         let module = |status: Option<&PortStatus>| status.and_then(|status| status.module.clone());
         if module(before.as_ref()) != module(self.statuses.get(&port)) {
             self.module_changed(&port);
+        }
+        if let Some((vop, _)) = change {
+            self.send_health(&vop);
         }
     }
 
@@ -256,6 +262,11 @@ impl AgentTask {
             unsent_acks: self.ledger.state().unsent().count(),
             refused_acks: self.ledger.refused,
             journal_bytes: self.ledger.bytes(),
+            windows: self
+                .statuses
+                .keys()
+                .map(|port| (port.clone(), self.watch.stats(port, self.now())))
+                .collect(),
         }
     }
 

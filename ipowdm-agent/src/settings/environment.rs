@@ -6,12 +6,6 @@ use core::str::FromStr;
 use ipowdm_core::bus::kafka::Secret;
 use ipowdm_core::topics::{self, Role};
 
-/// Names that the existing agent reads and that have no effect here, with what does their work.
-const WITHOUT_EFFECT: &[(&[&str], &str)] = &[(
-    &["ENABLE_QOT_MONITORING", "QOT_SAMPLES", "QOT_COOLDOWN_SEC", "OSNR_THRESHOLD_DB", "BER_THRESHOLD"],
-    "quality of transmission is judged by the controller",
-)];
-
 /// Reads variables; an empty one counts as absent.
 struct Reader<'a> {
     get: &'a dyn Fn(&str) -> Option<String>,
@@ -54,12 +48,8 @@ impl Reader<'_> {
 }
 
 impl Settings {
-    /// Puts what the environment says over what the file says; answers what has no effect.
-    pub(super) fn overlay(
-        &mut self,
-        get: &dyn Fn(&str) -> Option<String>,
-        problems: &mut Vec<Problem>,
-    ) -> Vec<String> {
+    /// Puts what the environment says over what the file says.
+    pub(super) fn overlay(&mut self, get: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<Problem>) {
         let mut read = Reader { get, problems };
         const ID: &str = "use letters, digits and dashes";
         read.parse("POP_ID", &mut self.agent.pop_id, ID);
@@ -97,12 +87,17 @@ impl Settings {
                 _ => level,
             });
         }
+        let quality = &mut self.quality;
+        read.switch("ENABLE_QOT_MONITORING", &mut quality.enabled);
+        read.parse("QOT_SAMPLES", &mut quality.samples, "give 1 to 255");
+        read.parse("QOT_COOLDOWN_SEC", &mut quality.cooldown_sec, "give seconds");
+        read.parse("OSNR_THRESHOLD_DB", &mut quality.osnr_threshold_db, "give decibels");
+        read.parse("BER_THRESHOLD", &mut quality.ber_threshold, "give a ratio such as 1e-3");
         read.parse("LOG_FILE", &mut self.log.file, "give a path");
         read.parse("LOG_MAX_SIZE_MB", &mut self.log.max_size_mb, "give megabytes");
         read.parse("LOG_BACKUP_COUNT", &mut self.log.backup_count, "give a whole number");
         read.parse("LOG_FORMAT", &mut self.log.format, "text or json");
         self.check_topics(&mut read);
-        notices(&read)
     }
 
     fn overlay_security(&mut self, read: &mut Reader<'_>) {
@@ -143,14 +138,4 @@ impl Settings {
             }
         }
     }
-}
-
-fn notices(read: &Reader<'_>) -> Vec<String> {
-    let mut notices = Vec::new();
-    for (names, instead) in WITHOUT_EFFECT {
-        for name in names.iter().filter(|name| read.text(name).is_some()) {
-            notices.push(format!("{name} has no effect: {instead}"));
-        }
-    }
-    notices
 }

@@ -5,6 +5,7 @@
 
 mod environment;
 mod error;
+mod quality;
 
 pub use error::{Problem, SettingsError};
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub modules: ModulesTable,
     /// Telemetry and health.
     pub telemetry: TelemetryTable,
+    /// The agent's own verdict on signals.
+    pub quality: QualityTable,
     /// The log.
     pub log: LogTable,
 }
@@ -116,6 +119,23 @@ pub struct TelemetryTable {
     pub health_interval_sec: Option<f64>,
     /// `MAX_TELEMETRY_SESSIONS`; absent: as many as ports.
     pub max_sessions: Option<usize>,
+}
+
+/// `[quality]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QualityTable {
+    /// `ENABLE_QOT_MONITORING`: judge the signals of connections, and tell in heartbeats and the log; off by default. Powers are
+    /// never touched.
+    pub enabled: bool,
+    /// `QOT_SAMPLES`: consecutive samples that begin or end an episode.
+    pub samples: Option<u8>,
+    /// `QOT_COOLDOWN_SEC`: least seconds between two changes that are told at once.
+    pub cooldown_sec: Option<f64>,
+    /// `OSNR_THRESHOLD_DB`: degraded below this, in the place of a margin to what the mode needs.
+    pub osnr_threshold_db: Option<f64>,
+    /// `BER_THRESHOLD`: degraded above this, likewise.
+    pub ber_threshold: Option<f64>,
 }
 
 /// `[log]`.
@@ -225,8 +245,6 @@ pub struct Resolved {
     pub log_format: LogFormat,
     /// Where they go; `None`: standard error.
     pub log_file: Option<LogFile>,
-    /// What was read and has no effect here.
-    pub notices: Vec<String>,
 }
 
 /// Settings as far as they can be used, and all that is wrong with them.
@@ -283,7 +301,7 @@ impl Settings {
     #[must_use]
     pub fn examine(mut self, environment: impl Fn(&str) -> Option<String>) -> Examined {
         let mut problems = Vec::new();
-        let notices = self.overlay(&environment, &mut problems);
+        self.overlay(&environment, &mut problems);
         let secrets = self.bus.sasl_password_file.iter().chain(&self.bus.key_file).cloned().collect();
         let interval = |key, seconds: Option<f64>, default, problems: &mut Vec<Problem>| {
             milliseconds(key, seconds, problems).unwrap_or(default)
@@ -311,6 +329,7 @@ impl Settings {
         }
         let bus = self.bus(&mut problems);
         let log_file = self.log_file(&mut problems);
+        let quality = self.quality.resolve(&mut problems);
         let Some(identity) = identity else { return Examined { resolved: None, problems, secrets } };
         let service = match self.agent.virtual_operator.take() {
             None => Service::Assigned,
@@ -326,13 +345,14 @@ impl Settings {
         agent.emulated = self.modules.emulated;
         agent.max_sessions = self.telemetry.max_sessions;
         agent.queue_wait_ms = u64::from(wait);
+        agent.quality = quality;
         agent.outgoing = self.bus.queue.unwrap_or(agent.outgoing);
         let log_format = self.log.format.unwrap_or_default();
         let log = self.log.level.unwrap_or_else(|| "info".to_string());
         let client_id = agent.identity.agent_id.to_string();
         let bus = KafkaOptions { client_id, ..bus };
         let journal = self.agent.journal;
-        let resolved = Resolved { agent, modules, switch, bus, journal, log, log_format, log_file, notices };
+        let resolved = Resolved { agent, modules, switch, bus, journal, log, log_format, log_file };
         Examined { resolved: Some(resolved), problems, secrets }
     }
 

@@ -57,7 +57,7 @@ fn the_environment_of_the_existing_agent_is_understood() {
     assert!(!resolved.agent.accept_unfenced, "off unless asked for");
     let path = PathBuf::from("/sys/bus/i2c/devices/7-0050/eeprom");
     assert_eq!(resolved.modules[0], ("Ethernet48".parse().unwrap(), ModuleSource::Eeprom(path)));
-    assert_eq!(resolved.notices.len(), 1, "{:?}", resolved.notices);
+    assert_eq!(resolved.agent.quality, Some(crate::quality::QualityConfig::default()));
 }
 
 #[test]
@@ -83,6 +83,38 @@ fn a_log_file_has_the_existing_agents_names_and_bounds() {
         assert_eq!(resolve("", &with(&[("LOG_LEVEL", level)])).unwrap().log, filter);
     }
     assert_eq!(resolve("", &with(&[("LOG_LEVEL", ""), ("DEBUG_MODE", "true")])).unwrap().log, "debug");
+}
+
+#[test]
+fn the_agents_own_verdict_has_the_existing_agents_names() {
+    use ipowdm_core::qot::Thresholds;
+    let quality = |extra: Environment<'_>| resolve("", &with(extra)).unwrap().agent.quality;
+    assert_eq!(quality(&[("ENABLE_QOT_MONITORING", "false")]), None);
+    assert_eq!(
+        resolve("", &with(&[("ENABLE_QOT_MONITORING", "")])).unwrap().agent.quality,
+        None,
+        "off by default"
+    );
+    let given: &[(&str, &str)] = &[
+        ("QOT_SAMPLES", "5"),
+        ("QOT_COOLDOWN_SEC", "20"),
+        ("OSNR_THRESHOLD_DB", "18"),
+        ("BER_THRESHOLD", "1e-3"),
+    ];
+    let set = quality(given).unwrap();
+    assert_eq!((set.samples, set.cooldown_ms), (5, 20_000));
+    assert_eq!(set.absolute, Some(Thresholds::reference()), "those of the existing system");
+    let lower = quality(&[("OSNR_THRESHOLD_DB", "16.5")]).unwrap().absolute.unwrap();
+    assert_eq!(lower.degraded.osnr_below.unwrap().hundredths(), 1_650);
+    assert_eq!(lower.degraded.ber_above, Thresholds::reference().degraded.ber_above);
+    for (name, value) in [
+        ("QOT_SAMPLES", "0"),
+        ("QOT_COOLDOWN_SEC", "0"),
+        ("OSNR_THRESHOLD_DB", "1e9"),
+        ("BER_THRESHOLD", "2"),
+    ] {
+        assert!(problems("", &with(&[(name, value)]))[0].starts_with(name), "{name}={value}");
+    }
 }
 
 #[test]

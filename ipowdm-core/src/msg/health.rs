@@ -3,6 +3,7 @@
 use super::{StateName, json_message, number};
 use crate::capability::ModuleCapability;
 use crate::ids::{AgentId, ConnectionId, PopId, PortId, RouterId, VopId};
+use crate::qot::Level;
 use crate::time::Timestamp;
 use crate::units::{Frequency, Power};
 use alloc::string::String;
@@ -63,6 +64,9 @@ pub struct InterfaceHealth {
     /// The connection that this port serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<ConnectionId>,
+    /// How good its signal is by the agent's own judgement; absent where it does not judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Level>,
 }
 
 /// A heartbeat; sent on the health topic, key = agent id, with the ports of that topic's virtual operator only.

@@ -359,6 +359,10 @@ fn health_capabilities_and_assignments_survive_their_encoding() {
     let AgentMessage::Health(health) = AgentMessage::from_json(health).unwrap() else { panic!("not health") };
     assert_eq!(health.status, HealthStatus::Healthy);
     assert_eq!(AgentMessage::from_json(&health.to_json()), Ok(AgentMessage::Health(health)));
+    let judged = r#"{"port_id":"Ethernet48","present":true,"quality":"DEGRADED"}"#;
+    let interface: InterfaceHealth = serde_json::from_str(judged).unwrap();
+    assert_eq!(interface.quality, Some(crate::qot::Level::Degraded));
+    assert_eq!(serde_json::to_string(&interface).unwrap(), judged, "absent where the agent does not judge");
 
     let assignment = Assignment {
         v: VERSION,

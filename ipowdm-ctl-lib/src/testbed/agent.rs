@@ -361,6 +361,7 @@ impl Site {
             app_code: None,
             tx_power_dbm: Some(port.tx_power),
             connection_id: port.connection.clone(),
+            quality: None,
         };
         let capability = |(id, port): (&PortId, &FakePort)| InterfaceCapability {
             port_id: id.clone(),

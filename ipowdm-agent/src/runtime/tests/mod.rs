@@ -5,6 +5,7 @@ mod commands;
 mod outages;
 mod restarts;
 mod service;
+mod watch;
 
 use super::*;
 use crate::intake::Identity;
@@ -16,7 +17,7 @@ use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{FetchRequest, Outgoing, Record, TopicSpec};
 use ipowdm_core::grid::SpectrumWindow;
 use ipowdm_core::msg::{
-    AgentHealth, AgentMessage, Assignment, Capabilities, CommandAck, PortGrant, TelemetrySample,
+    AgentHealth, AgentMessage, Assignment, Capabilities, CommandAck, PortDump, PortGrant, TelemetrySample,
     VopAssignment,
 };
 use ipowdm_core::time::Millis;
@@ -252,6 +253,14 @@ impl Bench {
             _ => None,
         };
         self.messages("health_vOp2").await.into_iter().filter_map(of).collect()
+    }
+
+    async fn dumps(&self) -> Vec<PortDump> {
+        let of = |message| match message {
+            AgentMessage::Dump(dump) => Some(dump),
+            _ => None,
+        };
+        self.messages("monitoring_vOp2").await.into_iter().filter_map(of).collect()
     }
 
     async fn capabilities(&self) -> Vec<Capabilities> {

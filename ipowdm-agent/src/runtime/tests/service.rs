@@ -70,7 +70,7 @@ fn more_trouble_than_a_heartbeat_carries_is_counted() {
         timestamp: ipowdm_core::time::Timestamp(0),
     };
     let me = Identity::of_router("pop1".parse().unwrap(), "router1".parse().unwrap());
-    let health = reports::health(&me, &served.in_force()[&vop], &BTreeMap::new(), vitals);
+    let health = reports::health(&me, &served.in_force()[&vop], &BTreeMap::new(), &BTreeMap::new(), vitals);
     assert_eq!((health.issues.len(), health.issues[63].as_str()), (64, "and 7 more"));
     assert!(health.interfaces.is_empty());
 }
