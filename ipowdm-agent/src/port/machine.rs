@@ -425,6 +425,12 @@ impl PortMachine {
         Some(running)
     }
 
+    /// Whether work makes the port dark, whoever is in it.
+    fn is_darkening(&self, work: &Work) -> bool {
+        let plan = work.plan(&self.state, self.report.as_ref());
+        matches!(plan, Ok(Some(Change::Transmitter(TxGoal::Deactivate | TxGoal::Disable))))
+    }
+
     /// Goes on where nobody was identified in the port.
     fn unidentified(
         &mut self,
@@ -441,12 +447,11 @@ impl PortMachine {
             refusal = Some(Refusal::from(error));
         } else if error.code != Code::ModuleAbsent {
             running.failure = Some(error);
-        } else if let Reach::Proxy(_) = reach {
+        } else if matches!(reach, Reach::Proxy(_)) && self.is_darkening(&running.job.work) {
             // The software that drives modules is told now: it lights the next one before the agent sees it.
             match self.begin_act(&mut running, now, reach) {
                 Ok(()) => return Some(running),
-                Err(no) if no.code != Code::ModuleAbsent => refusal = Some(no),
-                Err(_) => {}
+                Err(no) => refusal = Some(no),
             }
         }
         self.finish(running, refusal, now, reach, out);

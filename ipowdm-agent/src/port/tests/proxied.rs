@@ -184,7 +184,14 @@ fn a_driver_is_told_of_darkness_before_the_next_module_comes() {
     assert_eq!(code(&report), (Outcome::Applied, None));
     assert_eq!(driver.begun, [Change::Transmitter(TxGoal::Deactivate)]);
     assert_eq!(report.state.intent, Intent::Dark);
-    // A set-up needs somebody in the port.
+    // What is to be lit waits for a module, and a set-up needs one.
+    driver.begun.clear();
+    let state =
+        PortState { intent: Intent::Lit(Box::new(desired(193_100_000, -200))), ..PortState::default() };
+    let port = "Ethernet8".parse().unwrap();
+    let mut lit = PortMachine::new(port, state, SessionBudget::new(4), 10_000, 3_000, Millis(0));
+    work_through(&mut driver, &mut lit, Work::Restore, Millis(10_000));
+    assert_eq!(driver.begun, []);
     let report = work_through(&mut driver, &mut machine, setup(193_100_000, -200), Millis(30_000));
     assert_eq!(code(&report), (Outcome::Rejected, Some(Code::ModuleAbsent)));
 }
