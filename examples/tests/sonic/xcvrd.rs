@@ -44,7 +44,6 @@ impl Xcvrd {
             frequency: FACTORY.0,
             power: FACTORY.1,
             lit: true,
-            round: 0,
         };
         let stopped = stop.clone();
         let run = move || {
@@ -78,7 +77,6 @@ struct Daemon {
     frequency: u32,
     power: f64,
     lit: bool,
-    round: u32,
 }
 
 impl Daemon {
@@ -160,10 +158,7 @@ impl Daemon {
         if self.seen.text("dom_polling") == Some("disabled") {
             return;
         }
-        // The daemon's clock has seconds; here each round is one.
-        self.round += 1;
-        let (minutes, seconds) = (self.round / 60 % 60, self.round % 60);
-        let time = format!("Sat Nov 21 {:02}:{minutes:02}:{seconds:02} 2026", self.round / 3_600 % 24);
+        let time = time_of_day();
         let frequency = self.frequency.to_string();
         let power = format!("{:.1}", self.power);
         let measured = if self.lit { format!("{:.2}", self.power + 0.04) } else { "-40.0".into() };
@@ -192,4 +187,29 @@ impl Daemon {
         let vdm = [("osnr1", "33.1"), ("esnr1", "17.4"), ("prefec_ber_curr_media_input1", "2.4e-04")];
         self.set("TRANSCEIVER_VDM_REAL_VALUE", &vdm);
     }
+}
+
+/// The time as the daemon writes it, such as `Sat Nov 21 18:05:35 2026`, in UTC.
+fn time_of_day() -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let (days, second) = (now / 86_400, now % 86_400);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let (mut year, mut day) = (1970, days);
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter();
+    let mut month = 0;
+    while let Some(length) = lengths.next().filter(|length| day >= *length) {
+        day -= length;
+        month += 1;
+    }
+    let weekday = WEEKDAYS[usize::try_from(days % 7).unwrap()];
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{weekday} {} {:2} {hour:02}:{minute:02}:{second:02} {year}", MONTHS[month], day + 1)
 }

@@ -3,7 +3,7 @@
 use super::follow::{Follow, Step};
 use super::goal::Goal;
 use super::supplement::Supplement;
-use super::view::{Updates, View};
+use super::view::{Updates, View, outdated};
 use super::{Connection, Database, SonicError};
 use crate::mode::Mode;
 use crate::port::{Change, Failure, ModuleFacts, Proxy, Seen};
@@ -15,6 +15,8 @@ use ipowdm_core::time::Millis;
 
 /// Pause before databases that did not answer are asked again.
 const RETRY_MS: u64 = 1_000;
+/// From which age on monitors count as not known: five of xcvrd's rounds.
+const STALE_MS: u64 = 300_000;
 /// How long databases may be silent during a change: a restart of their container takes less.
 const SILENCE_MS: u64 = 60_000;
 
@@ -25,6 +27,8 @@ pub struct SwitchPort {
     databases: Connection,
     wall: WallClock,
     updates: Updates,
+    /// Whether the monitors were too old when they were last looked at.
+    is_old: bool,
     change: Option<Follow>,
     /// Since when the databases have not answered.
     silent: Option<Millis>,
@@ -57,6 +61,7 @@ impl SwitchPort {
             databases,
             wall,
             updates: Updates::new(),
+            is_old: false,
             change: None,
             silent: None,
             writes: 0,
@@ -118,7 +123,14 @@ impl Proxy for SwitchPort {
     fn look(&mut self, now: Millis) -> Result<Seen, Failure> {
         let view = self.occupied()?;
         let read_at = self.updates.written_at(view.monitors.text("last_update_time"), now, (self.wall)());
-        let seen = Seen { report: view.report(), app_sel: view.app_sel(), read_at };
+        let is_old = now.since(read_at) >= STALE_MS;
+        if is_old != self.is_old {
+            self.is_old = is_old;
+            let age_s = now.since(read_at) / 1_000;
+            tracing::warn!(port = %self.port, age_s, is_old, "age of the switch's monitors");
+        }
+        let report = if is_old { outdated(view.report()) } else { view.report() };
+        let seen = Seen { report, app_sel: view.app_sel(), read_at };
         Ok(match &mut self.supplement {
             Some(supplement) => supplement.add_to(seen, view.info.text("serial"), now),
             None => seen,

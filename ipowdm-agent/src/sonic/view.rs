@@ -234,6 +234,40 @@ impl View {
     }
 }
 
+/// A report whose measurements are too old to be anybody's: they are stale. States and settings are told by events, and
+/// stand.
+pub(super) fn outdated(report: SweepReport) -> SweepReport {
+    SweepReport {
+        module_state: report.module_state,
+        dp_states: report.dp_states,
+        set_frequency: report.set_frequency,
+        tx_power_target: report.tx_power_target,
+        temperature: aged(report.temperature),
+        voltage: aged(report.voltage),
+        laser_frequency: aged(report.laser_frequency),
+        laser_unsettled: aged(report.laser_unsettled),
+        tx_power: aged(report.tx_power),
+        rx_total_power: aged(report.rx_total_power),
+        rx_signal_power: aged(report.rx_signal_power),
+        osnr: aged(report.osnr),
+        esnr: aged(report.esnr),
+        pre_fec_ber: aged(report.pre_fec_ber),
+        dispersion: aged(report.dispersion),
+        frequency_offset: aged(report.frequency_offset),
+        rx_los: aged(report.rx_los),
+        rx_los_seen: aged(report.rx_los_seen),
+        tx_failure: aged(report.tx_failure),
+        ..SweepReport::default()
+    }
+}
+
+fn aged<T>(reading: Reading<T>) -> Reading<T> {
+    match reading {
+        Reading::Value(_) => Reading::Stale,
+        other => other,
+    }
+}
+
 /// Of several sources of one quantity the first that has a value; else what the first says.
 fn first<T: Copy, const N: usize>(readings: [Reading<T>; N]) -> Reading<T> {
     let known = readings.into_iter().find(|reading| matches!(reading, Reading::Value(_)));

@@ -111,3 +111,12 @@ fn frequencies_are_gigahertz_or_plainly_megahertz() {
     assert_eq!((thz(193_100.0), thz(193_100_000.0)), (Some(193_100_000), Some(193_100_000)));
     assert_eq!((thz(0.0), thz(-1.0), thz(1e300)), (None, None, None));
 }
+
+#[test]
+fn measurements_of_long_ago_are_stale_and_states_stand() {
+    let report = outdated(lit().report());
+    assert_eq!(report.module_state, Reading::Value(ModuleState::Ready));
+    assert_eq!(report.set_frequency, Reading::Value(Frequency::ANCHOR));
+    assert_eq!((report.osnr, report.temperature), (Reading::Stale, Reading::Stale));
+    assert_eq!((report.rx_los, report.q_factor), (Reading::Stale, Reading::Unsupported));
+}
