@@ -23,8 +23,8 @@ enum Quantity {
     Voltage,
 }
 
-/// Bit error ratios are counted in these.
-const BER_UNIT: f64 = 1e-15;
+/// Bit error ratios are counted in units of 1e-15: so many make one.
+const BER_ONE: f64 = 1e15;
 
 impl Quantity {
     const ALL: [Self; 10] = [
@@ -62,7 +62,7 @@ impl Quantity {
             Self::RxPower => fields.rx_power?.hundredths().into(),
             Self::Osnr => fields.osnr?.hundredths().into(),
             #[expect(clippy::cast_possible_truncation, reason = "a ratio of at most 1 in units of 1e-15")]
-            Self::Ber => (fields.ber?.value().min(1.0) / BER_UNIT).round() as i64,
+            Self::Ber => (fields.ber?.value().min(1.0) * BER_ONE).round() as i64,
             Self::TxPower => fields.tx_power?.hundredths().into(),
             Self::Esnr => fields.esnr?.hundredths().into(),
             Self::QFactor => fields.q_factor?.hundredths().into(),
@@ -77,7 +77,7 @@ impl Quantity {
     /// How many of what is counted make one of the field's unit, and the decimals that mean something.
     const fn per_unit(self) -> f64 {
         match self {
-            Self::Ber => 1.0 / BER_UNIT,
+            Self::Ber => BER_ONE,
             Self::Dispersion => 1.0,
             Self::Temperature => 256.0,
             Self::Voltage => 10_000.0,
@@ -333,7 +333,7 @@ mod tests {
             for (name, spread) in &window.values {
                 let expected = json[name].as_f64().unwrap_or_else(|| panic!("{name} is no field"));
                 for value in [Some(spread.instant), spread.min, spread.avg, spread.max] {
-                    assert!((value.unwrap() - expected).abs() <= expected.abs() * 1e-9, "{name}: {spread:?}");
+                    assert_eq!(value, Some(expected), "{name}: {spread:?}");
                 }
                 assert_eq!((spread.age_ms, spread.samples), (1_000, 1), "{name}");
             }

@@ -92,7 +92,7 @@ fn configure_leaves_numbers_and_files_to_the_switch() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = std::fs::read_to_string(file).unwrap();
     assert!(text.contains("\nmode = \"auto\"\n") && text.contains("\n  \"Ethernet8\", #"), "{text}");
-    assert!(text.contains("\n  # \"Ethernet0\", # no module seen; number by CONFIG_DB"), "{text}");
+    assert!(text.contains("\n  # \"Ethernet0\", # no file for module 1: "), "{text}");
     let checked = agent(&["run", "--check-config", "--config", file], Path::new("/"), &[]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }

@@ -129,3 +129,39 @@ impl Sampling {
         self.missed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Looks at the module until `until`, and samples by connection.
+    fn run(sampling: &mut Sampling, until: Millis) -> (usize, BTreeMap<String, usize>) {
+        let (mut looks, mut samples) = (0, BTreeMap::new());
+        while sampling.next() < until {
+            let (due, _) = sampling.take(sampling.next());
+            looks += 1;
+            for sample in due {
+                *samples.entry(sample.connection.to_string()).or_default() += 1;
+            }
+        }
+        (looks, samples)
+    }
+
+    #[test]
+    fn each_session_has_its_own_interval_and_those_that_fall_due_together_share_one_look() {
+        let (one, other): (VopId, VopId) = ("vOp1".parse().unwrap(), "vOp2".parse().unwrap());
+        let wanted =
+            [("a", &one), ("b", &one), ("c", &other)].map(|(c, vop)| (c.parse().unwrap(), vop.clone()));
+        let mut sampling = Sampling::new(FixedRate::new(Millis(0), 10_000));
+        sampling.keep(&wanted, Millis(0), |vop| if *vop == one { 1_000 } else { 3_000 });
+        let (looks, samples) = run(&mut sampling, Millis(30_000));
+        assert_eq!(looks, 30, "one look a second, however many are due");
+        assert_eq!(samples, [("a", 30), ("b", 30), ("c", 10)].map(|(c, n)| (c.to_string(), n)).into());
+        // The assignment of one says another interval: the others' ticks stay where they are.
+        sampling.change_interval(&other, 500, Millis(30_000));
+        let (looks, samples) = run(&mut sampling, Millis(40_000));
+        assert_eq!((looks, samples["a"], samples["c"]), (20, 10, 20));
+        assert_eq!(sampling.missed(), 0);
+    }
+}

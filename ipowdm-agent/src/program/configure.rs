@@ -103,13 +103,20 @@ fn look(options: &Options) -> Result<Found, Box<dyn Error>> {
                 let number = facts.number;
                 let file = facts.eeprom.as_ref().and_then(|found| found.as_ref().ok());
                 let file = file.map(|found| found.path.display().to_string());
+                let socket = options.eeprom.as_deref().filter(|pattern| pattern.starts_with("unix:"));
+                let socket =
+                    socket.zip(number).map(|(at, number)| at.replace("{port}", &number.number.to_string()));
+                let file = socket.or(file);
+                let missing =
+                    facts.eeprom.as_ref().and_then(|found| found.as_ref().err()).map(ToString::to_string);
                 scope.spawn(move || {
                     let (coherent, seen) = file.as_deref().map_or((false, None), |file| module(port, file));
                     let managed = coherent || file.is_none() && facts.present && facts.cmis;
                     let seen = seen.or_else(|| facts.present.then(|| "the switch sees a module".to_string()));
                     let by =
                         number.map_or_else(String::new, |number| format!("; number by {}", number.source));
-                    let remark = format!("{}{by}", seen.unwrap_or_else(|| "no module seen".to_string()));
+                    let seen = seen.or(missing).unwrap_or_else(|| "no module seen".to_string());
+                    let remark = format!("{seen}{by}");
                     let number = number.map(|number| number.number);
                     FoundPort { port: port.clone(), number, file, managed, remark }
                 })
@@ -162,7 +169,10 @@ fn detect(
 
 /// Whether the module in a file is a coherent one, and what it is.
 fn module(port: &PortId, file: &str) -> (bool, Option<String>) {
-    let Ok(mut eeprom) = run::open(port, &ModuleSource::at(file), 0) else { return (false, None) };
+    let mut eeprom = match run::open(port, &ModuleSource::at(file), 0) {
+        Ok(eeprom) => eeprom,
+        Err(error) => return (false, Some(error)),
+    };
     match ipowdm_cmis::procedure::run(Identify::new(), &mut *eeprom, &mut HostClock::start()) {
         Ok(info) => {
             let name = format!("{} {} {}", info.vendor_name, info.part_number, info.serial_number);

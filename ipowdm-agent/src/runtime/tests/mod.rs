@@ -2,6 +2,7 @@
 
 mod broker_clock;
 mod commands;
+mod cuts;
 mod outages;
 mod restarts;
 mod service;
@@ -167,8 +168,12 @@ impl Bench {
     }
 
     fn build(&self) -> Agent {
+        self.build_on(self.storage.clone()).unwrap()
+    }
+
+    fn build_on(&self, storage: impl Storage + 'static) -> Result<Agent, BuildError> {
         let mut builder =
-            Agent::builder(self.config.clone()).bus(Arc::new(self.bus.clone())).storage(self.storage.clone());
+            Agent::builder(self.config.clone()).bus(Arc::new(self.bus.clone())).storage(storage);
         for port in &self.ports {
             let eeprom = Following {
                 eeprom: port.module.eeprom(),
@@ -181,7 +186,7 @@ impl Bench {
         if let Some(wall) = &self.wall {
             builder = builder.wall_clock(Arc::clone(wall));
         }
-        builder.build().unwrap()
+        builder.build()
     }
 
     /// Starts the agent and waits until it reads commands.
