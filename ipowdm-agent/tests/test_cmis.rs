@@ -101,6 +101,7 @@ fn nothing_is_written_to_hardware_without_yes_where_nobody_can_be_asked() {
         .arg("test-cmis")
         .arg(format!("--module=sysfs:{}", file.display()))
         .args(["--frequency-mhz", "193400000", "--tx-power-dbm", "-10"])
+        .env("IPOWDM_RUN_DIR", module.socket.with_file_name("locks"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
