@@ -98,7 +98,8 @@ provide_unwinder() {
 build() {
     local name=${TARGET//-/_} gcc_headers flags
     gcc_headers=$("$COMPILER" -print-file-name=include)
-    flags="-C link-self-contained=no -C relocation-model=static -L native=$SHIM -L native=$MUSL"
+    # A panic ends the process and names its place; tables for a walk through stripped code would only take room.
+    flags="-C link-self-contained=no -C relocation-model=static -C force-unwind-tables=no -L native=$SHIM -L native=$MUSL"
     flags+=" -Z pre-link-args=-nostartfiles -Z pre-link-arg=-static -Z pre-link-arg=$MUSL/crt1.o -Z pre-link-arg=$MUSL/crti.o"
     flags+=" -C link-arg=-lc -C link-arg=-lgcc -C link-arg=$MUSL/crtn.o"
     # RUSTC_BOOTSTRAP opens -Z to the stable compiler. C of dependencies sees musl's headers, never glibc's.
@@ -106,7 +107,7 @@ build() {
         RUSTFLAGS="$flags" "CARGO_TARGET_${name^^}_LINKER=$COMPILER" "CC_$name=$COMPILER" "AR_$name=ar" \
         "CFLAGS_$name=-nostdinc -isystem $gcc_headers -isystem $HEADERS -U_FORTIFY_SOURCE" \
         cargo build --quiet --locked --profile "$PROFILE" --package ipowdm-agent --bin ipowdm-agent --features "$FEATURES" \
-        -Z build-std=std,panic_abort --target "$TARGET" --target-dir "$OUTPUT" >&2
+        -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size --target "$TARGET" --target-dir "$OUTPUT" >&2
 }
 
 # A file that names a loader or a library is no static one, whatever the linker was told.

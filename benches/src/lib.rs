@@ -36,16 +36,18 @@ pub fn machine() -> String {
 /// Processor time that this process has used, in seconds; 0 where the system does not say.
 #[must_use]
 pub fn processor_seconds() -> f64 {
-    seconds_in("/proc/self/stat")
+    seconds_in(Path::new("/proc/self/stat"))
 }
 
 /// Processor time that the calling thread has used, in seconds; 0 where the system does not say.
 #[must_use]
 pub fn thread_seconds() -> f64 {
-    seconds_in("/proc/thread-self/stat")
+    seconds_in(Path::new("/proc/thread-self/stat"))
 }
 
-fn seconds_in(stat: &str) -> f64 {
+/// Processor time that the process or thread of a `stat` file has used, in seconds; 0 where the system does not say.
+#[must_use]
+pub fn seconds_in(stat: &Path) -> f64 {
     // Fields 14 and 15 of proc(5), in hundredths of a second; the name in field 2 ends with the last parenthesis.
     let stat = std::fs::read_to_string(stat).unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();

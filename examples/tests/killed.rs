@@ -1,10 +1,12 @@
 //! `kill -9` of the control plane while connections are set up: it is started again, and `ipowdm-ctl verify` finds nothing.
-//! The same of controllers that are processes of their own.
+//! The same of controllers and of agents that are processes of their own.
 //!
 //! The program is the real one, in a process of its own, over a store that outlives it. Broker, agents and emulated modules are in
-//! this process and go on. 12 set-ups and 3 deaths over each store; 200 and 10 with `IPOWDM_SWEEPS=full`.
+//! this process and go on, but for those of `agents.rs`. 12 set-ups and 3 deaths over each store; 200 and 10 with `IPOWDM_SWEEPS=full`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests state what they expect")]
 
+#[path = "killed/agents.rs"]
+mod agents;
 #[path = "killed/client.rs"]
 mod client;
 #[path = "killed/processes.rs"]

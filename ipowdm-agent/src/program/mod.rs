@@ -16,7 +16,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Settings that cannot be used; distinct from a failure at work.
 const BAD_SETTINGS: u8 = 2;
@@ -172,12 +175,22 @@ fn log_to(resolved: &Resolved) {
         Ok(None) => (BoxMakeWriter::new(std::io::stderr), None),
         Err(error) => (BoxMakeWriter::new(std::io::stderr), Some(error)),
     };
-    let filter = tracing_subscriber::EnvFilter::new(&resolved.log);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // Targets and levels: filters by the fields of spans would bring a regular expression engine along.
+    let (filter, unreadable) = match resolved.log.parse::<Targets>() {
+        Ok(filter) => (filter, None),
+        Err(error) => (Targets::new().with_default(LevelFilter::INFO), Some(error)),
+    };
+    // Errors are told whatever was asked for.
+    let filter =
+        if filter.default_level().is_none() { filter.with_default(LevelFilter::ERROR) } else { filter };
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(writer);
     let log = log.with_ansi(resolved.log_file.is_none() && std::io::stderr().is_terminal());
     match resolved.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.finish().with(filter).init(),
+        LogFormat::Json => log.json().finish().with(filter).init(),
+    }
+    if let Some(error) = unreadable {
+        tracing::error!(%error, "LOG_LEVEL cannot be read; info is told");
     }
     if let Some(error) = trouble {
         tracing::error!(%error, "LOG_FILE cannot be used; the log goes to standard error");
