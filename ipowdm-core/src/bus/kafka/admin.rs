@@ -9,13 +9,16 @@ use crate::bus::{BusError, Created, TopicDescription, TopicSpec, check_topic_nam
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, MetadataResponse,
+    CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, MetadataRequest, MetadataResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString};
+use std::sync::Arc;
+use std::time::Duration;
 use std::vec::Vec;
 use tokio::time::Instant;
 
@@ -23,6 +26,9 @@ use tokio::time::Instant;
 const TOPIC: i8 = 2;
 /// `DescribeConfigs`' number for a setting made on the topic itself.
 const SET_ON_TOPIC: i8 = 1;
+
+/// How long a broker that has not heard of a topic's creation or deletion is waited for.
+const SPREAD: Duration = Duration::from_secs(3);
 
 /// Creates a topic, and waits until it can be used.
 pub(super) async fn create(cluster: &Cluster, spec: TopicSpec) -> Result<Created, BusError> {
@@ -140,6 +146,31 @@ async fn await_presence(cluster: &Cluster, name: &str, wanted: bool, deadline: I
             // Says nothing either way.
             Err(_) => !wanted,
         };
+        if there == wanted {
+            break;
+        }
+        if patience.another(unknown(name, 0)).await.is_err() {
+            return;
+        }
+    }
+    let brokers = cluster.brokers();
+    // The only one has been asked.
+    if brokers.len() > 1 {
+        let until = deadline.min(Instant::now() + SPREAD);
+        for broker in brokers {
+            await_presence_at(cluster, &broker, name, wanted, until).await;
+        }
+    }
+}
+
+/// The same at one broker. One that does not answer is not waited for.
+async fn await_presence_at(cluster: &Cluster, broker: &Arc<str>, name: &str, wanted: bool, until: Instant) {
+    let request = MetadataRequest::default()
+        .with_topics(Some(Vec::from([MetadataRequestTopic::default().with_name(Some(topic_name(name)))])))
+        .with_allow_auto_topic_creation(false);
+    let mut patience = Patience::until(until);
+    while let Ok(answer) = cluster.call(broker, Traffic::Other, &request, until).await {
+        let there = answer.topics.iter().any(|topic| topic.error_code == 0);
         if there == wanted || patience.another(unknown(name, 0)).await.is_err() {
             return;
         }

@@ -264,6 +264,11 @@ impl Cluster {
         Ok(view)
     }
 
+    /// The brokers' addresses, as far as they are known.
+    pub(super) fn brokers(&self) -> Vec<Arc<str>> {
+        self.topology().candidates(&[])
+    }
+
     /// Forgets what is known of a topic: the next call asks anew.
     pub(super) fn doubt_topic(&self, name: &str) {
         self.topology().forget_topic(name);
