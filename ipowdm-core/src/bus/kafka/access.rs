@@ -18,6 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
+use std::sync::Arc;
 use std::vec::Vec;
 use tokio::time::Instant;
 
@@ -120,12 +121,6 @@ pub(super) fn failed(doing: &str, error: &WireError) -> BusError {
     }
 }
 
-/// The error for what the controller has decided and the broker asked has not heard of in time.
-pub(super) fn unheard(doing: &str) -> BusError {
-    let reason = "the brokers have not heard of it in time".to_string();
-    BusError::Unavailable { doing: doing.to_string(), reason }
-}
-
 pub(super) async fn grant(cluster: &Cluster, rights: Vec<Right>) -> Result<(), BusError> {
     const DOING: &str = "granting access";
     if rights.is_empty() {
@@ -169,11 +164,11 @@ async fn await_rights(
     deadline: Instant,
     doing: &str,
 ) -> Result<(), BusError> {
-    let mut patience = Patience::until(deadline);
-    while !wanted(&rights_in(cluster, scope, deadline).await?) {
-        patience.another(unheard(doing)).await?;
-    }
-    Ok(())
+    let wanted = &wanted;
+    let heard = |broker: Option<Arc<str>>, until| async move {
+        Ok(wanted(&rights_in(cluster, scope, broker.as_ref(), until).await?))
+    };
+    cluster.everywhere(deadline, doing, heard).await
 }
 
 pub(super) async fn revoke(cluster: &Cluster, scope: Scope) -> Result<usize, BusError> {
@@ -201,10 +196,15 @@ pub(super) async fn revoke(cluster: &Cluster, scope: Scope) -> Result<usize, Bus
 }
 
 pub(super) async fn granted(cluster: &Cluster, scope: Scope) -> Result<Vec<Right>, BusError> {
-    rights_in(cluster, &scope, cluster.deadline()).await
+    rights_in(cluster, &scope, None, cluster.deadline()).await
 }
 
-async fn rights_in(cluster: &Cluster, scope: &Scope, deadline: Instant) -> Result<Vec<Right>, BusError> {
+async fn rights_in(
+    cluster: &Cluster,
+    scope: &Scope,
+    broker: Option<&Arc<str>>,
+    deadline: Instant,
+) -> Result<Vec<Right>, BusError> {
     const DOING: &str = "asking who has access";
     let (kind, name, pattern, principal) = filter(scope);
     let request = DescribeAclsRequest::default()
@@ -215,7 +215,7 @@ async fn rights_in(cluster: &Cluster, scope: &Scope, deadline: Instant) -> Resul
         .with_host_filter(None)
         .with_operation(ANY)
         .with_permission_type(ANY);
-    let answer = cluster.call_any(&request, deadline).await.map_err(|error| failed(DOING, &error))?;
+    let answer = cluster.ask(broker, &request, deadline).await.map_err(|error| failed(DOING, &error))?;
     if let Some(refusal) = refusal(answer.error_code) {
         return Err(refusal.into_error(DOING, "the cluster", 0, answer.error_message.as_deref()));
     }

@@ -17,8 +17,6 @@ use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString};
-use std::sync::Arc;
-use std::time::Duration;
 use std::vec::Vec;
 use tokio::time::Instant;
 
@@ -26,9 +24,6 @@ use tokio::time::Instant;
 const TOPIC: i8 = 2;
 /// `DescribeConfigs`' number for a setting made on the topic itself.
 const SET_ON_TOPIC: i8 = 1;
-
-/// How long a broker that has not heard of a topic's creation or deletion is waited for.
-const SPREAD: Duration = Duration::from_secs(3);
 
 /// Creates a topic, and waits until it can be used.
 pub(super) async fn create(cluster: &Cluster, spec: TopicSpec) -> Result<Created, BusError> {
@@ -138,9 +133,10 @@ async fn elsewhere(
 /// Waits until the brokers agree that a topic is there with leaders, or gone: what the controller has decided reaches
 /// them a moment later. Not an error where the deadline comes first: the topic was created or deleted.
 async fn await_presence(cluster: &Cluster, name: &str, wanted: bool, deadline: Instant) {
+    const DOING: &str = "waiting for a topic";
     let mut patience = Patience::until(deadline);
     loop {
-        let there = match cluster.topic(name, Some(Instant::now()), deadline, "waiting for a topic").await {
+        let there = match cluster.topic(name, Some(Instant::now()), deadline, DOING).await {
             Ok(view) => view.leaders.iter().all(Option::is_some),
             Err(BusError::UnknownTopic { .. }) => false,
             // Says nothing either way.
@@ -153,28 +149,17 @@ async fn await_presence(cluster: &Cluster, name: &str, wanted: bool, deadline: I
             return;
         }
     }
-    let brokers = cluster.brokers();
-    // The only one has been asked.
-    if brokers.len() > 1 {
-        let until = deadline.min(Instant::now() + SPREAD);
-        for broker in brokers {
-            await_presence_at(cluster, &broker, name, wanted, until).await;
-        }
-    }
-}
-
-/// The same at one broker. One that does not answer is not waited for.
-async fn await_presence_at(cluster: &Cluster, broker: &Arc<str>, name: &str, wanted: bool, until: Instant) {
     let request = MetadataRequest::default()
         .with_topics(Some(Vec::from([MetadataRequestTopic::default().with_name(Some(topic_name(name)))])))
         .with_allow_auto_topic_creation(false);
-    let mut patience = Patience::until(until);
-    while let Ok(answer) = cluster.call(broker, Traffic::Other, &request, until).await {
-        let there = answer.topics.iter().any(|topic| topic.error_code == 0);
-        if there == wanted || patience.another(unknown(name, 0)).await.is_err() {
-            return;
-        }
-    }
+    let request = &request;
+    let spread = cluster.everywhere(deadline, DOING, |broker, until| async move {
+        let answer = cluster.ask(broker.as_ref(), request, until).await;
+        let answer = answer.map_err(|error| unavailable(DOING, &error))?;
+        Ok(answer.topics.iter().any(|topic| topic.error_code == 0) == wanted)
+    });
+    // No error either: one of them is behind.
+    spread.await.ok();
 }
 
 /// A topic's partitions, replication and settings.

@@ -31,6 +31,9 @@ pub(in crate::bus) const CALLS: usize = 64;
 /// Most questions for metadata in flight at a time: when a leader is lost, everybody asks at once.
 const QUESTIONS: usize = 4;
 
+/// How long a broker may be silent before it is passed over, where all of them are asked.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// How long a missing topic is given before it is believed to be missing, where several brokers may not have heard of
 /// it alike.
 const HEARSAY: Duration = Duration::from_millis(100);
@@ -264,9 +267,53 @@ impl Cluster {
         Ok(view)
     }
 
-    /// The brokers' addresses, as far as they are known.
-    pub(super) fn brokers(&self) -> Vec<Arc<str>> {
-        self.topology().candidates(&[])
+    /// Asks a broker, or with `None` any.
+    pub(super) async fn ask<A: Api>(
+        &self,
+        broker: Option<&Arc<str>>,
+        request: &A,
+        deadline: Instant,
+    ) -> Result<A::Response, WireError> {
+        match broker {
+            Some(broker) => self.call(broker, Traffic::Other, request, deadline).await,
+            None => self.call_any(request, deadline).await,
+        }
+    }
+
+    /// Waits until `heard` holds at every broker that answers: what the controller has decided reaches the others a moment
+    /// later, and the next question may go to any of them. `heard` asks one broker (any with `None`), until a deadline.
+    pub(super) async fn everywhere<F>(
+        &self,
+        deadline: Instant,
+        doing: &str,
+        heard: impl Fn(Option<Arc<str>>, Instant) -> F,
+    ) -> Result<(), BusError>
+    where
+        F: Future<Output = Result<bool, BusError>>,
+    {
+        let unheard = || {
+            let reason = "the brokers have not heard of it in time".to_string();
+            BusError::Unavailable { doing: doing.to_string(), reason }
+        };
+        let mut patience = Patience::until(deadline);
+        while !heard(None, deadline).await? {
+            patience.another(unheard()).await?;
+        }
+        let brokers = self.topology().candidates(&[]);
+        // The only one has been asked.
+        if brokers.len() < 2 {
+            return Ok(());
+        }
+        for broker in brokers {
+            let mut patience = Patience::until(deadline);
+            // One that does not answer is not waited for.
+            while let Ok(false) =
+                heard(Some(Arc::clone(&broker)), deadline.min(Instant::now() + SILENCE)).await
+            {
+                patience.another(unheard()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what is known of a topic: the next call asks anew.

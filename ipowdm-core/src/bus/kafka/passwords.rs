@@ -1,8 +1,7 @@
 //! SCRAM passwords of users (KIP-554).
 
-use super::access::{ask_controller, failed, unheard};
+use super::access::{ask_controller, failed};
 use super::cluster::Cluster;
-use super::leader::Patience;
 use super::refusal::refusal;
 use super::scram::{self, ITERATIONS, ScramError};
 use crate::bus::BusError;
@@ -17,6 +16,7 @@ use kafka_protocol::messages::{AlterUserScramCredentialsRequest, DescribeUserScr
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 use std::string::{String, ToString};
+use std::sync::Arc;
 use std::vec::Vec;
 use tokio::time::Instant;
 
@@ -69,7 +69,7 @@ pub(super) async fn issue(
 pub(super) async fn withdraw(cluster: &Cluster, users: Vec<String>) -> Result<usize, BusError> {
     const DOING: &str = "withdrawing passwords";
     let deadline = cluster.deadline();
-    let there = describe(cluster, &users, deadline).await?;
+    let there = describe(cluster, &users, None, deadline).await?;
     let mut count = 0;
     // A user may appear once in a request.
     for scram in Scram::ALL {
@@ -91,7 +91,7 @@ pub(super) async fn passwords(
     cluster: &Cluster,
     users: Vec<String>,
 ) -> Result<BTreeMap<String, Vec<Scram>>, BusError> {
-    describe(cluster, &users, cluster.deadline()).await
+    describe(cluster, &users, None, cluster.deadline()).await
 }
 
 async fn alter(
@@ -117,16 +117,17 @@ async fn await_passwords(
     deadline: Instant,
     doing: &str,
 ) -> Result<(), BusError> {
-    let mut patience = Patience::until(deadline);
-    while !wanted(&describe(cluster, users, deadline).await?) {
-        patience.another(unheard(doing)).await?;
-    }
-    Ok(())
+    let wanted = &wanted;
+    let heard = |broker: Option<Arc<str>>, until| async move {
+        Ok(wanted(&describe(cluster, users, broker.as_ref(), until).await?))
+    };
+    cluster.everywhere(deadline, doing, heard).await
 }
 
 async fn describe(
     cluster: &Cluster,
     users: &[String],
+    broker: Option<&Arc<str>>,
     deadline: Instant,
 ) -> Result<BTreeMap<String, Vec<Scram>>, BusError> {
     const DOING: &str = "asking who has passwords";
@@ -136,7 +137,7 @@ async fn describe(
     }
     let names = users.iter().map(|user| UserName::default().with_name(text(user))).collect();
     let request = DescribeUserScramCredentialsRequest::default().with_users(Some(names));
-    let answer = cluster.call_any(&request, deadline).await.map_err(|error| failed(DOING, &error))?;
+    let answer = cluster.ask(broker, &request, deadline).await.map_err(|error| failed(DOING, &error))?;
     if let Some(refusal) = refusal(answer.error_code) {
         return Err(refusal.into_error(DOING, "the cluster", 0, answer.error_message.as_deref()));
     }
