@@ -5,8 +5,6 @@ use super::report::Finding;
 use ipowdm_core::ids::PortId;
 use ipowdm_core::msg::{HealthStatus, VopAssignment};
 
-/// Heartbeats come every 30 s unless told otherwise; a controller forgets an agent after 90 s.
-const SILENT_MS: i64 = 90_000;
 /// A clock that is off by more is worth a word: logs of two machines can no longer be laid side by side.
 const SKEW_MS: i64 = 2_000;
 /// A clock that is off by more is not being set at all; certificates and whoever reads the logs are misled.
@@ -150,7 +148,7 @@ fn one_stream(heartbeat: &Heartbeat, host_ms: i64, runs: Option<bool>, finding: 
         };
     };
     let seconds = age_ms(beat, host_ms) / 1_000;
-    let silent = age_ms(beat, host_ms) > SILENT_MS;
+    let silent = !heartbeat.is_fresh(host_ms);
     match (silent, runs) {
         (true, Some(true)) => {
             finding.fault(
@@ -187,6 +185,7 @@ fn takes_turns(boots: &[u64]) -> bool {
 pub(super) fn doubles(facts: &Facts) -> Vec<String> {
     let Ok(view) = view(facts) else { return Vec::new() };
     let runs = facts.journal.as_ref().and_then(|journal| journal.in_use);
+    let last_life = facts.journal.as_ref().map(|journal| journal.boot);
     let told = |heartbeat: &Heartbeat| {
         let vop = &heartbeat.vop;
         if takes_turns(&heartbeat.boots) {
@@ -195,7 +194,9 @@ pub(super) fn doubles(facts: &Facts) -> Vec<String> {
         let beat = heartbeat.newest.as_ref()?;
         let seconds = age_ms(beat, view.host_ms) / 1_000;
         let alive = (0..60).contains(&seconds) && beat.status != HealthStatus::Stopped;
-        (alive && runs == Some(false)).then(|| {
+        // The last words of this journal's own agent, which was killed, are nobody else's.
+        let own = heartbeat.boots.last().copied() == last_life;
+        (alive && runs == Some(false) && !own).then(|| {
             format!(
                 "no agent holds this journal, and one of this name was heard {seconds} s ago on health_{vop}"
             )

@@ -93,6 +93,18 @@ pub struct Heartbeat {
     pub boots: Vec<u64>,
 }
 
+/// Heartbeats come every 30 s unless told otherwise; a controller forgets an agent after 90 s.
+const SILENT_MS: i64 = 90_000;
+
+impl Heartbeat {
+    /// Whether the newest one is as young as that of an agent that is heard. Its age and `host_ms` are of the host that sent
+    /// it, which is this one.
+    #[must_use]
+    pub fn is_fresh(&self, host_ms: i64) -> bool {
+        self.newest.as_ref().is_some_and(|beat| host_ms.saturating_sub(beat.sent_ms) <= SILENT_MS)
+    }
+}
+
 /// A heartbeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Beat {
@@ -205,6 +217,8 @@ pub struct JournalFacts {
     pub path: PathBuf,
     /// Its bytes that are damaged, or why it cannot be read; 0 also where there is no file yet.
     pub damaged: Result<u64, String>,
+    /// The last life of an agent that it knows; 0: none.
+    pub boot: u64,
     /// Whether damaged bytes of an earlier start lie beside it.
     pub set_aside: bool,
     /// Whether the file and its folder can be written.

@@ -50,6 +50,7 @@ fn healthy() -> Facts {
         journal: Some(JournalFacts {
             path: PathBuf::from("/var/lib/journal"),
             damaged: Ok(0),
+            boot: 4,
             set_aside: false,
             write: Access::Granted,
             free: Some(1 << 30),
@@ -164,7 +165,11 @@ const CASES: &[(Row, Verdict, &str, Change)] = &[
     (Row::Journal, Verdict::Warning, "12 bytes are damaged", |f| journal(f).damaged = Ok(12)),
     (Row::Journal, Verdict::Warning, ".damaged", |f| journal(f).set_aside = true),
     (Row::Journal, Verdict::Fault, "no such thing", |f| journal(f).damaged = Err("no such thing".into())),
-    (Row::Journal, Verdict::Fault, "one of this name was heard 5 s ago", |f| journal(f).in_use = Some(false)),
+    (Row::Journal, Verdict::Fault, "one of this name was heard 5 s ago", |f| {
+        journal(f).in_use = Some(false);
+        journal(f).boot = 1;
+    }),
+    (Row::Journal, Verdict::Ok, "nobody else", |f| journal(f).in_use = Some(false)),
     (Row::Journal, Verdict::Fault, "take turns", |f| view(f).heartbeats[0].boots = vec![3, 4, 3]),
     (Row::Modules, Verdict::Warning, "no module in the port", |f| f.ports[0].module = ModuleFacts::Absent),
     (Row::Modules, Verdict::Fault, "silent", |f| {

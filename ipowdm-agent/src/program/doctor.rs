@@ -48,7 +48,6 @@ fn gather(options: &Options, examined: Examined) -> Facts {
     }
     facts.agent = Some(resolved.agent.identity.agent_id.clone());
     facts.emulated = resolved.agent.emulated;
-    facts.journal = resolved.journal.as_deref().map(|path| host::journal(path, resolved.agent.history));
     facts.ports = ports(&resolved);
     facts.owner = host::owner(&root, &resolved);
     facts.switch = match detected {
@@ -62,8 +61,17 @@ fn gather(options: &Options, examined: Examined) -> Facts {
     // A broker that the settings do not name rightly is not asked.
     if !facts.problems.iter().any(|problem| problem.key.starts_with("bus") || problem.key == "KAFKA_BROKER") {
         let address = resolved.bus.bootstrap.join(",");
-        facts.broker = Some(BrokerFacts { address, answer: bus::look(&resolved) });
+        let runs = || resolved.journal.as_deref().and_then(host::in_use) == Some(true);
+        let ran = runs();
+        let mut answer = bus::look(&resolved, ran);
+        // Started while the bus was looked at, it has only now begun to speak.
+        if !ran && runs() {
+            answer = bus::look(&resolved, true);
+        }
+        facts.broker = Some(BrokerFacts { address, answer });
     }
+    // After the bus: whoever was heard there by now holds a journal.
+    facts.journal = resolved.journal.as_deref().map(|path| host::journal(path, resolved.agent.history));
     facts.telemetry_interval_ms = interval(&resolved, &facts);
     facts
 }

@@ -8,10 +8,13 @@ use ipowdm_core::bus::{Bus, BusError, FetchRequest, Record};
 use ipowdm_core::ids::VopId;
 use ipowdm_core::msg::{AgentHealth, AgentMessage, Assignment};
 use ipowdm_core::topics::{self, Role};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long the broker may take for all that it is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an agent that has just started may take until its first heartbeat is there, and how often that is looked for.
+const FIRST_WORD: Duration = Duration::from_secs(8);
+const PAUSE: Duration = Duration::from_millis(250);
 /// Records that are looked through for this agent's newest heartbeats.
 const HEARTBEATS: i64 = 2_000;
 /// Records of the assignments topic, which keeps one for each agent, that are looked through.
@@ -21,15 +24,22 @@ const LIVES: usize = 50;
 /// Bytes of one fetch.
 const FETCH: u32 = 1 << 20;
 
-/// Asks the broker.
-pub(super) fn look(resolved: &Resolved) -> Result<BusView, String> {
+/// Asks the broker. Where an agent runs that was not heard lately it may just have been started, and is waited for.
+pub(super) fn look(resolved: &Resolved, runs: bool) -> Result<BusView, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let bus = run::bus(resolved).map_err(|error| error.to_string())?;
-        match tokio::time::timeout(PATIENCE, view(&*bus, resolved)).await {
-            Ok(view) => view.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        let until = Instant::now() + FIRST_WORD;
+        loop {
+            let asked = tokio::time::timeout(PATIENCE, view(&*bus, resolved)).await;
+            let view = asked.map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))?;
+            let view = view.map_err(|error| error.to_string())?;
+            let heard = view.heartbeats.iter().all(|heartbeat| heartbeat.is_fresh(view.host_ms));
+            if heard || !runs || Instant::now() >= until {
+                return Ok(view);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     })
 }

@@ -124,11 +124,13 @@ pub(super) fn journal(path: &Path, history: usize) -> JournalFacts {
         Access::Granted if path.exists() => granted(may(path)),
         folder => folder,
     };
+    let found = read_journal(path, history);
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
     JournalFacts {
         path: path.to_path_buf(),
-        damaged: damaged(path, history),
+        boot: found.as_ref().map_or(0, |(boot, _)| *boot),
+        damaged: found.map(|(_, damaged)| damaged),
         set_aside: Path::new(&aside).exists(),
         write,
         free: free_bytes(folder),
@@ -142,23 +144,25 @@ fn free_bytes(folder: &Path) -> Option<u64> {
     Some(u64::from(system.blocks_available()).saturating_mul(u64::from(system.fragment_size())))
 }
 
-/// How many bytes of a journal are damaged. A torn tail is none: a write may be under way.
-fn damaged(path: &Path, history: usize) -> Result<u64, String> {
+/// The last life that a journal knows, and how many of its bytes are damaged. A torn tail is not: a write may be under way.
+fn read_journal(path: &Path, history: usize) -> Result<(u64, u64), String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
         Err(error) => return Err(error.to_string()),
     };
     // A copy: the file belongs to the agent that runs.
     let opened = Journal::open(Box::new(MemoryStorage::with(bytes)), history);
-    match opened.map_err(|error| error.to_string())?.1 {
-        Recovery::Clean | Recovery::TornTail { .. } => Ok(0),
-        Recovery::Damaged { bytes, .. } => Ok(bytes),
-    }
+    let (journal, recovery) = opened.map_err(|error| error.to_string())?;
+    let damaged = match recovery {
+        Recovery::Clean | Recovery::TornTail { .. } => 0,
+        Recovery::Damaged { bytes, .. } => bytes,
+    };
+    Ok((journal.state().boot(), damaged))
 }
 
 /// Whether an agent holds the journal's lock.
-fn in_use(path: &Path) -> Option<bool> {
+pub(super) fn in_use(path: &Path) -> Option<bool> {
     match File::open(path) {
         Err(error) => (error.kind() == io::ErrorKind::NotFound).then_some(false),
         Ok(file) => match file.try_lock_shared() {
