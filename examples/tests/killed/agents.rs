@@ -185,3 +185,34 @@ async fn static_agents_do_so_too() {
         None => println!("skipped: scripts/build-static.sh x86_64 has not built the static program"),
     }
 }
+
+/// Whether the program takes settings; what it says.
+fn takes(settings: &Path) -> String {
+    let mut command = of_this_build().command();
+    let output = command.args(["run", "--check-config", "--config"]).arg(settings).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn the_sample_settings_are_taken_and_so_is_every_one_that_is_commented_out() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/agent.toml");
+    assert!(takes(&sample).contains("Ethernet56"));
+    let text = std::fs::read_to_string(&sample).unwrap();
+    let is_setting = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', ':']));
+    let uncommented: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line))
+        .collect();
+    assert!(uncommented.len() > 20);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("password"), "secret").unwrap();
+    let all = uncommented
+        .join("\n")
+        .replace("/etc/ipowdm/kafka.password", folder.path().join("password").to_str().unwrap());
+    let all = all.replace(r#"security_protocol = "PLAINTEXT""#, r#"security_protocol = "SASL_PLAINTEXT""#);
+    let path = folder.path().join("agent.toml");
+    std::fs::write(&path, all).unwrap();
+    assert!(takes(&path).contains("agent_pop1-router1"));
+}

@@ -1,13 +1,22 @@
 //! What must hold, and where it did not.
 
 use crate::world::{World, is_met};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// A module that answers for a moment as if it were not there is taken for gone, and a take-down of a port without a module
+/// succeeds; the agent's next look at the module puts it out. Longer than this no laser is on that nobody wants on.
+const MOMENT: Duration = Duration::from_secs(10);
 
 /// Where something did not hold, each told once.
 #[derive(Debug, Default)]
 pub(crate) struct Breaks {
     pub(crate) found: Vec<String>,
-    shining: BTreeSet<usize>,
+    /// Since when ports shine that nobody wants on.
+    shining: BTreeMap<usize, Instant>,
+    /// How often that was so, and how long at most.
+    pub(crate) moments: (u64, Duration),
+    told: BTreeSet<(usize, Instant)>,
 }
 
 impl Breaks {
@@ -18,8 +27,16 @@ impl Breaks {
             let may = world.may_shine(port);
             if may || port.module.emission().is_none() {
                 self.shining.remove(&index);
-            } else if self.shining.insert(index) {
-                self.found.push(format!("{} shines and nobody wants it", port.id));
+                continue;
+            }
+            let since = *self.shining.entry(index).or_insert_with(|| {
+                self.moments.0 += 1;
+                Instant::now()
+            });
+            let before = self.moments.1;
+            self.moments.1 = before.max(since.elapsed());
+            if since.elapsed() > MOMENT && self.told.insert((index, since)) {
+                self.found.push(format!("{} shines and nobody wants it: {}", port.id, world.history(port)));
             }
         }
     }

@@ -127,7 +127,14 @@ impl World {
     /// Asks something new of a port, unless it has enough to do.
     pub(crate) async fn order(&mut self, port: usize, dice: &mut Xoshiro256PlusPlus) {
         let of_port = &self.ports[port].orders;
-        if of_port.iter().rev().take(UNDER_WAY).filter(|id| self.ack(id).is_none()).count() == UNDER_WAY {
+        if of_port
+            .iter()
+            .rev()
+            .take(UNDER_WAY)
+            .filter(|id| self.orders[*id].is_sent && self.ack(id).is_none())
+            .count()
+            == UNDER_WAY
+        {
             return;
         }
         let power = ["-10.0", "-9.5", "-9.0"][dice.random_range(0..3)];
@@ -251,6 +258,17 @@ impl World {
             .rev()
             .find(|id| of(id) == "setupConnection" || (of(id) == "teardownConnection" && confirmed(id)));
         last.is_some_and(|id| of(id) == "setupConnection")
+    }
+
+    /// The last that was asked of a port, and what became of it.
+    pub(crate) fn history(&self, port: &Port) -> String {
+        let last = port.orders.iter().rev().take(6).rev();
+        let told = last.map(|id| {
+            let (order, ack) = (&self.orders[id], self.ack(id));
+            let ended = ack.map(|ack| (ack.outcome, ack.error, ack.at.elapsed().as_millis()));
+            format!("{id} {} sent={} {ended:?}", order.action, order.is_sent)
+        });
+        told.collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) fn told(&self) -> String {
