@@ -130,9 +130,9 @@ async fn repair(lab: &Lab, which: &Lit, since: Instant, before: Power, say: &mut
         in_time.map(|(at, sample)| (*at, sample.fields.osnr)).collect::<Vec<_>>()
     });
     let line = format!(
-        "{id}: {} samples of the receiver since then, the last {:?}",
+        "{id}: {} samples of the receiver since then, the last {}",
         bad.len(),
-        bad.last().and_then(|b| b.1)
+        bad.last().and_then(|b| b.1).map_or_else(|| "without OSNR".to_owned(), |osnr| osnr.to_string())
     );
     say.observe("samples_until_command", bad.len(), line);
     let latency = bad.last().map_or(Duration::ZERO, |(at, _)| commanded_at.saturating_duration_since(*at));

@@ -79,7 +79,7 @@ async fn light(
     let refuse = |error: ControllerError| format!("{vop}: {error} ({})", error.code());
     let (view, _) = controller.create_connection(request).await.map_err(refuse)?;
     say.tell(format!(
-        "{id}: {} to {} over {} at {}, {:?}",
+        "{id}: {} to {} over {} at {}, {}",
         ports.0,
         ports.1,
         path_of(&view),
