@@ -22,6 +22,11 @@ use ipowdm_core::time::Millis;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// What is done in an empty port by leaving it alone is only done there once so many more looks, so far apart, have found nobody:
+/// an access that nobody acknowledged is no empty port, and the module's laser may be on.
+const ABSENT_LOOKS: u8 = 8;
+const ABSENT_PAUSE_MS: u64 = 250;
+
 /// How far a job is.
 ///
 /// ```text
@@ -51,6 +56,8 @@ struct Running {
     reserved: bool,
     /// How it will end, once that is known.
     failure: Option<Failure>,
+    /// Looks that found nobody in the port.
+    absences: u8,
     readback: Option<Readback>,
     /// When the module said what was read back, where that is not the end of the work.
     readback_at: Option<Millis>,
@@ -237,6 +244,7 @@ impl PortMachine {
             module_time: Duration::ZERO,
             reserved,
             failure: None,
+            absences: 0,
             readback: None,
             readback_at: None,
         };
@@ -447,6 +455,10 @@ impl PortMachine {
             refusal = Some(Refusal::from(error));
         } else if error.code != Code::ModuleAbsent {
             running.failure = Some(error);
+        } else if !matches!(reach, Reach::Proxy(_)) && running.absences < ABSENT_LOOKS {
+            running.absences += 1;
+            running.active = Active::Later(now.plus(ABSENT_PAUSE_MS));
+            return Some(running);
         } else if matches!(reach, Reach::Proxy(_)) && self.is_darkening(&running.job.work) {
             // The software that drives modules is told now: it lights the next one before the agent sees it.
             match self.begin_act(&mut running, now, reach) {

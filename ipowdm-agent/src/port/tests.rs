@@ -4,7 +4,7 @@ mod random;
 use super::*;
 use crate::journal::Desired;
 use ipowdm_cmis::access::Paged;
-use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile, VirtualClock};
+use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, Fault, ModuleClock, Profile, VirtualClock};
 use ipowdm_core::error::Code;
 use ipowdm_core::msg::AdminState;
 use ipowdm_core::units::{Frequency, Power};
@@ -393,6 +393,32 @@ fn an_empty_port_says_so_and_what_is_meant_is_restored_when_a_module_comes() {
     assert_eq!(bench.module.laser(), Some(Frequency::from_mhz(193_100_000)));
     let report = bench.work(teardown());
     assert_eq!(report.outcome, Outcome::Applied);
+}
+
+#[test]
+fn a_module_that_answers_as_if_it_were_not_there_is_put_out_all_the_same() {
+    for accesses in 1..8 {
+        let mut bench = Bench::new();
+        bench.work(setup(193_100_000, -200));
+        bench.module.inject(Fault::Enxio { accesses: 1 }).unwrap();
+        // The next sample is not read, and the module is taken for gone.
+        bench.run(3_500);
+        assert!(bench.status().module.is_none());
+        bench.module.inject(Fault::Enxio { accesses }).unwrap();
+        let report = bench.work(teardown());
+        assert_eq!((report.outcome, bench.module.laser()), (Outcome::Applied, None), "{accesses}");
+    }
+}
+
+#[test]
+fn a_teardown_in_an_empty_port_succeeds_once_nobody_was_found_for_two_seconds() {
+    let mut bench = Bench::new();
+    bench.work(setup(193_100_000, -200));
+    bench.module.pull_out();
+    bench.run(4_000);
+    let report = bench.work(teardown());
+    assert_eq!(report.outcome, Outcome::Unchanged);
+    assert_eq!(report.state.intent.desired(), None);
 }
 
 #[test]

@@ -15,6 +15,8 @@ use ipowdm_core::time::Millis;
 #[derive(Debug)]
 pub(super) enum Active {
     Identify(Box<Pollable<Identify>>),
+    /// An identification that begins at this instant.
+    Later(Millis),
     Sweep(Box<Pollable<Sweep>>),
     Configure(Box<Pollable<Configure>>),
     Power(Box<Pollable<SetTxPower>>),
@@ -59,6 +61,12 @@ impl Active {
     }
 
     fn advance_on(&mut self, now: Millis, eeprom: &mut dyn Eeprom) -> Progress<Finished> {
+        if let Self::Later(at) = self {
+            if now < *at {
+                return Progress::Sleep(*at);
+            }
+            *self = Self::Identify(boxed(Identify::new()));
+        }
         match self {
             Self::Identify(p) => finished(p.advance(now, eeprom), |r| {
                 Finished::Identify(r.map(|info| Identity::Registers(Box::new(info))))
@@ -70,7 +78,7 @@ impl Active {
             Self::Configure(p) => finished(p.advance(now, eeprom), Finished::Configure),
             Self::Power(p) => finished(p.advance(now, eeprom), |r| Finished::Change(r.map(|_| ()))),
             Self::Transmitter(p) => finished(p.advance(now, eeprom), |r| Finished::Change(r.map(|_| ()))),
-            Self::Through(_) => Progress::Done(Finished::Identify(Err(elsewhere()))),
+            Self::Later(_) | Self::Through(_) => Progress::Done(Finished::Identify(Err(elsewhere()))),
         }
     }
 
@@ -82,7 +90,7 @@ impl Active {
             Self::Power(p) => p.module_time(),
             Self::Transmitter(p) => p.module_time(),
             Self::Through(Through::Change(_, took)) => *took,
-            Self::Through(_) => Duration::ZERO,
+            Self::Later(_) | Self::Through(_) => Duration::ZERO,
         }
     }
 }
