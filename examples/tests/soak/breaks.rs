@@ -1,22 +1,14 @@
 //! What must hold, and where it did not.
 
 use crate::world::{World, is_met};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
-
-/// A module that answers for a moment as if it were not there is taken for gone, and a take-down of a port without a module
-/// succeeds; the agent's next look at the module puts it out. Longer than this no laser is on that nobody wants on.
-const MOMENT: Duration = Duration::from_secs(10);
+use std::collections::BTreeSet;
 
 /// Where something did not hold, each told once.
 #[derive(Debug, Default)]
 pub(crate) struct Breaks {
     pub(crate) found: Vec<String>,
-    /// Since when ports shine that nobody wants on.
-    shining: BTreeMap<usize, Instant>,
-    /// How often that was so, and how long at most.
-    pub(crate) moments: (u64, Duration),
-    told: BTreeSet<(usize, Instant)>,
+    /// Ports that shine and that nobody wants on.
+    shining: BTreeSet<usize>,
 }
 
 impl Breaks {
@@ -27,15 +19,7 @@ impl Breaks {
             let may = world.may_shine(port);
             if may || port.module.emission().is_none() {
                 self.shining.remove(&index);
-                continue;
-            }
-            let since = *self.shining.entry(index).or_insert_with(|| {
-                self.moments.0 += 1;
-                Instant::now()
-            });
-            let before = self.moments.1;
-            self.moments.1 = before.max(since.elapsed());
-            if since.elapsed() > MOMENT && self.told.insert((index, since)) {
+            } else if self.shining.insert(index) {
                 self.found.push(format!("{} shines and nobody wants it: {}", port.id, world.history(port)));
             }
         }
