@@ -1,5 +1,5 @@
 //! What the agent costs on a switch, and how fast it is, measured on its program in a process of its own:
-//! `scripts/agent-figures.sh`, or `cargo test -p benches --bench agent -- --agent FILE`.
+//! `cargo bench -p benches --bench agent -- --agent FILE`.
 //!
 //! Modules are emulated in this process and behind sockets, so that what they cost is not the agent's; the broker is the
 //! development broker. Each line of the table says what is owed and what was seen.
