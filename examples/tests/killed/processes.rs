@@ -128,8 +128,9 @@ fn lives_and_dies(folder: &Path, location: &str, bootstrap: &str, plan: &Plan) {
     assert_eq!(code, Some(0), "{said}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_controller_that_is_a_process_is_started_again_and_ends_when_it_is_not_needed() {
+/// Plays a story of programs over a Redis server, with the broker and the agents of a small network: it is given a folder, where
+/// the store and the broker are, and the network.
+pub(crate) async fn play(story: impl FnOnce(&Path, &str, &str, &Plan) + Send + 'static) {
     let (folder, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let (options, plan) = small();
     let broker = LabBroker::start(&options).await.unwrap();
@@ -138,9 +139,14 @@ async fn a_controller_that_is_a_process_is_started_again_and_ends_when_it_is_not
     let (location, bootstrap) = (redis.location(), broker.bootstrap.clone());
     prepare(&location, &plan).await;
     let path = folder.path().to_owned();
-    let story = tokio::task::spawn_blocking(move || lives_and_dies(&path, &location, &bootstrap, &plan));
-    story.await.unwrap();
+    let played = tokio::task::spawn_blocking(move || story(&path, &location, &bootstrap, &plan));
+    played.await.unwrap();
     fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_that_is_a_process_is_started_again_and_ends_when_it_is_not_needed() {
+    play(lives_and_dies).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,9 @@
 //! Two controllers of one virtual operator, each a process of its own: the one that commands is killed, the other takes its place.
 
 use crate::client::request;
-use crate::processes::small;
-use crate::program::{Program, Redis, command, settings, verify};
-use crate::{PATIENCE, activation, drive, prepare};
-use ipowdm_cmis::emulator::{ModuleClock, Profile};
-use ipowdm_examples::lab::broker::LabBroker;
-use ipowdm_examples::lab::fleet::Fleet;
+use crate::processes::play;
+use crate::program::{Program, command, settings, verify};
+use crate::{PATIENCE, activation, drive};
 use ipowdm_examples::lab::plan::Plan;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
@@ -101,15 +98,5 @@ fn takes_over(folder: &Path, location: &str, bootstrap: &str, plan: &Plan) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stand_by_takes_command_when_the_process_that_commands_is_killed() {
-    let (folder, redis) = (tempfile::tempdir().unwrap(), Redis::start());
-    let (options, plan) = small();
-    let broker = LabBroker::start(&options).await.unwrap();
-    let modules = (&Profile::OPENZRP, &ModuleClock::scaled(options.scale));
-    let fleet = Fleet::start(&plan, &broker, modules, folder.path()).unwrap();
-    let (location, bootstrap) = (redis.location(), broker.bootstrap.clone());
-    prepare(&location, &plan).await;
-    let path = folder.path().to_owned();
-    let story = tokio::task::spawn_blocking(move || takes_over(&path, &location, &bootstrap, &plan));
-    story.await.unwrap();
-    fleet.stop().await;
+    play(takes_over).await;
 }

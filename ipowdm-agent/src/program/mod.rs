@@ -7,6 +7,7 @@ mod dump;
 mod emulate;
 mod look;
 mod run;
+mod switch;
 mod test_cmis;
 
 use crate::log_file::LogWriter;

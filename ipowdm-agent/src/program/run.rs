@@ -1,10 +1,11 @@
 //! `run`, and how modules, journal and bus are opened.
 
+use super::switch;
 use crate::journal::FileStorage;
 use crate::module_lock::{Locked, ModuleLock};
 use crate::runtime::{Agent, AgentBuilder, WallClock, system_time};
 use crate::settings::{ModuleSource, Resolved};
-use crate::sonic::{self, Catalogue, Detection, Look};
+use crate::sonic::{self, Catalogue, Detection};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
 use ipowdm_cmis::transport::{Optoe, Socket};
@@ -63,18 +64,12 @@ fn with_modules(mut builder: AgentBuilder, resolved: &Resolved) -> Result<AgentB
 
 /// What was found on the switch, where the modules are a switch's and SONiC runs there. What was found is told.
 fn on_switch(resolved: &Resolved) -> Result<Option<(Catalogue, Detection)>, Box<dyn Error>> {
-    let table = &resolved.switch;
-    let is_hardware =
-        |source: &ModuleSource| matches!(source, ModuleSource::Eeprom(_) | ModuleSource::Switch);
-    if table.mode.is_none() && !resolved.modules.iter().any(|(_, source)| is_hardware(source)) {
+    if !switch::is_asked(resolved) {
         return Ok(None);
     }
-    let root = table.root.as_deref().unwrap_or(Path::new("/"));
-    let choice = table.mode.unwrap_or_default();
+    let root = resolved.switch.root.as_deref().unwrap_or(Path::new("/"));
     let mut databases = sonic::open(root)?;
-    let ports: Vec<PortId> = resolved.modules.iter().map(|(port, _)| port.clone()).collect();
-    let look = Look { ports: &ports, numbers: &table.numbers, eeprom: table.eeprom.as_deref() };
-    let found = sonic::detect(root, databases.as_mut(), &look, choice)?;
+    let found = switch::detect(root, databases.as_mut(), resolved)?;
     tracing::info!(mode = %found.mode, "modules");
     for reason in &found.reasons {
         tracing::info!("{reason}");

@@ -138,10 +138,11 @@ pub(super) fn journal(path: &Path, history: usize) -> JournalFacts {
     }
 }
 
-#[allow(clippy::useless_conversion, reason = "the counts have 32 bits on armv7")]
 fn free_bytes(folder: &Path) -> Option<u64> {
     let system = nix::sys::statvfs::statvfs(folder).ok()?;
-    Some(u64::from(system.blocks_available()).saturating_mul(u64::from(system.fragment_size())))
+    // The counts have 32 bits on some machines.
+    let bytes = u128::from(system.blocks_available()) * u128::from(system.fragment_size());
+    Some(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
 
 /// The last life that a journal knows, and how many of its bytes are damaged. A torn tail is not: a write may be under way.

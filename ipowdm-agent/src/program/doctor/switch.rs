@@ -1,27 +1,22 @@
 //! What the software of a SONiC switch says.
 
 use crate::doctor::{Clash, ModuleFacts, PortFacts, Row, SwitchFacts};
+use crate::program::switch;
 use crate::settings::{ModuleSource, Resolved};
-use crate::sonic::{self, Conflict, Detection, Look};
-use ipowdm_core::ids::PortId;
+use crate::sonic::{self, Conflict, Detection};
 use std::path::Path;
 
 /// What is on the switch; `None` where there is none, and its modules are not asked for.
 pub(super) fn detect(root: &Path, resolved: &Resolved) -> Option<Result<Detection, String>> {
-    let table = &resolved.switch;
-    let is_hardware =
-        |source: &ModuleSource| matches!(source, ModuleSource::Eeprom(_) | ModuleSource::Switch);
-    if table.mode.is_none() && !resolved.modules.iter().any(|(_, source)| is_hardware(source)) {
+    if !switch::is_asked(resolved) {
         return None;
     }
     let mut databases = match sonic::open(root) {
-        Ok(None) if table.mode.is_none() => return None,
+        Ok(None) if resolved.switch.mode.is_none() => return None,
         Ok(databases) => databases,
         Err(error) => return Some(Err(error.to_string())),
     };
-    let ports: Vec<PortId> = resolved.modules.iter().map(|(port, _)| port.clone()).collect();
-    let look = Look { ports: &ports, numbers: &table.numbers, eeprom: table.eeprom.as_deref() };
-    let found = sonic::detect(root, databases.as_mut(), &look, table.mode.unwrap_or_default());
+    let found = switch::detect(root, databases.as_mut(), resolved);
     Some(found.map_err(|error| error.to_string()))
 }
 

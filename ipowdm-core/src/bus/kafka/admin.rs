@@ -153,7 +153,7 @@ async fn await_presence(cluster: &Cluster, name: &str, wanted: bool, deadline: I
         .with_topics(Some(Vec::from([MetadataRequestTopic::default().with_name(Some(topic_name(name)))])))
         .with_allow_auto_topic_creation(false);
     let request = &request;
-    let spread = cluster.everywhere(deadline, DOING, |broker, until| async move {
+    let spread = cluster.at_each(deadline, DOING, |broker, until| async move {
         let answer = cluster.ask(broker.as_ref(), request, until).await;
         let answer = answer.map_err(|error| unavailable(DOING, &error))?;
         Ok(answer.topics.iter().any(|topic| topic.error_code == 0) == wanted)

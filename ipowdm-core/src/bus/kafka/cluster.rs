@@ -291,14 +291,23 @@ impl Cluster {
     where
         F: Future<Output = Result<bool, BusError>>,
     {
-        let unheard = || {
-            let reason = "the brokers have not heard of it in time".to_string();
-            BusError::Unavailable { doing: doing.to_string(), reason }
-        };
         let mut patience = Patience::until(deadline);
         while !heard(None, deadline).await? {
-            patience.another(unheard()).await?;
+            patience.another(unheard(doing)).await?;
         }
+        self.at_each(deadline, doing, heard).await
+    }
+
+    /// The second half of [`Self::everywhere`], for whoever has heard it from one.
+    pub(super) async fn at_each<F>(
+        &self,
+        deadline: Instant,
+        doing: &str,
+        heard: impl Fn(Option<Arc<str>>, Instant) -> F,
+    ) -> Result<(), BusError>
+    where
+        F: Future<Output = Result<bool, BusError>>,
+    {
         let brokers = self.topology().candidates(&[]);
         // The only one has been asked.
         if brokers.len() < 2 {
@@ -310,7 +319,7 @@ impl Cluster {
             while let Ok(false) =
                 heard(Some(Arc::clone(&broker)), deadline.min(Instant::now() + SILENCE)).await
             {
-                patience.another(unheard()).await?;
+                patience.another(unheard(doing)).await?;
             }
         }
         Ok(())
@@ -370,6 +379,12 @@ impl Cluster {
 
 pub(super) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_string()))
+}
+
+/// The error for what the controller has decided and a broker has not heard of in time.
+fn unheard(doing: &str) -> BusError {
+    let reason = "the brokers have not heard of it in time".to_string();
+    BusError::Unavailable { doing: doing.to_string(), reason }
 }
 
 pub(in crate::bus) fn unknown(topic: &str, partition: u32) -> BusError {
