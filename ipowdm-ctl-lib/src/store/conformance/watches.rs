@@ -144,11 +144,17 @@ pub(super) async fn s4_14_watchers_converge_after_the_feed_was_lost(s: Subject) 
 
 pub(super) async fn s4_14_a_slow_watcher_is_told_once_to_read_again(s: Subject) {
     let mut watch = s.store.watch(&Prefix::<Number>::all());
+    let mut other = s.store.watch(&Prefix::<Text>::all());
     let fast = s.with_options(|options| options.check_repeatable = false);
     let backlog = i64::try_from(s.changes().backlog()).unwrap();
     for round in 0..backlog + 100 {
         fast.put("a", round).await;
     }
+    // Notices come in the order of commits: with this one, those of all writes before it have been delivered, also where the
+    // last of them was another process's, which nobody here has waited for.
+    let text = Key::<Text>::new(&["all of them"]);
+    s.once(|tx| tx.put(&text, &Text(String::new()))).await.unwrap();
+    assert_eq!(next_keys(&s, &mut other).await, ["conformance-text/11:all of them,"]);
     let first = next(&mut watch).await;
     let Change::Resync { missed: Some(missed) } = first else { panic!("{first:?}") };
     assert!(missed >= 100, "{missed}");
