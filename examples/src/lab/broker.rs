@@ -1,8 +1,9 @@
 //! Where the lab's bus is: the development broker in this process, a Kafka that runs already, or no protocol at all.
 
 use super::options::Options as LabOptions;
+use crate::client_properties::{ClientProperties, PropertiesError};
 use ipowdm_core::bus::Bus;
-use ipowdm_core::bus::kafka::{self, Client, KafkaOptions, OptionsError, UnknownClient};
+use ipowdm_core::bus::kafka::{self, Client, OptionsError, UnknownClient};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_devbroker::{Broker, Limits, Options, StartError};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ pub enum BrokerError {
     /// The bootstrap address cannot be one.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// How the Kafka is to be reached cannot be used.
+    #[error(transparent)]
+    Properties(#[from] PropertiesError),
     /// The environment names a Kafka client that does not exist.
     #[error(transparent)]
     Client(#[from] UnknownClient),
@@ -35,6 +39,8 @@ pub struct LabBroker {
     /// Its address; `memory` where the bus is in this process.
     pub bootstrap: String,
     memory: Option<MemoryBus>,
+    /// How connections to it are secured.
+    properties: ClientProperties,
 }
 
 impl LabBroker {
@@ -45,13 +51,18 @@ impl LabBroker {
     /// Kafka's port where that is free and the lab's ports are fixed, else any.
     ///
     /// # Errors
-    /// [`BrokerError::Start`].
+    /// [`BrokerError::Start`], [`BrokerError::Properties`].
     pub async fn start(lab: &LabOptions) -> Result<Self, BrokerError> {
+        let mut properties = ClientProperties::default();
         if lab.memory_bus {
-            return Ok(Self { own: None, bootstrap: "memory".to_owned(), memory: Some(MemoryBus::new()) });
+            let (bootstrap, memory) = ("memory".to_owned(), Some(MemoryBus::new()));
+            return Ok(Self { own: None, bootstrap, memory, properties });
         }
         if let Some(bootstrap) = &lab.bootstrap {
-            return Ok(Self { own: None, bootstrap: bootstrap.clone(), memory: None });
+            if let Some(file) = &lab.command_config {
+                properties = ClientProperties::read(file)?;
+            }
+            return Ok(Self { own: None, bootstrap: bootstrap.clone(), memory: None, properties });
         }
         let options = || {
             let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
@@ -64,7 +75,7 @@ impl LabBroker {
             None => Broker::start(options()).await?,
         };
         let bootstrap = broker.bootstrap();
-        Ok(Self { own: Some(broker), bootstrap, memory: None })
+        Ok(Self { own: Some(broker), bootstrap, memory: None, properties })
     }
 
     /// What it is, for people.
@@ -80,12 +91,12 @@ impl LabBroker {
     /// A bus of its own connections, as another host would have, with the client that [`Client::VARIABLE`] names.
     ///
     /// # Errors
-    /// [`BrokerError::Options`] and [`BrokerError::Client`].
+    /// [`BrokerError::Options`], [`BrokerError::Properties`] and [`BrokerError::Client`].
     pub fn bus(&self, client_id: &str) -> Result<Arc<dyn Bus>, BrokerError> {
         if let Some(memory) = &self.memory {
             return Ok(Arc::new(memory.clone()));
         }
-        let mut options = KafkaOptions::new(&self.bootstrap);
+        let mut options = self.properties.options(&self.bootstrap)?;
         options.client_id = client_id.to_owned();
         Ok(kafka::connect(&options, Client::from_env()?)?)
     }

@@ -23,6 +23,13 @@ pub struct Options {
     /// Use a running Kafka instead of the built-in development broker.
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
+    /// How to reach the Kafka of --bootstrap where it is secured: a file as Kafka's own tools take it (client.properties).
+    /// Everybody in the lab is the user named there.
+    #[arg(long, value_name = "FILE", requires = "bootstrap")]
+    pub command_config: Option<PathBuf>,
+    /// Replicas of each topic.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=3))]
+    pub replication: u16,
     /// No broker: agents and controllers meet in this process's memory. Nobody else can listen.
     #[arg(long, conflicts_with = "bootstrap")]
     pub memory_bus: bool,

@@ -141,7 +141,7 @@ impl Lab {
         let ports = controller_ports(&plan, options);
         let controllers = ServedControllers::new(tasks, ports, Access::open(), None);
         let slice = SliceManager::builder(db.clone(), Arc::clone(&bus))
-            .config(slice_config())
+            .config(slice_config(options))
             .launcher(Arc::new(controllers.clone()))
             .start()
             .await?;
@@ -226,9 +226,13 @@ fn sweep(db: &LinkDb, clock: &StoreClock) -> JoinHandle<()> {
 }
 
 /// Topics as a lab wants them: one partition of commands, so that each agent follows one.
-fn slice_config() -> SliceConfig {
+fn slice_config(options: &Options) -> SliceConfig {
     let mut config = SliceConfig::default();
     config.config.partitions = 1;
+    config.assignments_replication = options.replication;
+    for topic in [&mut config.config, &mut config.monitoring, &mut config.health] {
+        topic.replication = options.replication;
+    }
     config
 }
 

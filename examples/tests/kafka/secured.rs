@@ -1,7 +1,8 @@
 //! The secured Apache Kafka of a test run.
 
 use ipowdm_core::bus::kafka::{KafkaOptions, Sasl, SaslMechanism, Secret, Tls};
-use std::path::PathBuf;
+use ipowdm_examples::client_properties::ClientProperties;
+use std::path::{Path, PathBuf};
 
 /// A cluster that encrypts, and lets nobody in without a password.
 pub(crate) struct Secured {
@@ -22,15 +23,13 @@ impl Secured {
             println!("skipped: IPOWDM_KAFKA_SECURE is not set; scripts/kafka-up.sh --secure starts a broker");
             return None;
         };
-        let text = std::fs::read_to_string(path).unwrap();
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap().to_owned();
-        let jaas = value("sasl.jaas.config=");
-        let quoted = |key: &str| jaas.split_once(key).unwrap().1.split('"').nth(1).unwrap().to_owned();
+        let found = ClientProperties::read(Path::new(&path)).unwrap();
+        let security = found.security;
         Some(Self {
-            bootstrap: value("bootstrap.servers="),
-            user: quoted("username="),
-            password: quoted("password="),
-            ca_file: value("ssl.truststore.location=").into(),
+            bootstrap: found.bootstrap.unwrap(),
+            user: security.sasl_username.unwrap(),
+            password: security.sasl_password.unwrap().reveal().to_owned(),
+            ca_file: security.ca_file.unwrap(),
         })
     }
 
