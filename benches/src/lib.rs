@@ -1,6 +1,8 @@
 //! What the benchmarks share.
 
+pub mod control;
 pub mod redis;
+pub mod server;
 pub mod storage;
 pub mod world;
 

@@ -5,8 +5,7 @@ use ipowdm_ctl_lib::store::redis::{RedisBackend, RedisOptions};
 use ipowdm_ctl_lib::store::{
     Backend, BackendError, Batch, BoxFuture, CommitError, Store, StoreOptions, Version, View, WatchSource,
 };
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,24 +64,17 @@ impl Backend for Counting {
 
 /// A server of `scripts/redis-up.sh`, stopped when dropped.
 #[derive(Debug)]
-pub struct Server(String);
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name)
-}
+pub struct Server(crate::server::Server);
 
 impl Server {
     /// Starts one with its files in a folder of its own below this one.
     ///
     /// # Panics
-    /// Where it does not start; why is on stderr.
+    /// Where it does not start.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
-        let started = Command::new(script("redis-up.sh")).arg(folder).stderr(Stdio::inherit()).output();
-        let started = started.expect("scripts/redis-up.sh can be run");
-        assert!(started.status.success(), "scripts/redis-up.sh did not start a server");
-        let address = String::from_utf8(started.stdout).expect("an address");
-        Self(address.trim().to_owned())
+        let folder = folder.to_str().expect("a folder with a name");
+        Self(crate::server::Server::start("redis", &[folder]).expect("a server"))
     }
 
     /// A store on it, as one process has.
@@ -90,14 +82,8 @@ impl Server {
     /// # Panics
     /// Where it cannot be connected to.
     pub async fn store(&self, counts: &Arc<Counts>) -> Store {
-        let port = self.0.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address");
+        let port = self.0.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address");
         let inner = RedisBackend::connect(RedisOptions::new("127.0.0.1", port)).await.expect("a connection");
         Store::new(Arc::new(Counting { inner, counts: Arc::clone(counts) }), StoreOptions::default())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new(script("redis-down.sh")).arg(&self.0).status();
     }
 }

@@ -1,0 +1,91 @@
+//! How much telemetry goes in and comes out: as fast as a client takes it, until all is confirmed; then the whole log, from its
+//! beginning, by a client that has just been started.
+
+use crate::Session;
+use crate::client::Peer;
+use crate::place::Place;
+use crate::samples::Samples;
+use crate::table::Row;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Samples of a round.
+const COUNT: usize = 100_000;
+/// Different ones.
+const VARIETY: u64 = 20_000;
+const ROUNDS: usize = 3;
+/// Nothing that is waited for takes longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Seconds of each round.
+#[derive(Default)]
+struct Found {
+    into: Vec<f64>,
+    out: Vec<f64>,
+}
+
+/// The row `throughput`.
+pub(crate) fn run(session: &Session, place: &Place) -> Vec<Row> {
+    let mut samples = Samples::new();
+    let records: Vec<(String, Vec<u8>)> = (0..VARIETY).map(|number| samples.write(1, number)).collect();
+    let bytes: usize = records.iter().map(|(_, value)| value.len()).sum::<usize>() / records.len();
+    let peers = [Peer::OURS, Peer::RSKAFKA, Peer::PATIENT, Peer::LZ4];
+    let mut rows = Vec::new();
+    let mut found: Vec<(Peer, Found)> = Vec::new();
+    for peer in peers {
+        match peer.is_possible(place) {
+            Ok(()) => found.push((peer, Found::default())),
+            Err(why) => rows.push(Row::left_out(place.kind.name(), "throughput", &peer.name(), why)),
+        }
+    }
+    for _ in 0..ROUNDS {
+        for (peer, found) in &mut found {
+            round(session, place, *peer, &records, found);
+        }
+    }
+    let of = |(peer, found): (Peer, Found)| {
+        let seen = format!("in {:.0}/s, out {:.0}/s ({bytes} bytes each)", rate(found.into), rate(found.out));
+        Row::of(place.kind.name(), "telemetry, as much as goes", &peer.name(), "", seen)
+    };
+    found.into_iter().map(of).chain(rows).collect()
+}
+
+fn round(session: &Session, place: &Place, peer: Peer, records: &[(String, Vec<u8>)], found: &mut Found) {
+    let topic = session.runtime.block_on(place.topic("throughput"));
+    let handle = session.runtime.handle();
+    let mut entrance = peer.entrance(place, &topic, handle);
+    // Connected before the clock runs.
+    entrance.send(b"first", b"first");
+    entrance.flush();
+    let begun = Instant::now();
+    for (key, value) in records.iter().cycle().take(COUNT) {
+        entrance.send(key.as_bytes(), value);
+    }
+    entrance.flush();
+    found.into.push(begun.elapsed().as_secs_f64());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let begun = Instant::now();
+    let exit = peer.exit(
+        place,
+        &topic,
+        Arc::new(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }),
+        handle,
+    );
+    while count.load(Ordering::Relaxed) <= COUNT {
+        assert!(begun.elapsed() < PATIENCE, "{}: samples were lost", peer.name());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    found.out.push(begun.elapsed().as_secs_f64());
+    drop(exit);
+}
+
+/// Samples a second in the median round.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn rate(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_unstable_by(f64::total_cmp);
+    COUNT as f64 / seconds[seconds.len() / 2]
+}
