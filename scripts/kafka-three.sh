@@ -1,35 +1,45 @@
 #!/usr/bin/env bash
-# Plays the tests of the message bus against three nodes of Apache Kafka, plain and secured, and then kills and freezes the nodes
-# while commands are under way.
+# Plays the tests of the message bus and the lab against three nodes of Apache Kafka, plain and secured; then kills, freezes and
+# restarts the nodes while commands are under way; and replaces the certificates of one node.
 #
 #   scripts/kafka-three.sh [CARGO-TEST-OPTION…]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-PLAIN=
-SECURED=
-stop() {
-    for address in $PLAIN $SECURED; do
-        scripts/kafka-down.sh "$address"
-    done
-}
+RUNNING=
+stop() { [[ -z "$RUNNING" ]] || scripts/kafka-down.sh "$RUNNING"; }
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-# The state folder of the cluster at address $1.
-state() {
-    local first=${1%%,*}
-    printf '%s/build/kafka/run/%s\n' "$PWD" "${first##*:}"
+# Starts a cluster and sets RUNNING to its address, STATE to its state folder.
+start() {
+    RUNNING=$(scripts/kafka-up.sh "$@" | tail -n 1)
+    local first=${RUNNING%%,*}
+    STATE=$PWD/build/kafka/run/${first##*:}
+}
+
+end() {
+    stop
+    RUNNING=
 }
 
 cargo test "$@" --package ipowdm-examples --test bus_conformance --test kafka_access --test kafka_cluster --no-run
-SECURED=$(scripts/kafka-up.sh --nodes 3 --secure | tail -n 1)
-IPOWDM_KAFKA_SECURE="$(state "$SECURED")/client.properties" \
-    cargo test "$@" --package ipowdm-examples --test bus_conformance --test kafka_access
-scripts/kafka-down.sh "$SECURED"
-SECURED=
 
-PLAIN=$(scripts/kafka-up.sh --nodes 3 | tail -n 1)
-IPOWDM_KAFKA_BOOTSTRAP=$PLAIN cargo test "$@" --package ipowdm-examples --test bus_conformance -- over_apache_kafka
-IPOWDM_KAFKA_CLUSTER=$(state "$PLAIN") \
+start --nodes 3 --secure
+IPOWDM_KAFKA_SECURE="$STATE/client.properties" \
+    cargo test "$@" --package ipowdm-examples --test bus_conformance --test kafka_access
+IPOWDM_KAFKA_CLUSTER=$STATE \
+    cargo test "$@" --package ipowdm-examples --test kafka_cluster rolling -- --test-threads 1 --nocapture
+cargo run --locked --release --package ipowdm-examples --example lab -- \
+    --exit --port-base 0 --bootstrap "$RUNNING" --command-config "$STATE/client.properties" --replication 3
+end
+
+start --nodes 3
+IPOWDM_KAFKA_BOOTSTRAP=$RUNNING cargo test "$@" --package ipowdm-examples --test bus_conformance -- over_apache_kafka
+IPOWDM_KAFKA_CLUSTER=$STATE \
     cargo test "$@" --package ipowdm-examples --test kafka_cluster -- --test-threads 1 --nocapture
+end
+
+start --secure
+IPOWDM_KAFKA_ROTATE=$STATE \
+    cargo test "$@" --package ipowdm-examples --test kafka_cluster rotation -- --test-threads 1 --nocapture

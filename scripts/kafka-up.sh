@@ -18,6 +18,8 @@ set -euo pipefail
 
 # shellcheck source=scripts/kafka/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/kafka/common.sh"
+# shellcheck source=scripts/kafka/certificates.sh
+source "$(dirname "${BASH_SOURCE[0]}")/kafka/certificates.sh"
 
 CACHE="$REPOSITORY/build/kafka"
 OPTIONS=(--secure)
@@ -130,24 +132,12 @@ log.cleaner.dedupe.buffer.size=16777216
 PROPERTIES
 }
 
-# make_certificate NAME EXTENSIONS: NAME.pem and NAME.key in the folder TLS, signed by the authority there.
-make_certificate() {
-    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" \
-        -keyout "$TLS/$1.key" -out "$TLS/$1.csr" 2>/dev/null
-    openssl x509 -req -in "$TLS/$1.csr" -CA "$TLS/ca.pem" -CAkey "$TLS/ca.key" -CAcreateserial -days 2 \
-        -extfile <(printf '%s\n' "$2") -out "$TLS/$1.pem" 2>/dev/null
-}
-
-# An authority, and a certificate of it for all nodes. Keys live as long as the cluster.
+# An authority, and a certificate of it for all nodes.
 make_certificates() {
-    command -v openssl >/dev/null || die "openssl is missing: it makes the certificates of --secure"
     TLS="$DATA/tls"
     mkdir -m 700 "$TLS"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=ipowdm test authority" -days 2 \
-        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \
-        -keyout "$TLS/ca.key" -out "$TLS/ca.pem" 2>/dev/null
-    make_certificate node "subjectAltName=IP:127.0.0.1,DNS:localhost"
-    cat "$TLS/node.key" "$TLS/node.pem" >"$TLS/node-keystore.pem"
+    make_authority ca
+    make_certificate node ca
     cp "$TLS/ca.pem" "$STATE/ca.pem"
 }
 

@@ -14,3 +14,5 @@ mod gone;
 mod nodes;
 #[path = "kafka_cluster/rolling.rs"]
 mod rolling;
+#[path = "kafka_cluster/rotation.rs"]
+mod rotation;

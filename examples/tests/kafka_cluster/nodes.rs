@@ -26,6 +26,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Node `number` of the cluster in this state folder.
+    pub(crate) fn of(folder: &Path, number: usize) -> Self {
+        Self { folder: folder.to_owned(), number }
+    }
+
     fn file(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("node-{}.{kind}", self.number))
     }
@@ -101,7 +106,7 @@ impl Cluster {
     }
 
     pub(crate) fn nodes(&self) -> Vec<Node> {
-        (1..=NODES).map(|number| Node { folder: self.folder.clone(), number }).collect()
+        (1..=NODES).map(|number| Node::of(&self.folder, number)).collect()
     }
 
     /// How an administrator reaches it, where it is secured.
