@@ -113,7 +113,8 @@ checks! {
         a_deleted_topic_is_gone_for_every_operation,
         a_topic_that_is_not_there_is_unknown_and_asking_does_not_create_it,
         a_partition_that_is_not_there_is_unknown,
-        a_re_created_topic_starts_at_0_and_an_old_position_is_lost;
+        a_re_created_topic_starts_at_0_and_an_old_position_is_lost,
+        a_topic_is_changed_as_asked_or_not_at_all;
     publishing:
         positions_are_answered_in_the_order_given,
         keys_go_to_the_partition_that_java_computes,

@@ -111,11 +111,31 @@ impl MemoryBus {
         let mut state = self.lock();
         let unknown = || BusError::UnknownTopic { topic: topic.to_string(), partition: 0 };
         let grown = state.topics.get_mut(topic).ok_or_else(unknown)?;
-        grown.partitions.extend((grown.description.partitions..partitions).map(|_| Log::default()));
-        grown.description.partitions = grown.description.partitions.max(partitions);
+        grown.grow(partitions);
         drop(state);
         self.wake();
         Ok(())
+    }
+
+    fn alter(&self, name: &str, change: TopicChange) -> Result<TopicDescription, BusError> {
+        let mut state = self.available("changing a topic")?;
+        let unknown = || BusError::UnknownTopic { topic: name.to_string(), partition: 0 };
+        let topic = state.topics.get_mut(name).ok_or_else(unknown)?;
+        if let Some(partitions) = change.partitions {
+            check_partitions(name, partitions)?;
+            topic.grow(partitions);
+        }
+        for (key, value) in change.configs {
+            match value {
+                Some(value) => topic.description.configs.insert(key, value),
+                None => topic.description.configs.remove(&key),
+            };
+        }
+        topic.retention_bytes = retention_bytes(&topic.description.configs);
+        let description = topic.description.clone();
+        drop(state);
+        self.wake();
+        Ok(description)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -207,6 +227,25 @@ impl MemoryBus {
     }
 }
 
+impl Topic {
+    fn grow(&mut self, partitions: u32) {
+        self.partitions.extend((self.description.partitions..partitions).map(|_| Log::default()));
+        self.description.partitions = self.description.partitions.max(partitions);
+    }
+}
+
+fn check_partitions(topic: &str, partitions: u32) -> Result<(), BusError> {
+    if (1..=1024).contains(&partitions) {
+        return Ok(());
+    }
+    let reason = format!("{partitions} partitions, 1 to 1024 are possible");
+    Err(BusError::Invalid { topic: topic.to_string(), reason })
+}
+
+fn retention_bytes(configs: &BTreeMap<String, String>) -> Option<usize> {
+    configs.get("retention.bytes").and_then(|text| text.parse().ok())
+}
+
 impl Clock {
     fn now(&self) -> i64 {
         self.epoch_ms.saturating_add(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
@@ -277,11 +316,8 @@ impl Bus for MemoryBus {
             if state.topics.contains_key(&spec.name) {
                 return Ok(Created::Existing);
             }
-            if !(1..=1024).contains(&spec.partitions) {
-                let reason = format!("{} partitions, 1 to 1024 are possible", spec.partitions);
-                return Err(BusError::Invalid { topic: spec.name, reason });
-            }
-            let retention_bytes = spec.configs.get("retention.bytes").and_then(|text| text.parse().ok());
+            check_partitions(&spec.name, spec.partitions)?;
+            let retention_bytes = retention_bytes(&spec.configs);
             let topic = Topic {
                 description: TopicDescription {
                     name: spec.name.clone(),
@@ -311,6 +347,10 @@ impl Bus for MemoryBus {
         Box::pin(async move {
             Ok(self.available("describing a topic")?.topics.get(name).map(|topic| topic.description.clone()))
         })
+    }
+
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        Box::pin(async move { self.alter(name, change) })
     }
 
     fn topics(&self) -> BusFuture<'_, Vec<String>> {

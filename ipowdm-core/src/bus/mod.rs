@@ -13,6 +13,7 @@ pub mod kafka;
 pub mod memory;
 mod pause;
 pub mod publisher;
+pub mod quota;
 pub mod reader;
 #[cfg(feature = "rskafka")]
 pub mod rskafka;
@@ -235,6 +236,17 @@ pub struct TopicDescription {
     pub configs: BTreeMap<String, String>,
 }
 
+/// A change of a topic that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TopicChange {
+    /// How many partitions it is to have at least; it never gets fewer. Records of a key go to another partition from then on, so
+    /// that the order of a key holds only from the first record on that was published after the change.
+    pub partitions: Option<u32>,
+    /// Settings to be made, written as the broker tells them; `None` takes one back to what the broker has for all topics. The
+    /// others stay.
+    pub configs: BTreeMap<String, Option<String>>,
+}
+
 /// Kafka's rule for topic names.
 pub(crate) fn check_topic_name(name: &str) -> Result<(), BusError> {
     let legal = (1..=249).contains(&name.len())
@@ -274,6 +286,15 @@ pub trait Bus: Send + Sync + 'static {
     /// A topic's partitions, replication and settings; `None` where it is not there.
     fn describe_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, Option<TopicDescription>>;
 
+    /// Changes a topic; answers it as it is then. What it has already is not an error. A change of which a part is refused is
+    /// refused as a whole. A bus that cannot change topics answers [`BusError::Unsupported`].
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        drop(change);
+        let doing = std::format!("changing topic {name}");
+        let reason = String::from("this bus does not change topics");
+        Box::pin(core::future::ready(Err(BusError::Unsupported { doing, reason })))
+    }
+
     /// The names of all topics, sorted.
     fn topics(&self) -> BusFuture<'_, Vec<String>>;
 
@@ -282,6 +303,11 @@ pub trait Bus: Send + Sync + 'static {
 
     /// What decides who may do what; `None` where everybody may do everything.
     fn access(&self) -> Option<&dyn access::AccessControl> {
+        None
+    }
+
+    /// What limits users; `None` where nobody is limited.
+    fn quotas(&self) -> Option<&dyn quota::Quotas> {
         None
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bus::memory::MemoryBus;
-use crate::bus::{Bounds, BusFuture, Created, Position, TopicDescription};
+use crate::bus::{Bounds, BusFuture, Created, Position, TopicChange, TopicDescription};
 use tokio::sync::Mutex as AsyncMutex;
 
 /// How a bus is wrong.
@@ -29,6 +29,8 @@ enum Flaw {
     TakesAnyName,
     StopsTheClock,
     DescribesOnePartition,
+    ChangesHalf,
+    SaysThatItChanges,
 }
 
 struct Flawed {
@@ -147,6 +149,17 @@ impl Bus for Flawed {
         })
     }
 
+    fn alter_topic<'a>(&'a self, name: &'a str, mut change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        Box::pin(async move {
+            match self.flaw {
+                Flaw::ChangesHalf => change.configs.clear(),
+                Flaw::SaysThatItChanges => change = TopicChange::default(),
+                _ => {}
+            }
+            self.bus.alter_topic(name, change).await
+        })
+    }
+
     fn topics(&self) -> BusFuture<'_, Vec<String>> {
         Box::pin(async {
             let mut topics = self.bus.topics().await?;
@@ -186,6 +199,8 @@ async fn every_flaw_is_found() {
         (Flaw::ListsInDisorder, "topics_are_listed_in_order"),
         (Flaw::TakesAnyName, "an_illegal_name_or_size_is_refused"),
         (Flaw::DescribesOnePartition, "a_reader_sees_the_partitions_that_a_re_created_topic_has_more"),
+        (Flaw::ChangesHalf, "a_topic_is_changed_as_asked_or_not_at_all"),
+        (Flaw::SaysThatItChanges, "a_topic_is_changed_as_asked_or_not_at_all"),
         (Flaw::StopsTheClock, "times_never_run_back_under_log_append_time"),
     ] {
         let check = CHECKS.iter().find(|check| check.name == name).expect(name);

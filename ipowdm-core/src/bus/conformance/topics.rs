@@ -1,7 +1,7 @@
 //! Creating, describing, listing and deleting topics.
 
 use super::*;
-use crate::bus::Created;
+use crate::bus::{Created, TopicChange};
 
 pub(super) async fn a_topic_is_new_once_and_then_existing_and_unchanged(stage: &Stage) -> Verdict {
     let name = stage.topic_with("t", 2, &[("retention.ms", "3600000")]).await?;
@@ -100,4 +100,51 @@ pub(super) async fn a_re_created_topic_starts_at_0_and_an_old_position_is_lost(s
     let positions = stage.bus.publish(&name, Vec::from([keyless])).await?;
     same("first offset", positions.first().map(|position| position.offset), Some(0))?;
     same("first record", values(&stage.read(&name, 0, 1).await?), Vec::from(["new".to_string()]))
+}
+
+pub(super) async fn a_topic_is_changed_as_asked_or_not_at_all(stage: &Stage) -> Verdict {
+    let given = [("retention.ms", "3600000"), ("max.message.bytes", "65536")];
+    let name = stage.topic_with("t", 2, &given).await?;
+    stage.publish_each(&name, &["before"]).await?;
+    let partition = crate::topics::partition(b"k", 2);
+    let setting = |key: &str, value: Option<&str>| (key.to_string(), value.map(str::to_string));
+    let changed = [setting("retention.ms", Some("7200000")), setting("max.message.bytes", None)];
+    let change = TopicChange { partitions: Some(5), configs: changed.into() };
+    let described = match stage.bus.alter_topic(&name, change.clone()).await {
+        Err(BusError::Unsupported { .. }) => {
+            let found = stage.bus.describe_topic(&name).await?.map(|topic| (topic.partitions, topic.configs));
+            return same("a topic that cannot be changed", found, Some((2, spec(&name, 2, &given).configs)));
+        }
+        outcome => outcome?,
+    };
+    let wanted = spec(&name, 5, &[("retention.ms", "7200000")]);
+    same("partitions", described.partitions, wanted.partitions)?;
+    same("settings", &described.configs, &wanted.configs)?;
+    same("what is described then", stage.bus.describe_topic(&name).await?.as_ref(), Some(&described))?;
+    same("the same change again", stage.bus.alter_topic(&name, change).await?, described.clone())?;
+    same(
+        "what was there",
+        values(&stage.read(&name, partition, 1).await?),
+        Vec::from(["before".to_string()]),
+    )?;
+    for partition in 0..5 {
+        stage.bus.bounds(&name, partition).await?;
+    }
+    let fewer = TopicChange { partitions: Some(1), ..TopicChange::default() };
+    same("a wish for fewer partitions", stage.bus.alter_topic(&name, fewer).await?, described)?;
+    refused_changes(stage, &name).await
+}
+
+async fn refused_changes(stage: &Stage, name: &str) -> Verdict {
+    let before = stage.bus.describe_topic(name).await?;
+    for partitions in [0, u32::MAX] {
+        let configs = BTreeMap::from([("retention.ms".to_string(), Some("1000".to_string()))]);
+        let outcome =
+            stage.bus.alter_topic(name, TopicChange { partitions: Some(partitions), configs }).await;
+        rule(matches!(outcome, Err(BusError::Invalid { .. })), || format!("{partitions}: {outcome:?}"))?;
+    }
+    same("after a change that was refused", stage.bus.describe_topic(name).await?, before)?;
+    let never = stage.name("never");
+    let outcome = stage.bus.alter_topic(&never, TopicChange::default()).await;
+    rule(matches!(outcome, Err(BusError::UnknownTopic { .. })), || format!("no such topic: {outcome:?}"))
 }

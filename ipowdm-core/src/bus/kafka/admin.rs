@@ -17,6 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString};
+use std::sync::Arc;
 use std::vec::Vec;
 use tokio::time::Instant;
 
@@ -149,10 +150,7 @@ async fn await_presence(cluster: &Cluster, name: &str, wanted: bool, deadline: I
             return;
         }
     }
-    let request = MetadataRequest::default()
-        .with_topics(Some(Vec::from([MetadataRequestTopic::default().with_name(Some(topic_name(name)))])))
-        .with_allow_auto_topic_creation(false);
-    let request = &request;
+    let request = &question(name);
     let spread = cluster.at_each(deadline, DOING, |broker, until| async move {
         let answer = cluster.ask(broker.as_ref(), request, until).await;
         let answer = answer.map_err(|error| unavailable(DOING, &error))?;
@@ -160,6 +158,13 @@ async fn await_presence(cluster: &Cluster, name: &str, wanted: bool, deadline: I
     });
     // No error either: one of them is behind.
     spread.await.ok();
+}
+
+/// The question for one topic, which does not create it.
+pub(super) fn question(name: &str) -> MetadataRequest {
+    MetadataRequest::default()
+        .with_topics(Some(Vec::from([MetadataRequestTopic::default().with_name(Some(topic_name(name)))])))
+        .with_allow_auto_topic_creation(false)
 }
 
 /// A topic's partitions, replication and settings.
@@ -172,30 +177,40 @@ pub(super) async fn describe(cluster: &Cluster, name: &str) -> Result<Option<Top
         Err(BusError::UnknownTopic { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let resource = DescribeConfigsResource::default()
-        .with_resource_type(TOPIC)
-        .with_resource_name(StrBytes::from_string(name.to_string()))
-        .with_configuration_keys(None);
-    let request = DescribeConfigsRequest::default().with_resources(Vec::from([resource]));
-    let answer = cluster.call_any(&request, deadline).await;
-    let answer = answer.map_err(|error| unavailable(DOING, &error))?;
-    let result = answer.results.into_iter().next().ok_or_else(|| misses_topic(DOING))?;
-    match refusal(result.error_code) {
-        None => {}
-        Some(Refusal::Missing) => return Ok(None),
-        Some(refusal) => {
-            return Err(refusal.into_error(DOING, name, 0, result.error_message.as_deref()));
-        }
-    }
-    let set = result.configs.into_iter().filter(|config| config.config_source == SET_ON_TOPIC);
-    let configs: BTreeMap<String, String> =
-        set.filter_map(|config| Some((config.name.to_string(), config.value?.to_string()))).collect();
-    Ok(Some(TopicDescription {
+    let configs = settings(cluster, name, None, deadline, DOING).await?;
+    Ok(configs.map(|configs| TopicDescription {
         name: name.to_string(),
         partitions: view.partitions(),
         replication: view.replication,
         configs,
     }))
+}
+
+/// The settings made on a topic, as one broker has them (any with `None`); `None` where the topic is not there.
+pub(super) async fn settings(
+    cluster: &Cluster,
+    name: &str,
+    broker: Option<&Arc<str>>,
+    deadline: Instant,
+    doing: &str,
+) -> Result<Option<BTreeMap<String, String>>, BusError> {
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(StrBytes::from_string(name.to_string()))
+        .with_configuration_keys(None);
+    let request = DescribeConfigsRequest::default().with_resources(Vec::from([resource]));
+    let answer = cluster.ask(broker, &request, deadline).await;
+    let answer = answer.map_err(|error| unavailable(doing, &error))?;
+    let result = answer.results.into_iter().next().ok_or_else(|| misses_topic(doing))?;
+    match refusal(result.error_code) {
+        None => {}
+        Some(Refusal::Missing) => return Ok(None),
+        Some(refusal) => {
+            return Err(refusal.into_error(doing, name, 0, result.error_message.as_deref()));
+        }
+    }
+    let set = result.configs.into_iter().filter(|config| config.config_source == SET_ON_TOPIC);
+    Ok(Some(set.filter_map(|config| Some((config.name.to_string(), config.value?.to_string()))).collect()))
 }
 
 /// The names of all topics but the brokers' own, sorted.
@@ -212,12 +227,12 @@ fn names(answer: &MetadataResponse) -> Vec<String> {
     names
 }
 
-fn left_ms(deadline: Instant) -> i32 {
+pub(super) fn left_ms(deadline: Instant) -> i32 {
     let left = deadline.saturating_duration_since(Instant::now());
     i32::try_from(left.as_millis()).unwrap_or(i32::MAX)
 }
 
-fn misses_topic(doing: &str) -> BusError {
+pub(super) fn misses_topic(doing: &str) -> BusError {
     let reason = "an answer without the topic that was asked for".to_string();
     BusError::Unavailable { doing: doing.to_string(), reason }
 }

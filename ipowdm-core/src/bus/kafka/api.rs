@@ -2,7 +2,7 @@
 //!
 //! Every range holds only versions without tagged fields and topic ids, which Apache Kafka 1.0 to 4.x all serve; but the calls
 //! about SCRAM passwords, which came with Kafka 2.7, have tagged fields from their first version on, and those about access
-//! control lists are of Kafka 2.0 and later.
+//! control lists are of Kafka 2.0 and later. What only administration asks for is apart, in `administration`.
 //! Source of numbers and layouts: Kafka's message definitions, `clients/src/main/resources/common/message`.
 
 use super::shape::{
@@ -182,5 +182,7 @@ const DELETED_ACL: &[Field] = &[
 const SCRAM_OF_USER: &[Field] =
     &[field(Text), field(Fixed(2)), field(Text), field(Structs(&[field(Fixed(1 + 4))]))];
 
+#[cfg(feature = "administration")]
+mod administration;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,8 @@ pub struct Counts {
     pub unreadable: u64,
     /// Connections that wait for their next use now.
     pub waiting: u64,
+    /// Pauses that brokers have asked for, because of a quota.
+    pub pauses: u64,
 }
 
 /// The brokers of one cluster.
@@ -66,6 +68,7 @@ pub(super) struct Cluster {
     connects: AtomicU64,
     failures: AtomicU64,
     unreadable: AtomicU64,
+    pauses: AtomicU64,
 }
 
 impl Cluster {
@@ -84,6 +87,7 @@ impl Cluster {
             connects: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            pauses: AtomicU64::new(0),
         })
     }
 
@@ -106,6 +110,7 @@ impl Cluster {
             failures: self.failures.load(Ordering::Relaxed),
             unreadable: self.unreadable.load(Ordering::Relaxed),
             waiting: self.pool.waiting() as u64,
+            pauses: self.pauses.load(Ordering::Relaxed),
         }
     }
 
@@ -351,6 +356,7 @@ impl Cluster {
     /// Notes the pause that an answer asks for.
     pub(super) fn note_pause(&self, peer: &Arc<str>, traffic: Traffic, throttle_ms: i32) {
         if let Some(pause) = u64::try_from(throttle_ms).ok().filter(|pause| *pause > 0) {
+            self.pauses.fetch_add(1, Ordering::Relaxed);
             self.pool.pause(peer, traffic, Duration::from_millis(pause), Instant::now());
         }
     }

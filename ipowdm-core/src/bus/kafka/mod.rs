@@ -28,7 +28,13 @@
 //! * Where [`KafkaOptions::tls`] says so, every connection is encrypted (TLS 1.2 or 1.3), to brokers alone whose certificates are
 //!   trusted and bear the name by which they are called. Certificates and keys that are replaced are used from the next
 //!   connection on.
-//! * A broker's quota is obeyed: after an answer that asks for a pause, its kind of traffic rests that long.
+//! * A broker's quota is obeyed: after an answer that asks for a pause, its kind of traffic rests that long
+//!   ([`Counts::pauses`]).
+//!
+//! # Administration
+//! Feature `administration` adds changes of topics that are there ([`super::Bus::alter_topic`]) and quotas ([`super::Bus::quotas`]);
+//! without it the first is not supported, and nobody is limited. What is changed is there at every broker that answers when a call
+//! returns.
 //!
 //! # Why no ready-made client
 //! Encoding and decoding are `kafka-protocol`'s, the rest is here, because the pure-Rust client that was meant to carry
@@ -44,6 +50,8 @@
 
 mod access;
 mod admin;
+#[cfg(feature = "administration")]
+mod alter;
 mod api;
 mod choice;
 pub(in crate::bus) mod cluster;
@@ -55,6 +63,8 @@ mod options;
 mod passwords;
 mod pool;
 pub(in crate::bus) mod publish;
+#[cfg(feature = "administration")]
+mod quotas;
 mod records;
 mod refusal;
 mod scram;
@@ -72,7 +82,11 @@ pub use security::{Security, SecurityProblem};
 
 #[cfg(doc)]
 use super::BusError;
+#[cfg(feature = "administration")]
+use super::TopicChange;
 use super::access::{AccessControl, Right, Scope, Scram};
+#[cfg(feature = "administration")]
+use super::quota::{Quota, Quotas};
 use super::{
     Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription, TopicSpec,
 };
@@ -143,6 +157,11 @@ impl Bus for KafkaBus {
         Box::pin(admin::describe(&self.cluster, name))
     }
 
+    #[cfg(feature = "administration")]
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        Box::pin(alter::alter(&self.cluster, name, change))
+    }
+
     fn topics(&self) -> BusFuture<'_, Vec<String>> {
         Box::pin(admin::list(&self.cluster))
     }
@@ -153,6 +172,22 @@ impl Bus for KafkaBus {
 
     fn access(&self) -> Option<&dyn AccessControl> {
         Some(self)
+    }
+
+    #[cfg(feature = "administration")]
+    fn quotas(&self) -> Option<&dyn Quotas> {
+        Some(self)
+    }
+}
+
+#[cfg(feature = "administration")]
+impl Quotas for KafkaBus {
+    fn set_quotas(&self, quotas: BTreeMap<String, Quota>) -> BusFuture<'_, ()> {
+        Box::pin(quotas::set(&self.cluster, quotas))
+    }
+
+    fn quotas_of(&self, users: Vec<String>) -> BusFuture<'_, BTreeMap<String, Quota>> {
+        Box::pin(quotas::of(&self.cluster, users))
     }
 }
 

@@ -31,8 +31,10 @@ mod publish;
 use super::access::AccessControl;
 use super::kafka::cluster::CALLS;
 use super::kafka::{KafkaBus, KafkaOptions, OptionsError};
+use super::quota::Quotas;
 use super::{
-    Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription, TopicSpec,
+    Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicChange,
+    TopicDescription, TopicSpec,
 };
 use lane::Lane;
 use std::boxed::Box;
@@ -142,6 +144,10 @@ impl Bus for RskafkaBus {
         self.shared.kafka.describe_topic(name)
     }
 
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        self.shared.kafka.alter_topic(name, change)
+    }
+
     fn topics(&self) -> BusFuture<'_, Vec<String>> {
         self.shared.kafka.topics()
     }
@@ -152,6 +158,10 @@ impl Bus for RskafkaBus {
 
     fn access(&self) -> Option<&dyn AccessControl> {
         self.shared.kafka.access()
+    }
+
+    fn quotas(&self) -> Option<&dyn Quotas> {
+        self.shared.kafka.quotas()
     }
 }
 

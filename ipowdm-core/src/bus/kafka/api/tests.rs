@@ -31,6 +31,15 @@ use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
+#[cfg(feature = "administration")]
+mod administration;
+
+#[cfg(feature = "administration")]
+use kafka_protocol::messages::{
+    AlterClientQuotasRequest, CreatePartitionsRequest, DescribeClientQuotasRequest,
+    IncrementalAlterConfigsRequest,
+};
+
 const CORRELATION: i32 = 7;
 
 fn text(text: &'static str) -> StrBytes {
@@ -181,6 +190,13 @@ macro_rules! for_every_api {
         $test::<DeleteAclsRequest>(&delete_acls(), $($arguments),*);
         $test::<DescribeUserScramCredentialsRequest>(&describe_scram(), $($arguments),*);
         $test::<AlterUserScramCredentialsRequest>(&alter_scram(), $($arguments),*);
+        #[cfg(feature = "administration")]
+        {
+            $test::<CreatePartitionsRequest>(&administration::create_partitions(), $($arguments),*);
+            $test::<IncrementalAlterConfigsRequest>(&administration::alter_configs(), $($arguments),*);
+            $test::<DescribeClientQuotasRequest>(&administration::describe_quotas(), $($arguments),*);
+            $test::<AlterClientQuotasRequest>(&administration::alter_quotas(), $($arguments),*);
+        }
     };
 }
 
