@@ -23,11 +23,12 @@ end() {
     RUNNING=
 }
 
-cargo test "$@" --package ipowdm-examples --test bus_conformance --test kafka_access --test kafka_cluster --no-run
+SECURE_TESTS=(--test bus_conformance --test kafka_access --test hostile_tenant)
+cargo test "$@" --package ipowdm-examples "${SECURE_TESTS[@]}" --test kafka_cluster --no-run
 
 start --nodes 3 --secure
 IPOWDM_KAFKA_SECURE="$STATE/client.properties" \
-    cargo test "$@" --package ipowdm-examples --test bus_conformance --test kafka_access
+    cargo test "$@" --package ipowdm-examples "${SECURE_TESTS[@]}"
 IPOWDM_KAFKA_CLUSTER=$STATE \
     cargo test "$@" --package ipowdm-examples --test kafka_cluster rolling -- --test-threads 1 --nocapture
 cargo run --locked --release --package ipowdm-examples --example lab -- \

@@ -10,76 +10,25 @@
 
 #[path = "kafka/secured.rs"]
 mod secured_kafka;
+#[path = "kafka/tenants.rs"]
+mod tenants;
 
-use ipowdm_core::bus::access::{AccessControl, Principal, Resource, Right, Scope, Scram, Secret, rights};
-use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions, Sasl};
-use ipowdm_core::bus::{Bus, BusError, FetchRequest, Outgoing, TopicSpec};
-use ipowdm_core::ids::{AgentId, ApplicationId, PortRef, VopId};
-use ipowdm_core::topics::{self, ASSIGNMENTS, Role};
+use ipowdm_core::bus::access::{Principal, Resource, Right, Scope, Scram, Secret, rights};
+use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions};
+use ipowdm_core::bus::quota::Quota;
+use ipowdm_core::bus::{Bus, BusError, FetchRequest, Outgoing};
+use ipowdm_core::ids::{AgentId, ApplicationId, PortRef};
+use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use ipowdm_core::units::Length;
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::slice::{Activation, ActivationRequest, Enforcement, SliceManager};
 use ipowdm_ctl_lib::store::Store;
 use ipowdm_ctl_lib::topology::{FibreLink, Pop, Port, Router};
-use secured_kafka::Secured;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A broker on a busy machine answers late.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-fn bus(mut options: KafkaOptions) -> KafkaBus {
-    options.call_timeout = CALL_TIMEOUT;
-    KafkaBus::connect(&options).unwrap()
-}
-
-/// The secured cluster, and ids that nobody else uses on it.
-struct Cluster {
-    secured: Secured,
-    admin: KafkaBus,
-}
-
-impl Cluster {
-    fn find() -> Option<Self> {
-        let secured = Secured::find()?;
-        Some(Self { admin: bus(secured.administrator()), secured })
-    }
-
-    fn access(&self) -> &dyn AccessControl {
-        self.admin.access().unwrap()
-    }
-
-    /// A client with this user's password.
-    fn client(&self, user: &str, scram: Scram, password: &Secret) -> KafkaBus {
-        let (username, password) = (user.to_owned(), password.clone());
-        bus(self.secured.options(Some(Sasl { mechanism: scram.into(), username, password })))
-    }
-
-    /// Makes the topics of a virtual operator.
-    async fn make_topics(&self, vop: &VopId) {
-        let names = Role::ALL.map(|role| topics::name(role, vop, None).to_string());
-        for name in names.into_iter().chain([ASSIGNMENTS.to_owned()]) {
-            let spec = TopicSpec { name, partitions: 1, replication: 1, configs: BTreeMap::new() };
-            self.admin.create_topic(spec).await.unwrap();
-        }
-    }
-
-    /// Gives somebody his rights and a password; answers his client.
-    async fn admit(&self, principal: &Principal, vop: &VopId, scram: Scram) -> KafkaBus {
-        self.access().grant(rights(principal, vop)).await.unwrap();
-        let secrets = self.access().issue_passwords(vec![principal.name()], scram).await.unwrap();
-        self.client(&principal.name(), scram, &secrets[0])
-    }
-}
-
-fn vop(name: &str) -> VopId {
-    VopId::new(&format!("{name}-{}", std::process::id())).unwrap()
-}
-
-fn topic(role: Role, vop: &VopId) -> String {
-    topics::name(role, vop, None).to_string()
-}
+use tenants::{Cluster, bus, topic, vop};
 
 async fn read(client: &KafkaBus, topic: &str) -> Result<usize, BusError> {
     let topic = topic.to_owned();
@@ -187,6 +136,32 @@ async fn rights_and_passwords_that_are_taken_away_are_gone() {
     assert_eq!(cluster.access().withdraw_passwords(user.clone()).await.unwrap(), 2, "every mechanism");
     assert!(cluster.access().passwords(user.clone()).await.unwrap().is_empty());
     assert_eq!(cluster.access().withdraw_passwords(user).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotas_are_what_was_set_last_and_go_when_they_are_taken_away() {
+    let Some(cluster) = Cluster::find() else { return };
+    let users = ["F", "G"].map(|name| Principal::Controller(vop(name)).name());
+    let quotas = cluster.admin.quotas().unwrap();
+    let all = Quota {
+        publish_bytes: NonZeroU32::new(20_000),
+        fetch_bytes: NonZeroU32::new(u32::MAX),
+        request_percent: NonZeroU32::new(150),
+    };
+    let one = Quota { fetch_bytes: NonZeroU32::new(1), ..Quota::default() };
+    let [f, g] = users.clone();
+    quotas.set_quotas([(f.clone(), all), (g.clone(), one)].into()).await.unwrap();
+    let held = BTreeMap::from([(f.clone(), all), (g.clone(), one)]);
+    assert_eq!(quotas.quotas_of(users.to_vec()).await.unwrap(), held);
+    assert_eq!(quotas.quotas_of(vec![g.clone()]).await.unwrap(), [(g.clone(), one)].into());
+    // In place of all that it had.
+    quotas.set_quotas([(f.clone(), one)].into()).await.unwrap();
+    assert_eq!(quotas.quotas_of(vec![f.clone()]).await.unwrap(), [(f.clone(), one)].into());
+    let none = users.clone().map(|user| (user, Quota::default()));
+    for _ in 0..2 {
+        quotas.set_quotas(none.clone().into()).await.unwrap();
+        assert_eq!(quotas.quotas_of(users.to_vec()).await.unwrap(), BTreeMap::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! Topic administration.
 
+use super::access::failed;
 use super::api::Api;
 use super::cluster::{Cluster, topic_name, unavailable, unknown};
 use super::leader::Patience;
@@ -200,7 +201,7 @@ pub(super) async fn settings(
         .with_configuration_keys(None);
     let request = DescribeConfigsRequest::default().with_resources(Vec::from([resource]));
     let answer = cluster.ask(broker, &request, deadline).await;
-    let answer = answer.map_err(|error| unavailable(doing, &error))?;
+    let answer = answer.map_err(|error| failed(doing, &error))?;
     let result = answer.results.into_iter().next().ok_or_else(|| misses_topic(doing))?;
     match refusal(result.error_code) {
         None => {}

@@ -184,5 +184,7 @@ const SCRAM_OF_USER: &[Field] =
 
 #[cfg(feature = "administration")]
 mod administration;
+#[cfg(feature = "attempts")]
+mod attempts;
 #[cfg(test)]
 mod tests;

@@ -330,6 +330,16 @@ impl Cluster {
         Ok(())
     }
 
+    /// All brokers, asked for where none is known yet.
+    #[cfg(feature = "attempts")]
+    pub(super) async fn brokers(&self, deadline: Instant) -> Result<std::vec::Vec<Arc<str>>, BusError> {
+        if self.topology().brokers() == 0 {
+            let answer = self.metadata(Some(""), deadline).await;
+            answer.map_err(|error| unavailable("asking for brokers", &error))?;
+        }
+        Ok(self.topology().candidates(&[]))
+    }
+
     /// Forgets what is known of a topic: the next call asks anew.
     pub(super) fn doubt_topic(&self, name: &str) {
         self.topology().forget_topic(name);

@@ -53,6 +53,8 @@ mod admin;
 #[cfg(feature = "administration")]
 mod alter;
 mod api;
+#[cfg(feature = "attempts")]
+pub mod attempts;
 mod choice;
 pub(in crate::bus) mod cluster;
 mod connection;

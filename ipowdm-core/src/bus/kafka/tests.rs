@@ -243,3 +243,22 @@ async fn creation_and_deletion_return_when_the_brokers_have_heard_of_it() {
         assert!(took >= LAG, "ignorant: {ignorant}, took {took:?}");
     }
 }
+
+#[cfg(feature = "administration")]
+#[tokio::test]
+async fn a_broker_that_speaks_of_no_administration_says_so_at_once() {
+    use crate::bus::TopicChange;
+    use crate::bus::quota::Quota;
+    let fake = Fake::start(2).await;
+    let bus = fake.bus(Duration::from_secs(5));
+    let quotas = bus.quotas().unwrap();
+    let limit = Quota { publish_bytes: 1.try_into().ok(), ..Quota::default() };
+    let outcomes = [
+        bus.alter_topic(TOPIC, TopicChange { partitions: Some(3), ..TopicChange::default() }).await.err(),
+        quotas.set_quotas([("u".to_string(), limit)].into()).await.err(),
+        quotas.quotas_of(vec!["u".to_string()]).await.err(),
+    ];
+    for outcome in outcomes {
+        assert!(matches!(outcome, Some(BusError::Unsupported { .. })), "{outcome:?}");
+    }
+}

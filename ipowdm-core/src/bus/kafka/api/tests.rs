@@ -33,6 +33,11 @@ use std::vec::Vec;
 
 #[cfg(feature = "administration")]
 mod administration;
+#[cfg(feature = "attempts")]
+mod attempts;
+
+#[cfg(feature = "attempts")]
+use kafka_protocol::messages;
 
 #[cfg(feature = "administration")]
 use kafka_protocol::messages::{
@@ -196,6 +201,28 @@ macro_rules! for_every_api {
             $test::<IncrementalAlterConfigsRequest>(&administration::alter_configs(), $($arguments),*);
             $test::<DescribeClientQuotasRequest>(&administration::describe_quotas(), $($arguments),*);
             $test::<AlterClientQuotasRequest>(&administration::alter_quotas(), $($arguments),*);
+        }
+        #[cfg(feature = "attempts")]
+        {
+            $test::<messages::OffsetCommitRequest>(&attempts::offset_commit(), $($arguments),*);
+            $test::<messages::OffsetFetchRequest>(&attempts::offset_fetch(), $($arguments),*);
+            $test::<messages::FindCoordinatorRequest>(&attempts::find_coordinator(), $($arguments),*);
+            $test::<messages::JoinGroupRequest>(&attempts::join_group(), $($arguments),*);
+            $test::<messages::HeartbeatRequest>(&attempts::heartbeat(), $($arguments),*);
+            $test::<messages::LeaveGroupRequest>(&attempts::leave_group(), $($arguments),*);
+            $test::<messages::SyncGroupRequest>(&attempts::sync_group(), $($arguments),*);
+            $test::<messages::DescribeGroupsRequest>(&attempts::describe_groups(), $($arguments),*);
+            $test::<messages::ListGroupsRequest>(&attempts::list_groups(), $($arguments),*);
+            $test::<messages::DeleteRecordsRequest>(&attempts::delete_records(), $($arguments),*);
+            $test::<messages::InitProducerIdRequest>(&attempts::init_producer_id(), $($arguments),*);
+            $test::<messages::OffsetForLeaderEpochRequest>(&attempts::leader_epoch(), $($arguments),*);
+            $test::<messages::WriteTxnMarkersRequest>(&attempts::write_markers(), $($arguments),*);
+            $test::<messages::DescribeLogDirsRequest>(&attempts::describe_log_dirs(), $($arguments),*);
+            $test::<messages::DeleteGroupsRequest>(&attempts::delete_groups(), $($arguments),*);
+            $test::<messages::ElectLeadersRequest>(&attempts::elect_leaders(), $($arguments),*);
+            $test::<messages::AlterPartitionReassignmentsRequest>(&attempts::reassign(), $($arguments),*);
+            $test::<messages::OffsetDeleteRequest>(&attempts::offset_delete(), $($arguments),*);
+            $test::<messages::DescribeProducersRequest>(&attempts::describe_producers(), $($arguments),*);
         }
     };
 }
