@@ -25,7 +25,7 @@ use ipowdm_core::ids::{AgentId, ApplicationId, VopId};
 use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use matrix::Matrix;
 use std::collections::BTreeMap;
-use tenants::{Cluster, topic, vop};
+use tenants::{Cluster, make_topics, topic, vop};
 
 /// What somebody may do, as the table of rights has it.
 struct Expected(Vec<Right>);
@@ -97,8 +97,8 @@ struct Scene {
 impl Scene {
     async fn set(cluster: &Cluster) -> Self {
         let (a, b, never) = (vop("HostileA"), vop("HostileB"), vop("HostileNever"));
-        cluster.make_topics(&a).await;
-        cluster.make_topics(&b).await;
+        make_topics(&cluster.admin, &a).await;
+        make_topics(&cluster.admin, &b).await;
         let third = format!("orders-{}", std::process::id());
         let spec = TopicSpec { name: third.clone(), partitions: 1, replication: 1, configs: BTreeMap::new() };
         cluster.admin.create_topic(spec).await.unwrap();

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
-use tenants::{Cluster, bus, topic, vop};
+use tenants::{Cluster, bus, make_topics, topic, vop};
 
 async fn read(client: &KafkaBus, topic: &str) -> Result<usize, BusError> {
     let topic = topic.to_owned();
@@ -59,8 +59,8 @@ async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut(
 async fn a_tenant_reaches_its_own_topics_and_nobody_elses() {
     let Some(cluster) = Cluster::find() else { return };
     let (a, b) = (vop("A"), vop("B"));
-    cluster.make_topics(&a).await;
-    cluster.make_topics(&b).await;
+    make_topics(&cluster.admin, &a).await;
+    make_topics(&cluster.admin, &b).await;
     let controller = cluster.admit(&Principal::Controller(a.clone()), &a, Scram::Sha512).await;
     let application = Principal::Application(a.clone(), ApplicationId::new("exporter").unwrap());
     let application = cluster.admit(&application, &a, Scram::Sha256).await;
@@ -111,7 +111,7 @@ async fn a_tenant_reaches_its_own_topics_and_nobody_elses() {
 async fn rights_and_passwords_that_are_taken_away_are_gone() {
     let Some(cluster) = Cluster::find() else { return };
     let own = vop("C");
-    cluster.make_topics(&own).await;
+    make_topics(&cluster.admin, &own).await;
     let principal = Principal::Controller(own.clone());
     let client = cluster.admit(&principal, &own, Scram::Sha512).await;
     let config = topic(Role::Config, &own);

@@ -6,6 +6,8 @@
 
 #[path = "kafka_cluster/burst.rs"]
 mod burst;
+#[path = "kafka/counted.rs"]
+mod counted;
 #[path = "kafka_cluster/frozen.rs"]
 mod frozen;
 #[path = "kafka_cluster/gone.rs"]

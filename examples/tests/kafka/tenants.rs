@@ -39,20 +39,19 @@ impl Cluster {
         bus(self.secured.options(Some(Sasl { mechanism: scram.into(), username, password })))
     }
 
-    /// Makes the topics of a virtual operator.
-    pub(crate) async fn make_topics(&self, vop: &VopId) {
-        let names = Role::ALL.map(|role| topics::name(role, vop, None).to_string());
-        for name in names.into_iter().chain([ASSIGNMENTS.to_owned()]) {
-            let spec = TopicSpec { name, partitions: 1, replication: 1, configs: BTreeMap::new() };
-            self.admin.create_topic(spec).await.unwrap();
-        }
-    }
-
     /// Gives somebody his rights and a password; answers his client.
     pub(crate) async fn admit(&self, principal: &Principal, vop: &VopId, scram: Scram) -> KafkaBus {
         self.access().grant(rights(principal, vop)).await.unwrap();
         let secrets = self.access().issue_passwords(vec![principal.name()], scram).await.unwrap();
         self.client(&principal.name(), scram, &secrets[0])
+    }
+}
+
+/// Makes the topics of a virtual operator, and that of assignments where it is not there.
+pub(crate) async fn make_topics(operator: &dyn Bus, vop: &VopId) {
+    for name in Role::ALL.map(|role| topic(role, vop)).into_iter().chain([ASSIGNMENTS.to_owned()]) {
+        let spec = TopicSpec { name, partitions: 1, replication: 1, configs: BTreeMap::new() };
+        operator.create_topic(spec).await.unwrap();
     }
 }
 

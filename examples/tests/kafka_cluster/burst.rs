@@ -1,10 +1,9 @@
 //! Nodes that are killed while commands are under way.
 
+use crate::counted::Counted;
 use crate::nodes::{Cluster, PATIENCE, delete_topics, make_topics};
 use ipowdm_agent::{Agent, AgentConfig, Identity, Service};
-use ipowdm_cmis::access::{Counters, Eeprom, Paged, TransportError};
-use ipowdm_cmis::emulator::{EmulatedModule, EmulatedWindow, ModuleClock, Profile};
-use ipowdm_cmis::map::Address;
+use ipowdm_cmis::emulator::{EmulatedModule, ModuleClock, Profile};
 use ipowdm_core::bus::publisher::{Class, Publisher};
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, Outgoing};
@@ -25,27 +24,6 @@ const BURST: usize = 10_000;
 
 /// Commands to a port that are under way at a time: fewer than it lets wait.
 const AHEAD: usize = 12;
-
-/// A module's memory that counts what is written to it.
-struct Counted {
-    eeprom: Paged<EmulatedWindow>,
-    writes: Arc<AtomicU64>,
-}
-
-impl Eeprom for Counted {
-    fn read(&mut self, at: Address, into: &mut [u8]) -> Result<(), TransportError> {
-        self.eeprom.read(at, into)
-    }
-
-    fn write(&mut self, at: Address, bytes: &[u8]) -> Result<(), TransportError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.eeprom.write(at, bytes)
-    }
-
-    fn counters(&self) -> Counters {
-        self.eeprom.counters()
-    }
-}
 
 /// What the agent has answered so far: outcomes by command.
 struct Answers {
