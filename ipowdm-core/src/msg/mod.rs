@@ -12,14 +12,16 @@ mod command;
 mod dump;
 mod health;
 mod number;
+mod reply;
 mod telemetry;
 mod unique;
 
 pub use ack::{AckDetails, AckStatus, CommandAck, DATA_PATH_ACTIVATED, DATA_PATH_DARK, Outcome, Readback};
 pub use assignment::{Assignment, PortGrant, VopAssignment};
-pub use command::{Action, AdminState, Command, Endpoint, Target};
+pub use command::{Action, AdminState, Command, Endpoint, Superset, SupersetEnd, Target};
 pub use dump::{PortDump, Spread, WindowStats};
 pub use health::{AgentHealth, Capabilities, HealthStatus, InterfaceCapability, InterfaceHealth};
+pub use reply::{Claim, QualityNote, Reply, Surroundings};
 pub use telemetry::{TelemetryFields, TelemetrySample};
 
 use crate::error::Code;

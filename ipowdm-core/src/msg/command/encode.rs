@@ -26,21 +26,21 @@ struct Wire<'a> {
 }
 
 #[derive(Serialize, Default)]
-struct Parameters<'a> {
+pub(super) struct Parameters<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    connection_id: Option<&'a str>,
+    pub(super) connection_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    pub(super) reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pop_id: Option<&'a str>,
+    pub(super) pop_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    router_id: Option<&'a str>,
+    pub(super) router_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    interface: Option<&'a str>,
+    pub(super) interface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    action: Option<&'a str>,
+    pub(super) action: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    endpoint_config: Vec<EndpointWire<'a>>,
+    pub(super) endpoint_config: Vec<EndpointWire<'a>>,
 }
 
 impl Parameters<'_> {
@@ -50,7 +50,7 @@ impl Parameters<'_> {
 }
 
 #[derive(Serialize)]
-struct EndpointWire<'a> {
+pub(super) struct EndpointWire<'a> {
     pop_id: &'a str,
     node_id: &'a str,
     port_id: &'a str,
@@ -108,7 +108,7 @@ impl Command {
     }
 }
 
-fn endpoint(endpoint: &Endpoint, ours: bool) -> EndpointWire<'_> {
+pub(super) fn endpoint(endpoint: &Endpoint, ours: bool) -> EndpointWire<'_> {
     EndpointWire {
         pop_id: endpoint.port.pop_id.as_str(),
         node_id: endpoint.port.router_id.as_str(),

@@ -2,6 +2,9 @@
 
 mod decode;
 mod encode;
+mod superset;
+
+pub use superset::{Superset, SupersetEnd};
 
 use crate::ids::{AgentId, CommandId, ConnectionId, PopId, PortRef, VopId};
 use crate::units::{Frequency, Power};
@@ -180,3 +183,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
