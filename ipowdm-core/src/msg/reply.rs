@@ -52,7 +52,10 @@ pub struct Surroundings<'a> {
 /// A message of an agent of any make.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "nearly all are samples, which are not worth an allocation each")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are samples, which are not worth an allocation each"
+)]
 pub enum Reply {
     /// In our terms.
     Message(AgentMessage),

@@ -270,6 +270,18 @@ impl EndState {
         self.issued.as_ref().filter(|issued| issued.awaited == Awaited::Open).map(|issued| issued.number)
     }
 
+    /// What the command that is not answered yet tells it.
+    #[must_use]
+    pub fn pending_order(&self) -> Option<&Order> {
+        self.issued.as_ref().filter(|issued| issued.awaited == Awaited::Open).map(|issued| &issued.order)
+    }
+
+    /// The number of the last command that was sent to it, and what it told it.
+    pub(crate) fn last_order(&self) -> Option<(CommandNumber, &Order, bool)> {
+        let issued = self.issued.as_ref()?;
+        Some((issued.number, &issued.order, issued.awaited == Awaited::Answered))
+    }
+
     /// The number of the last command that was sent to it.
     #[must_use]
     pub fn last_command(&self) -> Option<CommandNumber> {

@@ -43,6 +43,9 @@ pub struct Answer {
     pub readback: Option<Readback>,
     /// The module's part of the time.
     pub module_ms: u64,
+    /// Whether it is an agent's word only: of an agent that never reads back, where such are let in. Its success counts, and
+    /// never as verified.
+    pub claimed: bool,
 }
 
 /// What happens to a connection.
@@ -173,6 +176,8 @@ pub enum Cause {
     Requested,
     /// Both ends were read back as wanted.
     Verified,
+    /// Both ends say that they are as wanted; of one at least nothing was read back.
+    Claimed,
     /// The quality loop stepped.
     QualityStep {
         /// Number of the attempt.

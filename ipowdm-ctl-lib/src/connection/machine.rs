@@ -112,7 +112,8 @@ impl Lifecycle {
         self.holds
     }
 
-    /// When both ends were last read back as wanted; `None` where they never were or have changed since.
+    /// When both ends were last read back as wanted; `None` where they never were or have changed since, also while it is up
+    /// by the word of agents that read nothing back.
     #[must_use]
     pub const fn verified_at(&self) -> Option<Timestamp> {
         self.verified_at

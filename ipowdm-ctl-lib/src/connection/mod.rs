@@ -20,7 +20,9 @@
 //! Rules the machine keeps:
 //!
 //! * ACTIVE is entered only when both ends' registers, read back after the work, are what was wanted
-//!   ([`Wanted::check`]).
+//!   ([`Wanted::check`]). Where agents that read nothing back are let in ([`Answer::claimed`]), their word does for their end;
+//!   then the connection is ACTIVE without [`Lifecycle::verified_at`], and its cause is [`Cause::Claimed`].
+//! * The word of such an agent that it went dark ends a teardown and makes nothing dark ([`Action::LeftUnconfirmed`]).
 //! * Every state in which something is awaited has a deadline; PENDING has its hold time, TERMINATED and FAILED the time
 //!   after which the record is forgotten.
 //! * The grant (spectrum and ports) is given back exactly once ([`Action::Release`]), and once more for each repair that took

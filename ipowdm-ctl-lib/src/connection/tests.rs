@@ -5,6 +5,7 @@ use ipowdm_core::qot::{End, Level};
 use ipowdm_core::time::{Millis, Timestamp};
 use ipowdm_core::units::{Frequency, Power};
 
+mod claims;
 mod histories;
 mod repair;
 mod table;
@@ -71,7 +72,7 @@ impl Bench {
     fn answer(&self, end: End, outcome: Outcome) -> Answer {
         let number = last_number(&self.life, end);
         let readback = (outcome == Outcome::Applied).then(|| readback(power(-200)));
-        Answer { end, number, outcome, code: None, error: None, readback, module_ms: 40_000 }
+        Answer { end, number, outcome, code: None, error: None, readback, module_ms: 40_000, claimed: false }
     }
 
     fn answered(&mut self, end: End, outcome: Outcome) -> Effect {

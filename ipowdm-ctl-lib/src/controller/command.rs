@@ -5,8 +5,9 @@ use crate::connection::{CommandNumber, Order};
 use crate::store::OutboxRecord;
 use core::fmt;
 use ipowdm_core::ids::{AgentId, CommandId, ConnectionId, IdError, Incarnation, PortRef, VopId};
-use ipowdm_core::msg::{Action, AdminState, Command, Endpoint, Target, VERSION};
+use ipowdm_core::msg::{Action, AdminState, Command, Endpoint, Superset, Target, VERSION};
 use ipowdm_core::qot::End;
+use ipowdm_core::time::Timestamp;
 use ipowdm_core::topics::murmur2;
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher as _, RandomState};
@@ -115,9 +116,33 @@ pub(super) struct Sender {
     pub(super) life: LifeTag,
     pub(super) start: StartTag,
     pub(super) topic: String,
+    /// Whether commands are written so that agents of every make understand them.
+    pub(super) compatibility: bool,
+}
+
+/// What goes with a command, whatever it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given {
+    pub(super) epoch: u64,
+    /// When, for display.
+    pub(super) at: Timestamp,
+    /// The number by which the agent knows the application to run.
+    pub(super) app: Option<u8>,
+}
+
+impl Given {
+    /// With a command that runs no application.
+    pub(super) const fn bare(epoch: u64, at: Timestamp) -> Self {
+        Self { epoch, at, app: None }
+    }
 }
 
 impl Sender {
+    /// A command as it goes on the wire.
+    pub(super) fn encode(&self, command: &Command, superset: &Superset) -> Vec<u8> {
+        if self.compatibility { command.to_superset_json(superset) } else { command.to_json() }
+    }
+
     /// The id of a command to an end of a connection.
     pub(super) fn command_id(
         &self,
@@ -133,7 +158,7 @@ impl Sender {
         &self,
         record: &ConnectionRecord,
         end: End,
-        epoch: u64,
+        given: Given,
         number: CommandNumber,
         (order, lifetime_ms): (&Order, Option<u64>),
         reason: Option<&str>,
@@ -159,7 +184,7 @@ impl Sender {
             Order::Teardown => Action::Teardown { connection_id, endpoints: vec![bare] },
         };
         let id = self.command_id(record, number)?;
-        Ok(self.to_agent(record.agents.get(end), id, epoch, lifetime_ms, action))
+        Ok(self.to_agent(record.agents.get(end), id, given, lifetime_ms, action))
     }
 
     /// The message that takes a connection off a port which it does not hold any more.
@@ -167,13 +192,13 @@ impl Sender {
         &self,
         agent: &AgentId,
         id: CommandId,
-        epoch: u64,
+        given: Given,
         lifetime_ms: u64,
         (connection, port): (&ConnectionId, &PortRef),
     ) -> OutboxRecord {
         let endpoint = Endpoint { port: port.clone(), frequency: None, tx_power: None, media_code: None };
         let action = Action::Teardown { connection_id: connection.clone(), endpoints: vec![endpoint] };
-        self.to_agent(agent, id, epoch, Some(lifetime_ms), action)
+        self.to_agent(agent, id, given, Some(lifetime_ms), action)
     }
 
     /// The message that switches a port's transmitter.
@@ -181,20 +206,20 @@ impl Sender {
         &self,
         agent: &AgentId,
         id: CommandId,
-        epoch: u64,
+        given: Given,
         lifetime_ms: u64,
         (port, up): (&PortRef, bool),
     ) -> OutboxRecord {
         let state = if up { AdminState::Up } else { AdminState::Down };
         let action = Action::InterfaceControl { port: port.clone(), state };
-        self.to_agent(agent, id, epoch, Some(lifetime_ms), action)
+        self.to_agent(agent, id, given, Some(lifetime_ms), action)
     }
 
     fn to_agent(
         &self,
         agent: &AgentId,
         id: CommandId,
-        epoch: u64,
+        given: Given,
         lifetime_ms: Option<u64>,
         action: Action,
     ) -> OutboxRecord {
@@ -202,13 +227,14 @@ impl Sender {
             command_id: Some(id),
             vop: Some(self.vop.clone()),
             target: Target::Agent(agent.clone()),
-            epoch: Some(epoch),
+            epoch: Some(given.epoch),
             lifetime_ms,
             v: VERSION,
             action,
         };
         let (topic, key) = (self.topic.clone(), agent.as_str().as_bytes().to_vec());
-        OutboxRecord { topic, key, payload: Some(command.to_json()) }
+        let payload = self.encode(&command, &Superset { at: given.at, app: given.app });
+        OutboxRecord { topic, key, payload: Some(payload) }
     }
 }
 

@@ -28,6 +28,10 @@ pub struct ControllerConfig {
     pub launch_power: Vec<(u8, Power)>,
     /// Launch power of codes that are not listed, and where a listed one is not allowed.
     pub fallback_launch_power: Power,
+    /// Whether agents of other makes are let in: commands are written so that they understand them too, and what they answer
+    /// counts although nothing is read back. A connection with such an end is ACTIVE without being verified. Off unless asked
+    /// for: then an answer without a read-back is none.
+    pub compatibility: bool,
     /// The quality loop.
     pub qot: QotConfig,
     /// When silent agents are stale and unknown.
@@ -52,6 +56,7 @@ impl Default for ControllerConfig {
             tx_power: PowerRange { min: Power::from_hundredths(-2200), max: Power::from_hundredths(300) },
             launch_power: vec![(ZR, Power::from_hundredths(-1000))],
             fallback_launch_power: Power::from_hundredths(-200),
+            compatibility: false,
             qot: QotConfig::default(),
             patience: Patience::default(),
             paths: 8,

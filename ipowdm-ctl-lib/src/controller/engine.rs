@@ -1,6 +1,7 @@
 //! The one way in which a connection changes: events and what follows from them, in one transaction.
 
-use super::command::{CommandRef, Sender};
+use super::claims::{self, action_name};
+use super::command::{CommandRef, Given, Sender};
 use super::error::ControllerError;
 use super::event::ControllerEvent;
 use super::inner::Inner;
@@ -8,15 +9,16 @@ use super::live::end_at;
 use super::record::{Command, ConnectionRecord, KEPT_OPERATIONS, OperationRecord, PortOperation, Position};
 use super::trace;
 use super::views::operation_id;
-use crate::connection::{Action, Answer, Event, Now, Order, Verdict};
+use crate::connection::{Action, Answer, CommandNumber, Ends, Event, Now, Verdict};
 use crate::linkdb::{LinkDb, LinkDbError};
 use crate::qot_loop::LoopState;
 use crate::spectrum::Incarnation;
 use crate::store::{Key, Receipt, StoreError, Tx, Version};
+use crate::topology::Port;
 use core::time::Duration;
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{CommandId, ConnectionId, VopId};
-use ipowdm_core::msg::CommandAck;
+use ipowdm_core::msg::{Claim, CommandAck};
 use ipowdm_core::qot::End;
 use tracing::Instrument as _;
 
@@ -33,6 +35,8 @@ pub(super) enum Input {
     Event(Event),
     /// An ack. Which end it is about is found in the record as the transaction sees it: the memory may be behind.
     Ack(Box<CommandAck>, CommandRef),
+    /// The word of an agent of another make, and the command that it is known to be about.
+    Claim(Box<Claim>, Option<CommandRef>),
 }
 
 /// Events for one connection.
@@ -79,15 +83,17 @@ impl Input {
                     error: ack.details.error.clone(),
                     readback: ack.details.readback.clone(),
                     module_ms: ack.details.module_ms.unwrap_or(0),
+                    claimed: false,
                 }))
             }
+            Self::Claim(claim, command) => claims::event(record, claim, *command),
         }
     }
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Event(event) => event.name(),
-            Self::Ack(..) => "answer",
+            Self::Ack(..) | Self::Claim(..) => "answer",
         }
     }
 }
@@ -119,6 +125,7 @@ pub(super) struct PortEnd {
 pub(super) struct Commanded {
     pub(super) action: &'static str,
     pub(super) id: Option<CommandId>,
+    pub(super) number: CommandNumber,
     pub(super) end: End,
 }
 
@@ -253,14 +260,17 @@ impl Scope<'_> {
         match action {
             Action::Send { end, number, order, lifetime_ms } => {
                 let order = (order, *lifetime_ms);
+                let given =
+                    Given { epoch: self.epoch, at: self.now.wall, app: self.app_of(tx, record, *end)? };
                 let message = self
                     .sender
-                    .order(record, *end, self.epoch, *number, order, reason)
+                    .order(record, *end, given, *number, order, reason)
                     .map_err(|error| ControllerError::Invalid { field: "id", reason: error.to_string() })?;
                 tx.publish(&message)?;
                 *record.commanded_by.get_mut(*end) = self.sender.start;
                 let id = self.sender.command_id(record, *number).ok();
-                run.commands.push(Commanded { action: action_name(order.0), id, end: *end });
+                let action = action_name(order.0);
+                run.commands.push(Commanded { action, id, number: *number, end: *end });
             }
             Action::Release => self.release(tx, record)?,
             Action::Moved { from, to, cause } => run.told.push(ControllerEvent::Moved {
@@ -302,6 +312,16 @@ impl Scope<'_> {
         Ok(())
     }
 
+    /// The number by which the agent of an end knows the application of a connection, where it is one that may ask.
+    fn app_of(&self, tx: &mut Tx, record: &ConnectionRecord, end: End) -> Result<Option<u8>, StoreError> {
+        if !self.sender.compatibility {
+            return Ok(None);
+        }
+        let port = tx.get(&Port::key(record.ports.get(end)))?;
+        let capability = port.and_then(|port| port.capability);
+        Ok(capability.and_then(|module| Some(module.application(record.media_code)?.app_sel)))
+    }
+
     fn release(&self, tx: &mut Tx, record: &ConnectionRecord) -> Result<(), ControllerError> {
         let id = grant_id(self.vop, &record.id)?;
         self.linkdb.release_incarnation_in(tx, &id, record.incarnation)?;
@@ -320,14 +340,6 @@ struct Run {
     told: Vec<ControllerEvent>,
     commands: Vec<Commanded>,
     forgotten: bool,
-}
-
-const fn action_name(order: &Order) -> &'static str {
-    match order {
-        Order::Setup(_) => "setupConnection",
-        Order::Reconfigure(_) => "reconfigConnection",
-        Order::Teardown => "teardownConnection",
-    }
 }
 
 fn reason_of(event: &Event) -> Option<String> {
@@ -519,8 +531,33 @@ impl Inner {
             self.metrics.command(command.action);
             trace::stored(self.vop.id(), &driven.record, command);
         }
+        self.correlate(driven);
         for event in &driven.told {
             self.tell(event.clone());
+        }
+    }
+
+    /// Notes which commands agents may still answer without naming them. Commits may be seen here in another order than they
+    /// were made: an answer that is in memory already is not waited for.
+    fn correlate(&self, driven: &Driven) {
+        if !self.sender.compatibility {
+            return;
+        }
+        let newest = self.live().get(&driven.record.id);
+        let mut correlator = self.correlator();
+        let record = &driven.record;
+        for command in &driven.commands {
+            let reference = claims::reference(record, command.end, command.number);
+            let place = (&record.id, record.agents.get(command.end));
+            correlator.sent(self.at(), place, command.action, reference);
+        }
+        for record in [Some(record), newest.as_deref()].into_iter().flatten() {
+            for end in Ends::<()>::BOTH {
+                if let Some((number, _, true)) = record.life.ends().get(end).last_order() {
+                    let reference = claims::reference(record, end, number);
+                    correlator.answered(&record.id, record.agents.get(end), reference);
+                }
+            }
         }
     }
 
@@ -532,7 +569,7 @@ impl Inner {
         let now = self.now();
         job.inputs.retain(|input| match input {
             Input::Event(event) => life.on(now, event).verdict == Verdict::Applied,
-            Input::Ack(..) => true,
+            Input::Ack(..) | Input::Claim(..) => true,
         });
         (!job.inputs.is_empty()).then_some(job)
     }

@@ -1,5 +1,6 @@
 //! What the tasks and handles of one controller share.
 
+use super::claims::Correlator;
 use super::clock::{Clock, WallClock};
 use super::command::{LifeTag, Sender, StartTag};
 use super::config::ControllerConfig;
@@ -20,6 +21,7 @@ use ipowdm_core::bus::Bus;
 use ipowdm_core::bus::publisher::Publisher;
 use ipowdm_core::ids::PortRef;
 use ipowdm_core::modes::{CATALOGUE, by_media_code};
+use ipowdm_core::msg::Action;
 use ipowdm_core::qot::Rule;
 use ipowdm_core::time::Millis;
 use ipowdm_core::topics::Role;
@@ -55,6 +57,8 @@ pub(super) struct Inner {
     ports: Mutex<BTreeMap<PortRef, watch::Sender<PortOperation>>>,
     events: broadcast::Sender<ControllerEvent>,
     discoveries: AtomicU64,
+    /// Whose answers those without a command id are.
+    correlator: Mutex<Correlator>,
     positions: Mutex<BTreeMap<u32, Progress>>,
     /// The offset after what was taken in, by topic and partition.
     read: Mutex<BTreeMap<(Role, u32), i64>>,
@@ -99,6 +103,7 @@ impl Inner {
             life: LifeTag::of(&vop.incarnation),
             start,
             topic: vop.topic(Role::Config).to_string(),
+            compatibility: config.compatibility,
         };
         Self {
             publisher: Publisher::start(Arc::clone(&bus), config.queue),
@@ -122,6 +127,7 @@ impl Inner {
             ports: Mutex::default(),
             events: broadcast::Sender::new(BACKLOG),
             discoveries: AtomicU64::new(0),
+            correlator: Mutex::default(),
             positions: Mutex::default(),
             read: Mutex::default(),
             feed: Feed::new(start.0),
@@ -148,6 +154,19 @@ impl Inner {
 
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn correlator(&self) -> MutexGuard<'_, Correlator> {
+        self.correlator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an agent is asked so that it describes itself. Those of other makes know no discovery.
+    pub(super) const fn discovery(&self) -> &'static [Action] {
+        if self.config.compatibility {
+            &[Action::Discover, Action::GetCapabilities, Action::HealthCheck]
+        } else {
+            &[Action::Discover]
+        }
     }
 
     pub(super) fn epoch(&self) -> u64 {

@@ -5,9 +5,10 @@
 //! Samples change nothing by themselves: they go to the loops in memory, and only what a loop finds is stored.
 
 mod agents;
+mod claims;
 mod samples;
 
-use super::command::{LifeTag, carries, parse};
+use super::command::{CommandRef, LifeTag, carries, parse};
 use super::engine::{Beside, Input, Job, PortEnd};
 use super::inner::Inner;
 use super::metrics::DeadLetter;
@@ -19,7 +20,7 @@ use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, BusError, Record};
 use ipowdm_core::error::Code;
 use ipowdm_core::ids::{AgentId, ConnectionId, PopId, PortRef, RouterId, RouterRef, VopId};
-use ipowdm_core::msg::{AckStatus, AgentMessage, CommandAck, DecodeError, Outcome, Target};
+use ipowdm_core::msg::{AckStatus, AgentMessage, Claim, CommandAck, DecodeError, Outcome, Reply, Target};
 use ipowdm_core::topics::Role;
 use samples::Findings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,24 @@ const EXCERPT: usize = 120;
 
 /// The action whose acks are about a port and no connection.
 const INTERFACE_CONTROL: &str = "interfaceControl";
+
+/// An answer to a command.
+enum Answered {
+    Ack(Box<CommandAck>),
+    /// An agent's word.
+    Claim {
+        claim: Box<Claim>,
+        /// Whether it is from after the start of this controller.
+        fresh: bool,
+    },
+}
+
+/// Where a sample was read.
+struct Source<'a> {
+    partition: u32,
+    record: &'a Record,
+    fresh: bool,
+}
 
 /// The task's own state.
 struct Intake {
@@ -162,9 +181,14 @@ impl Intake {
         let mut findings = Findings::of_batch(&self.inner);
         for record in records {
             match self.decode(&self.monitoring, partition, record) {
-                Some(AgentMessage::Ack(ack)) => acks.push(ack),
-                Some(AgentMessage::Telemetry(sample)) => {
-                    self.sample(sample, record.offset, record.offset >= horizon, &mut findings).await;
+                Some(Reply::Message(AgentMessage::Ack(ack))) => acks.push(Answered::Ack(Box::new(ack))),
+                Some(Reply::Claim(claim)) => {
+                    let fresh = record.offset >= horizon;
+                    acks.push(Answered::Claim { claim: Box::new(claim), fresh });
+                }
+                Some(Reply::Message(AgentMessage::Telemetry(sample))) => {
+                    let from = Source { partition, record, fresh: record.offset >= horizon };
+                    self.sample(sample, &from, &mut findings).await;
                 }
                 // Agents of the reference without a health topic report here.
                 Some(other) => self.report(&other).await,
@@ -178,9 +202,14 @@ impl Intake {
         }
     }
 
-    fn decode(&self, topic: &str, partition: u32, record: &Record) -> Option<AgentMessage> {
+    fn decode(&self, topic: &str, partition: u32, record: &Record) -> Option<Reply> {
         let value = record.value.as_ref()?;
-        match AgentMessage::from_json(value) {
+        let reply = if self.inner.config.compatibility {
+            self.reply(value)
+        } else {
+            AgentMessage::from_json(value).map(Reply::Message)
+        };
+        match reply {
             Ok(message) => Some(message),
             Err(DecodeError::Unknown(_)) => {
                 self.inner.metrics.unknown_message();
@@ -200,33 +229,20 @@ impl Intake {
         }
     }
 
-    async fn acks(&self, acks: Vec<CommandAck>, partition: u32, next: i64) {
+    async fn acks(&self, acks: Vec<Answered>, partition: u32, next: i64) {
         let inner = &self.inner;
         let mut jobs: Vec<Job> = Vec::new();
         let key = Position::key(inner.vop.id(), &self.monitoring, &inner.vop.incarnation, partition);
         let mut beside = Beside { positions: vec![(key, Position(next))], ..Beside::default() };
-        for ack in acks {
-            let from = RouterRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone() };
-            if ack.virtual_operator != *inner.vop.id() || !self.routers.contains(&from) {
-                inner.metrics.ack_ignored();
-                continue;
-            }
-            inner.metrics.ack(ack.outcome);
-            trace::received(inner.vop.id(), &ack);
-            self.heard(&ack.agent_id, &from, inner.now()).await;
-            if ack.outcome == Outcome::StaleEpoch {
-                beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
-            }
-            let own = connection_of(&ack, inner.sender.life).map(|(id, input)| (id, vec![input]));
-            if let Some((id, inputs)) = own.or_else(|| self.changed_by_others(&ack)) {
-                match jobs.iter_mut().find(|job| job.id == id) {
-                    Some(job) => job.inputs.extend(inputs),
-                    None => jobs.push(Job { id, incarnation: None, inputs, quality: None, alarmed: None }),
-                }
-            } else if let Some(end) = self.port_end(&ack) {
-                beside.ports.push(end);
-            } else {
-                inner.metrics.ack_ignored();
+        for answered in acks {
+            let own = match answered {
+                Answered::Ack(ack) => self.ack(&ack, &mut beside).await,
+                Answered::Claim { claim, fresh } => self.claim(*claim, fresh, &mut beside).await,
+            };
+            let Some((id, inputs)) = own else { continue };
+            match jobs.iter_mut().find(|job| job.id == id) {
+                Some(job) => job.inputs.extend(inputs),
+                None => jobs.push(Job { id, incarnation: None, inputs, quality: None, alarmed: None }),
             }
         }
         let Some(outcome) = inner.drive_surely(&jobs, &beside).await else { return };
@@ -242,6 +258,34 @@ impl Intake {
             let ignored = inputs.filter(|(at, input)| alone(input) && !taken(*at)).count();
             (0..ignored).for_each(|_| inner.metrics.ack_ignored());
         }
+    }
+
+    /// What an ack is to a connection of this controller's. What it is to a port goes beside.
+    async fn ack(&self, ack: &CommandAck, beside: &mut Beside) -> Option<(ConnectionId, Vec<Input>)> {
+        let inner = &self.inner;
+        let from = RouterRef { pop_id: ack.pop_id.clone(), router_id: ack.router_id.clone() };
+        if ack.virtual_operator != *inner.vop.id() || !self.routers.contains(&from) {
+            inner.metrics.ack_ignored();
+            return None;
+        }
+        inner.metrics.ack(ack.outcome);
+        trace::received(inner.vop.id(), ack);
+        self.heard(&ack.agent_id, &from, inner.now()).await;
+        if ack.outcome == Outcome::StaleEpoch {
+            beside.reported_epoch = beside.reported_epoch.max(ack.details.epoch);
+        }
+        let own = connection_of(ack, inner.sender.life);
+        if let Some((id, Input::Ack(_, command))) = &own {
+            inner.correlator().answered(id, &ack.agent_id, *command);
+        }
+        let own = own.map(|(id, input)| (id, vec![input])).or_else(|| self.changed_by_others(ack));
+        if own.is_none() {
+            match self.port_end(ack) {
+                Some(end) => beside.ports.push(end),
+                None => inner.metrics.ack_ignored(),
+            }
+        }
+        own
     }
 
     /// What a command which is not this controller's (typed by hand, say) has changed in the module of an end.
@@ -275,13 +319,17 @@ impl Intake {
     }
 
     async fn health_record(&self, partition: u32, record: &Record) {
-        if let Some(message) = self.decode(&self.health, partition, record) {
-            self.report(&message).await;
+        if let Some(reply) = self.decode(&self.health, partition, record) {
+            self.report(&reply).await;
         }
     }
 
-    async fn report(&self, message: &AgentMessage) {
+    async fn report(&self, reply: &Reply) {
         let inner = &self.inner;
+        let Reply::Message(message) = reply else {
+            self.note(reply);
+            return;
+        };
         let now = inner.now();
         let ours = |vop: &VopId, pop_id: &PopId, router_id: &RouterId| {
             let from = RouterRef { pop_id: pop_id.clone(), router_id: router_id.clone() };

@@ -1,7 +1,7 @@
 //! The handle's part about agents, interfaces, network and the controller itself.
 
 use super::clock::StoredClock;
-use super::command::{port_command_id, question_id};
+use super::command::{Given, port_command_id, question_id};
 use super::error::ControllerError;
 use super::handle::ControllerHandle;
 use super::record::PortOperation;
@@ -17,7 +17,7 @@ use crate::topology::{Port, Router};
 use core::time::Duration;
 use ipowdm_core::bus::{BusError, Outgoing};
 use ipowdm_core::ids::{LinkId, PopId, PortRef, RouterRef};
-use ipowdm_core::msg::{Action, AdminState, Command, Target, VERSION};
+use ipowdm_core::msg::{Action, AdminState, Command, Superset, Target, VERSION};
 use ipowdm_core::topics::Role;
 use std::collections::BTreeMap;
 use tokio::time::timeout;
@@ -61,7 +61,10 @@ impl ControllerHandle {
     /// # Errors
     /// [`ControllerError::Bus`] where the bus does not confirm the question.
     pub async fn discover(&self) -> Result<(), ControllerError> {
-        self.broadcast(Action::Discover).await
+        for question in self.inner.discovery() {
+            self.broadcast(question.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Asks all agents for a heartbeat now.
@@ -162,7 +165,7 @@ impl ControllerHandle {
                 let message = self.inner.sender.interface_control(
                     &agent,
                     command_id.clone(),
-                    epoch,
+                    Given::bare(epoch, now.wall),
                     times.control_ms,
                     (port, up),
                 );
@@ -341,5 +344,6 @@ pub(super) fn question(
         action,
     };
     inner.metrics.command(name);
-    Ok(Outgoing::new(key, command.to_json()))
+    let superset = Superset { at: inner.now().wall, app: None };
+    Ok(Outgoing::new(key, inner.sender.encode(&command, &superset)))
 }

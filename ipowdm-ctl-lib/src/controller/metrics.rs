@@ -97,6 +97,8 @@ pub struct MetricsView {
     pub telemetry_stale: u64,
     /// Messages of types that are not known here.
     pub unknown_messages: u64,
+    /// What agents of other makes said about quality; they change nothing because of it, and nothing follows from it here.
+    pub quality_notes: u64,
     /// Records that could not be read.
     pub dead_letters: u64,
     /// Descriptions of a port that differ from what another agent, or the same message, says of it.
@@ -223,6 +225,10 @@ impl Metrics {
 
     pub(super) fn unknown_message(&self) {
         self.lock().view.unknown_messages += 1;
+    }
+
+    pub(super) fn quality_note(&self) {
+        self.lock().view.quality_notes += 1;
     }
 
     pub(super) fn conflict(&self) {

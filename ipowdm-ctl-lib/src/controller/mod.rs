@@ -78,6 +78,7 @@
 //! were read back, or everything was undone: follow it with [`ControllerHandle::operation`] or
 //! [`ControllerHandle::wait`].
 
+mod claims;
 mod clock;
 mod command;
 mod config;

@@ -1,5 +1,6 @@
 //! Starting a controller: who commands, what was under way, which tasks run.
 
+use super::claims;
 use super::clock::{Clock, StoredClock, WallClock, system_wall_clock};
 use super::command::StartTag;
 use super::config::ControllerConfig;
@@ -219,6 +220,11 @@ impl Stored {
                 let port = record.ports.get(end);
                 expected.remove(port);
                 inner.registry().expect(now, record.agents.get(end), &port.router());
+                if let Some((number, order, false)) = record.life.ends().get(end).last_order() {
+                    let command = claims::reference(record, end, number);
+                    let place = (&record.id, record.agents.get(end));
+                    inner.correlator().sent(now, place, claims::action_name(order), command);
+                }
             }
         }
         for port in expected {

@@ -4,7 +4,7 @@
 //! It may all the same, where the answer to its set-up and then the order to go dark were lost. Its agent says so in every
 //! heartbeat, and is told again until it does not.
 
-use super::command::question_id;
+use super::command::{Given, question_id};
 use super::error::ControllerError;
 use super::event::ControllerEvent;
 use super::inner::Inner;
@@ -76,8 +76,9 @@ impl Inner {
                     return Ok(false);
                 }
                 let lifetime_ms = self.config.times.control_ms;
+                let given = Given::bare(epoch, self.now().wall);
                 let about = (&stray.connection, &stray.port);
-                tx.publish(&self.sender.stray(agent, id.clone(), epoch, lifetime_ms, about))?;
+                tx.publish(&self.sender.stray(agent, id.clone(), given, lifetime_ms, about))?;
                 Ok(true)
             })
             .await;

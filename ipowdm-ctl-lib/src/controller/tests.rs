@@ -11,6 +11,7 @@ use ipowdm_core::error::Code;
 use ipowdm_core::msg::Action;
 use ipowdm_core::units::{Db, Frequency};
 
+mod compatibility;
 mod crashes;
 mod deadlines;
 mod faults;

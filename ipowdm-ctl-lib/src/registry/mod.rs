@@ -130,6 +130,13 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Whether it is not known to be one of this project's: those tell the highest epoch they have seen, or which life of them
+    /// it is.
+    #[must_use]
+    pub fn is_of_another_make(&self) -> bool {
+        self.epoch.is_none() && self.boot_id.is_none()
+    }
+
     /// Orders the agents that say they are at one router; the least leads.
     fn rank(&self) -> (bool, Presence, &AgentId) {
         let holder = self.agent_id == self.router.default_agent() && self.last_seen.is_some();

@@ -2,10 +2,12 @@
 
 mod agent;
 mod cut;
+mod foreign;
 pub(crate) mod guarded;
 
 pub(crate) use agent::{Behaviour, FakeAgent};
 pub(crate) use cut::{Cut, CutBackend};
+pub(crate) use foreign::{ForeignAgent, Manner};
 
 use crate::controller::{ConnectionRequest, ControllerConfig, ControllerHandle, WallClock};
 use crate::linkdb::LinkDb;

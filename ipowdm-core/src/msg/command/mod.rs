@@ -4,7 +4,7 @@ mod decode;
 mod encode;
 mod superset;
 
-pub use superset::{Superset, SupersetEnd};
+pub use superset::Superset;
 
 use crate::ids::{AgentId, CommandId, ConnectionId, PopId, PortRef, VopId};
 use crate::units::{Frequency, Power};

@@ -6,33 +6,20 @@
 //! once per place, and beside it what agents of this project need: epoch, lifetime, exact MHz, media code.
 
 use super::encode::{EndpointWire, Parameters, endpoint};
-use super::{Action, AdminState, Command, Target};
-use crate::ids::PortRef;
+use super::{Action, AdminState, Command, Endpoint, Target};
 use crate::time::Timestamp;
 use crate::units::{Frequency, Power};
 use alloc::vec::Vec;
 use serde::{Serialize, Serializer};
 
 /// What the superset form of a command says beyond the command.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Superset {
     /// When the command is given; display only.
     pub at: Timestamp,
-    /// All ends of the connection as they are to be, for the list at the top level: agents that look there refuse a set-up
-    /// with fewer than two, and pick their own by its PoP and router. Empty: the endpoints of the command.
-    pub ends: Vec<SupersetEnd>,
-}
-
-/// An end of a connection in the list at the top level.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SupersetEnd {
-    /// The port.
-    pub port: PortRef,
-    /// The number by which the agent there knows the application to run: the AppSel code that its capabilities name. Agents
-    /// of this project go by the media code.
+    /// The number by which the agent knows the application to run: the AppSel code that its capabilities name. Agents of
+    /// this project go by the media code.
     pub app: Option<u8>,
-    /// Transmit power.
-    pub tx_power: Option<Power>,
 }
 
 /// A frequency in GHz: a whole number where it is one, as nearly every channel is.
@@ -146,6 +133,12 @@ impl Command {
             Target::Pop(pop) => (None, pop.as_str()),
             Target::All => (None, "all"),
         };
+        // Agents that want at least two endpoints carry out the first that is theirs. The other end is not named: they would
+        // carry out its command, too.
+        let at_least = match (&self.action, endpoints.len()) {
+            (Action::Setup { .. }, 1) => 2,
+            (_, named) => named,
+        };
         crate::msg::write(&Wire {
             kind: name,
             action,
@@ -159,12 +152,12 @@ impl Command {
             timestamp: superset.at,
             connection_id: guide.connection_id,
             frequency,
-            endpoint_config: match superset.ends.as_slice() {
-                // A list here would be taken for that of `parameters`, where there is none.
-                _ if endpoints.is_empty() => Vec::new(),
-                [] => endpoints.iter().map(|e| at_the_top(&e.port, None, e.tx_power)).collect(),
-                ends => ends.iter().map(|e| at_the_top(&e.port, e.app, e.tx_power)).collect(),
-            },
+            endpoint_config: endpoints
+                .iter()
+                .cycle()
+                .take(at_least)
+                .map(|e| at_the_top(e, superset.app))
+                .collect(),
             parameters: SupersetParameters {
                 tx_power_level: first.and_then(|endpoint| endpoint.tx_power).map(Power::value),
                 guide,
@@ -173,12 +166,12 @@ impl Command {
     }
 }
 
-fn at_the_top(port: &PortRef, app: Option<u8>, tx_power: Option<Power>) -> TopEndpoint<'_> {
+fn at_the_top(endpoint: &Endpoint, app: Option<u8>) -> TopEndpoint<'_> {
     TopEndpoint {
-        pop_id: port.pop_id.as_str(),
-        node_id: port.router_id.as_str(),
-        port_id: port.port_id.as_str(),
+        pop_id: endpoint.port.pop_id.as_str(),
+        node_id: endpoint.port.router_id.as_str(),
+        port_id: endpoint.port.port_id.as_str(),
         app,
-        tx_power_level: tx_power.map(Power::value),
+        tx_power_level: endpoint.tx_power.map(Power::value),
     }
 }

@@ -135,26 +135,16 @@ fn ours(action: Action) -> Command {
     }
 }
 
-fn both_ends() -> Superset {
-    let end = |pop: &str, app, hundredths| SupersetEnd {
-        port: port(pop),
-        app,
-        tx_power: Some(Power::from_hundredths(hundredths)),
-    };
-    Superset {
-        at: Timestamp(1_761_730_512_483),
-        ends: vec![end("pop1", Some(2), -1000), end("pop2", None, -900)],
-    }
-}
+const SUPERSET: Superset = Superset { at: Timestamp(1_761_730_512_483), app: Some(2) };
 
 #[test]
 fn s0_05_the_superset_of_a_set_up_is_golden_and_reads_back_as_the_same_command() {
     let endpoint = Endpoint { media_code: Some(0x46), ..end("pop1", Some(193_100_000), -1000) };
     let command = ours(Action::Setup { connection_id: connection(), endpoints: vec![endpoint] });
-    let json = String::from_utf8(command.to_superset_json(&both_ends())).unwrap();
+    let json = String::from_utf8(command.to_superset_json(&SUPERSET)).unwrap();
     assert_eq!(
         json,
-        r#"{"type":"setupConnection","action":"setupConnection","command_id":"POP1-POP2-1.1a2b.1.c0ffee.1","v":1,"epoch":7,"lifetime_ms":30000,"virtual_operator":"vOp2","target_agent":"pop1-router1","target_pop":"pop1","timestamp":1761730512.483,"connection_id":"POP1-POP2-1","frequency":193100,"endpoint_config":[{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48","app":2,"tx_power_level":-10.0},{"pop_id":"pop2","node_id":"router1","port_id":"Ethernet48","tx_power_level":-9.0}],"parameters":{"connection_id":"POP1-POP2-1","endpoint_config":[{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48","frequency":193.1,"tx_power_level":-10.0,"frequency_mhz":193100000,"media_code":70}],"tx_power_level":-10.0}}"#
+        r#"{"type":"setupConnection","action":"setupConnection","command_id":"POP1-POP2-1.1a2b.1.c0ffee.1","v":1,"epoch":7,"lifetime_ms":30000,"virtual_operator":"vOp2","target_agent":"pop1-router1","target_pop":"pop1","timestamp":1761730512.483,"connection_id":"POP1-POP2-1","frequency":193100,"endpoint_config":[{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48","app":2,"tx_power_level":-10.0},{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48","app":2,"tx_power_level":-10.0}],"parameters":{"connection_id":"POP1-POP2-1","endpoint_config":[{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet48","frequency":193.1,"tx_power_level":-10.0,"frequency_mhz":193100000,"media_code":70}],"tx_power_level":-10.0}}"#
     );
     assert_eq!(Command::from_json(json.as_bytes()).unwrap(), command);
 }
@@ -178,7 +168,7 @@ fn s0_06_the_superset_of_a_reconfiguration_is_golden_and_names_no_frequency() {
 #[test]
 fn s0_07_the_superset_of_interface_control_is_that_of_existing_controllers() {
     let command = ours(Action::InterfaceControl { port: port("pop1"), state: AdminState::Down });
-    let json = String::from_utf8(command.to_superset_json(&both_ends())).unwrap();
+    let json = String::from_utf8(command.to_superset_json(&SUPERSET)).unwrap();
     let recorded = include_str!("../../../dialects/commands/s0_07-ctrl-head-interface-control-down.json");
     let [json_value, recorded]: [serde_json::Value; 2] =
         [&json, recorded].map(|text| serde_json::from_str(text).unwrap());
@@ -210,7 +200,7 @@ fn the_superset_of_every_command_reads_back_as_the_same_command() {
     ] {
         for target in [to_router1(), Target::All, Target::Pop("pop1".parse().unwrap())] {
             let command = Command { target, ..ours(action.clone()) };
-            let json = command.to_superset_json(&both_ends());
+            let json = command.to_superset_json(&SUPERSET);
             assert_eq!(Command::from_json(&json).unwrap(), command);
         }
     }

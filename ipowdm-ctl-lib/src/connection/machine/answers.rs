@@ -31,6 +31,9 @@ impl Lifecycle {
         end.module_ms = end.module_ms.max(answer.module_ms);
         if let Some(readback) = &answer.readback {
             end.seen = Some(Seen::new(run.now.wall, readback));
+        } else if answer.claimed {
+            // What was read before the work says nothing about what is after it.
+            end.seen = None;
         }
         match order {
             Order::Setup(wanted) => self.setup_answered(run, answer, &wanted),
@@ -66,12 +69,7 @@ impl Lifecycle {
 
     fn setup_answered(&mut self, run: &mut Run, answer: &Answer, wanted: &Wanted) {
         let failure = match answer.outcome {
-            Outcome::Applied | Outcome::Unchanged => match wanted.check(answer.readback.as_ref()) {
-                Ok(()) => None,
-                Err(mismatch) => {
-                    Some(failure(Code::ReadBackMismatch, Some(answer.end), &mismatch.to_string()))
-                }
-            },
+            Outcome::Applied | Outcome::Unchanged => mismatch(answer, wanted),
             _ => Some(refusal(answer)),
         };
         if self.state == State::Reconfiguring {
@@ -88,8 +86,8 @@ impl Lifecycle {
         if let Some(failure) = failure {
             self.undo(run, failure);
         } else if self.ends.all(|end| end.pending().is_none()) {
-            self.verified_at = Some(run.now.wall);
-            self.enter(run, State::Active, Cause::Verified);
+            self.reverify(run.now.wall);
+            self.enter(run, State::Active, self.done());
             self.finish(run, None);
             self.schedule(run, None);
             self.settle(run, Cause::Trouble(None));
@@ -122,10 +120,7 @@ impl Lifecycle {
         let failure = match answer.outcome {
             Outcome::Applied | Outcome::Unchanged => {
                 end.wanted = wanted;
-                wanted
-                    .check(answer.readback.as_ref())
-                    .err()
-                    .map(|mismatch| failure(Code::ReadBackMismatch, Some(answer.end), &mismatch.to_string()))
+                mismatch(answer, &wanted)
             }
             _ => Some(refusal(answer)),
         };
@@ -154,7 +149,12 @@ impl Lifecycle {
         self.reverify(run.now.wall);
         self.finish(run, failure);
         self.schedule(run, None);
-        self.settle(run, Cause::Verified);
+        self.settle(run, self.done());
+    }
+
+    /// Why what was asked for is taken as done.
+    const fn done(&self) -> Cause {
+        if self.verified_at.is_some() { Cause::Verified } else { Cause::Claimed }
     }
 
     fn teardown_answered(&mut self, run: &mut Run, answer: &Answer) {
@@ -164,7 +164,11 @@ impl Lifecycle {
         let end = self.ends.get_mut(answer.end);
         // Its set-up was refused and so is this: nothing was ever done for this connection there.
         let untouched = end.light == Light::Dark && did_nothing(answer.outcome);
-        if success || gone || untouched || is_not_there(answer) {
+        if success && answer.claimed {
+            end.settle();
+            // Agents that read nothing back are known to say so with the laser on.
+            end.light = Light::Unknown;
+        } else if success || gone || untouched || is_not_there(answer) {
             end.settle();
             end.light = Light::Dark;
         } else if end.attempts < ATTEMPTS && self.state == State::TeardownInProgress {
@@ -179,6 +183,15 @@ impl Lifecycle {
         }
         self.darkened(run);
     }
+}
+
+/// In what registers differ from what was wanted; nothing where an agent's word has to do for them.
+fn mismatch(answer: &Answer, wanted: &Wanted) -> Option<Failure> {
+    if answer.claimed && answer.readback.is_none() {
+        return None;
+    }
+    let mismatch = wanted.check(answer.readback.as_ref()).err()?;
+    Some(failure(Code::ReadBackMismatch, Some(answer.end), &mismatch.to_string()))
 }
 
 /// Whether a command ended before anything was done because of it.

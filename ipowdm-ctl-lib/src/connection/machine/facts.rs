@@ -125,7 +125,8 @@ impl Lifecycle {
 
     /// Both ends have been read back as wanted, as far as is known now.
     pub(super) fn reverify(&mut self, wall: Timestamp) {
-        let clean = !self.ends.any(|end| end.troubles.unverified || end.troubles.module_absent);
+        let sound = |end: &EndState| !end.troubles.unverified && !end.troubles.module_absent;
+        let clean = self.ends.all(|end| sound(end) && end.seen.is_some());
         self.verified_at = clean.then_some(wall);
     }
 

@@ -6,11 +6,11 @@ use crate::controller::engine::{Beside, Job, jobs_for};
 use crate::controller::event::ControllerEvent;
 use crate::controller::inner::Inner;
 use crate::controller::inventory::question;
-use crate::registry::{Change, Conflict, Presence};
+use crate::registry::{Agent, Change, Conflict, Presence};
 use ipowdm_core::bus::publisher::Class;
 use ipowdm_core::capability::ModuleCapability;
 use ipowdm_core::ids::{PortRef, RouterRef};
-use ipowdm_core::msg::{Action, Target};
+use ipowdm_core::msg::Target;
 use ipowdm_core::topics::Role;
 use tokio::time::Instant;
 
@@ -19,12 +19,15 @@ impl Inner {
     ///
     /// [`Registry::to_ask`]: crate::registry::Registry::to_ask
     pub(in crate::controller) fn ask_for_discovery(&self, target: Target) {
-        if self.tenure.holds(Instant::now())
-            && !self.is_superseded()
-            && let Ok(record) = question(self, target, Action::Discover)
-            && let Err(full) = self.publisher.send(&self.vop.topic(Role::Config), record, Class::Droppable)
-        {
-            tracing::warn!(vop = %self.vop.id(), error = %full, "discovery is not asked for");
+        for action in self.discovery() {
+            if self.tenure.holds(Instant::now())
+                && !self.is_superseded()
+                && let Ok(record) = question(self, target.clone(), action.clone())
+                && let Err(full) =
+                    self.publisher.send(&self.vop.topic(Role::Config), record, Class::Droppable)
+            {
+                tracing::warn!(vop = %self.vop.id(), error = %full, "discovery is not asked for");
+            }
         }
     }
 
@@ -81,7 +84,12 @@ impl Inner {
     async fn learn(&self, ports: &[PortRef]) {
         let modules: Vec<(&PortRef, Option<ModuleCapability>)> = {
             let registry = self.registry();
-            let own = ports.iter().filter(|port| registry.has_port(port));
+            let foreign = |port: &PortRef| {
+                self.config.compatibility && registry.at(&port.router()).is_none_or(Agent::is_of_another_make)
+            };
+            // Agents of other makes may not describe modules at all: then what the inventory says stands.
+            let told = |port: &&PortRef| registry.module_in(port).is_some() || !foreign(port);
+            let own = ports.iter().filter(|port| registry.has_port(port)).filter(told);
             own.map(|port| (port, registry.module_in(port).cloned())).collect()
         };
         for modules in modules.chunks(LEARNT_TOGETHER) {

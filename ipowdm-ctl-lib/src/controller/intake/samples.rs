@@ -1,6 +1,6 @@
 //! What samples lead to: they go to the loops in memory, and what these find in a batch is stored in one transaction.
 
-use super::{Intake, PUBLISHED};
+use super::{Intake, PUBLISHED, Source};
 use crate::connection::{Event, Now, State};
 use crate::controller::engine::{Beside, Driven, Input, Job};
 use crate::controller::event::ControllerEvent;
@@ -82,14 +82,13 @@ impl Found {
 }
 
 impl Intake {
-    pub(super) async fn sample(
-        &self,
-        sample: TelemetrySample,
-        offset: i64,
-        fresh: bool,
-        findings: &mut Findings,
-    ) {
+    pub(super) async fn sample(&self, sample: TelemetrySample, source: &Source<'_>, findings: &mut Findings) {
         let inner = &self.inner;
+        let Some(sample) = self.placed(sample, source) else {
+            inner.metrics.sample(false);
+            return;
+        };
+        let fresh = source.fresh;
         let from = sample.pop_id.clone().zip(sample.router_id.clone());
         let from = from.map(|(pop_id, router_id)| RouterRef { pop_id, router_id });
         let foreign = sample.virtual_operator.as_ref().is_some_and(|vop| vop != inner.vop.id())
@@ -100,7 +99,7 @@ impl Intake {
         }
         let heard = from.filter(|_| !foreign).map(|router| (sample.agent_id.clone(), router));
         let shown = (fresh && findings.shown).then(|| Arc::new(sample.clone()));
-        let found = if foreign { None } else { self.judge(sample, (findings.now.at, offset), fresh) };
+        let found = if foreign { None } else { self.judge(sample, findings.now.at, source) };
         inner.metrics.sample(found.is_some());
         if let Some(sample) = shown.filter(|_| found.is_some()) {
             inner.feed.sample(sample);
@@ -150,12 +149,7 @@ impl Intake {
 
     /// Gives a sample to its connection's loop; `None` where there is no such connection or end, `Some(None)` where nothing
     /// follows.
-    fn judge(
-        &self,
-        sample: TelemetrySample,
-        (now, offset): (Millis, i64),
-        fresh: bool,
-    ) -> Option<Option<Found>> {
+    fn judge(&self, mut sample: TelemetrySample, now: Millis, source: &Source<'_>) -> Option<Option<Found>> {
         let inner = &self.inner;
         let mut live = inner.live();
         let entry = live.entry_mut(&sample.connection_id)?;
@@ -170,10 +164,14 @@ impl Intake {
             light: state.light,
             level: record.life.level(),
             judged: matches!(record.life.state(), State::Active | State::Degraded),
-            fresh,
+            fresh: source.fresh,
             max_age_ms: inner.config.qot.max_age_ms,
         };
-        let place = u64::try_from(offset).unwrap_or(0);
+        let place = u64::try_from(source.record.offset).unwrap_or(0);
+        if sample.seq.is_none() {
+            // Samples without a key come in any partition, and a place is one of its partition.
+            (sample.boot_id, sample.seq) = (Some(source.partition.into()), Some(place));
+        }
         let acting = entry.qot.is_acting();
         let findings = entry.qot.observe(now, end, sample, place, &context);
         if entry.qot.is_acting() && !acting {

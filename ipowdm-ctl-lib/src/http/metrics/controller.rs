@@ -96,6 +96,7 @@ fn counters(view: &MetricsView) -> Vec<Family> {
         one("qot_alarms", "Alarms of the quality loop.", view.alarms),
         one("decode_refusals", "Records that could not be read.", view.dead_letters),
         one("messages_unknown", "Messages of types that are not known.", view.unknown_messages),
+        one("quality_notes", "What agents of other makes said about quality.", view.quality_notes),
         one("port_conflicts", "Ports that two agents describe, or one describes twice.", view.conflicts),
         one("bus_resyncs", "Positions that were not in the log any more.", view.resyncs),
     ]

@@ -151,6 +151,7 @@ impl Resolved {
         writeln!(f, "tx_max_dbm = {:?}", config.tx_power.max.value())?;
         writeln!(f, "hold_sec = {}", seconds(config.times.hold_ms))?;
         writeln!(f, "lease_sec = {}", seconds(u64::try_from(config.lease.as_millis()).unwrap_or(u64::MAX)))?;
+        writeln!(f, "compatibility = {}", config.compatibility)?;
         let qot = &config.qot;
         writeln!(f, "\n[controller.qot]\nenabled = {}", qot.enabled)?;
         match &qot.thresholds {

@@ -63,6 +63,7 @@ impl Settings {
         let controller = &mut self.controller;
         read.parse("VIRTUAL_OPERATOR", &mut controller.virtual_operator, "use letters, digits and dashes");
         read.put("CONTROLLER_ID", &mut controller.id);
+        read.parse("COMPATIBILITY_MODE", &mut controller.compatibility, "say true or false");
         let qot = &mut controller.qot;
         read.parse("OSNR_THRESHOLD", &mut qot.osnr_threshold_db, NUMBER);
         read.parse("BER_THRESHOLD", &mut qot.ber_threshold, NUMBER);

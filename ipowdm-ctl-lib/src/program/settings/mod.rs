@@ -214,6 +214,8 @@ pub(crate) struct ControllerTable {
     pub(crate) lease_sec: Option<f64>,
     /// A connection that is created and not set up gives its grant back after this.
     pub(crate) hold_sec: Option<f64>,
+    /// Let agents of other makes in (`COMPATIBILITY_MODE`).
+    pub(crate) compatibility: Option<bool>,
     pub(crate) qot: QotTable,
 }
 

@@ -418,6 +418,7 @@ fn controller_config(check: &mut Checker<'_>, table: &ControllerTable) -> Contro
     if let Some(lease) = check.seconds("controller.lease_sec", table.lease_sec, 0.3) {
         config.lease = lease;
     }
+    config.compatibility = table.compatibility.unwrap_or(config.compatibility);
     quality(check, &table.qot, &mut config);
     if let Err(reason) = config.check() {
         check.refuse("controller", reason, "change the table [controller]");

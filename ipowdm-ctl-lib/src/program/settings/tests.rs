@@ -62,6 +62,7 @@ fn the_names_of_the_existing_controller_are_accepted() {
         ("API_PORT", "9083"),
         ("VIRTUAL_OPERATOR", "vOp2"),
         ("CONTROLLER_ID", "lab-2"),
+        ("COMPATIBILITY_MODE", "true"),
         ("KAFKA_BROKER", "kafka:9092"),
         ("CONFIG_TOPIC", "config_vOp2"),
         ("MONITORING_TOPIC", "monitoring_vOp2"),
@@ -86,6 +87,8 @@ fn the_names_of_the_existing_controller_are_accepted() {
     assert_eq!(resolved.store, Location::Redis("redis://:p%40ss%2Fword@redis:6380/0".to_owned()));
     assert_eq!(resolved.bus.as_ref().unwrap().bootstrap, ["kafka:9092"]);
     assert_eq!(resolved.controller.controller_id, "lab-2");
+    assert!(resolved.controller.compatibility);
+    assert!(resolved.to_string().contains("\ncompatibility = true\n"), "{resolved}");
     let qot = &resolved.controller.qot;
     assert_eq!((qot.samples, qot.cooldown_ms, qot.adjust), (4, 30_000, Adjust::Both));
     assert_eq!(qot.step, Db::from_hundredths(50));

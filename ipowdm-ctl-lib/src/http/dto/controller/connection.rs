@@ -112,6 +112,9 @@ pub(in crate::http) struct ConnectionJson {
     source: EndJson,
     destination: EndJson,
     created_at: String,
+    /// Whether both ends were read back as wanted and have not changed since. A connection can be ACTIVE without it where a
+    /// controller in compatibility mode takes the word of agents that read nothing back.
+    verified: bool,
     /// When both ends were last read back as wanted; null where they never were or have changed since.
     verified_at: Option<String>,
     /// Seconds that the last successful set-up took.
@@ -157,6 +160,7 @@ impl ConnectionJson {
             frequency_mhz: view.frequency,
             slot: view.slot.into(),
             created_at: iso(view.created_at),
+            verified,
             verified_at: view.verified_at.map(iso),
             setup_time: view.setup_timing.map(|timing| seconds(timing.total_ms)),
             quality: view.level,
@@ -193,7 +197,12 @@ fn message(view: &ConnectionView) -> String {
     match (view.state, &view.failure) {
         (State::Pending, _) => format!("{id} holds {} and waits to be set up", view.frequency),
         (State::SetupInProgress, _) => format!("{id} is being set up"),
-        (State::Active, _) => format!("{id} is up, read back from both modules"),
+        (State::Active, _) if view.verified_at.is_some() => {
+            format!("{id} is up, read back from both modules")
+        }
+        (State::Active, _) => {
+            format!("{id} is up by the word of its agents, not read back from both modules")
+        }
         (State::Degraded, _) => format!("{id} is up and something is wrong with it"),
         (State::Reconfiguring, _) => format!("{id} is being changed"),
         (State::TeardownInProgress, _) => format!("{id} is being taken down"),
