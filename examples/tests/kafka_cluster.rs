@@ -12,6 +12,8 @@ mod counted;
 mod frozen;
 #[path = "kafka_cluster/gone.rs"]
 mod gone;
+#[path = "kafka_cluster/lost.rs"]
+mod lost;
 #[path = "kafka_cluster/nodes.rs"]
 mod nodes;
 #[path = "kafka_cluster/rolling.rs"]

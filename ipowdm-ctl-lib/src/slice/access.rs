@@ -130,6 +130,19 @@ impl SliceManager {
         Ok(issued.unwrap_or_default())
     }
 
+    /// Gives the rights again that the virtual operator's users have because of it, where the broker was told them before.
+    pub(super) async fn restore_rights(&self, vop: &Vop) -> Result<(), SliceError> {
+        let kept = self.linkdb().store().get(&VopAccess::key(vop.id())).await?;
+        let (Some(access), Some(kept)) = (self.bus().access(), kept) else { return Ok(()) };
+        if kept.rights != Enforcement::Enforced {
+            return Ok(());
+        }
+        let users = kept.users.iter().filter_map(|user| Principal::parse(user));
+        let all = users.flat_map(|who| rights(&who, vop.id())).collect();
+        let _one_at_a_time = self.shared.access.lock().await;
+        Ok(access.grant(all).await?)
+    }
+
     /// New passwords for all but the agents that have one because they serve another virtual operator.
     async fn issue_missing(
         &self,

@@ -247,7 +247,9 @@ impl SliceManager {
 
     /// The topics of a virtual operator as the broker has them. Those that are missing are made again; what was in them is
     /// lost, so that the virtual operator begins another incarnation: its agents are assigned anew and its controller is
-    /// started again, and nobody goes on from a position in a topic that is gone.
+    /// started again, and nobody goes on from a position in a topic that is gone. A broker that has lost topics may have lost
+    /// more: the topic of assignments is made again too, and the rights of those who have some because of the virtual operator
+    /// are given again. Passwords are not: [`SliceManager::renew_password`].
     ///
     /// # Errors
     /// [`SliceError::UnknownVop`], [`SliceError::Busy`] while it is being dismantled, [`SliceError::Bus`],
@@ -265,6 +267,8 @@ impl SliceManager {
         let vop = self.begin_incarnation(id).await?;
         let failed = |source| SliceError::Launch { vop: id.to_string(), source };
         self.shared.launcher.stop(id).await.map_err(failed)?;
+        self.make_assignments_topic().await?;
+        self.restore_rights(&vop).await?;
         let topics = self.topics_of(&vop).await;
         self.resume(&vop).await?;
         topics

@@ -6,7 +6,7 @@ use super::error::SliceError;
 use super::record::Vop;
 use core::time::Duration;
 use ipowdm_core::bus::{Bus, BusError, Created, TopicDescription, TopicSpec};
-use ipowdm_core::topics::Role;
+use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use tokio::time::{Instant, sleep};
 
 /// Between two attempts to make a topic whose predecessor is still being deleted.
@@ -36,10 +36,11 @@ impl SliceManager {
         Ok(())
     }
 
-    /// Whether a topic of a virtual operator is missing.
+    /// Whether a topic that a virtual operator needs is missing.
     pub(super) async fn lacks_topics(&self, vop: &Vop) -> Result<bool, SliceError> {
-        for role in Role::ALL {
-            if self.bus().describe_topic(&vop.topic(role)).await?.is_none() {
+        let own = Role::ALL.into_iter().map(|role| vop.topic(role).to_string());
+        for topic in own.chain([ASSIGNMENTS.to_owned()]) {
+            if self.bus().describe_topic(&topic).await?.is_none() {
                 return Ok(true);
             }
         }

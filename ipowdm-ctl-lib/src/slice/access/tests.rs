@@ -49,6 +49,24 @@ async fn s0_01_activation_opens_the_topics_to_those_who_need_them_and_tells_each
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broker_that_has_forgotten_everything_is_told_topics_assignments_and_rights_again() {
+    let (_bed, bus, slices) = guarded().await;
+    let id = vop("vOp2");
+    slices.activate(Testbed::vop2()).await.unwrap();
+    slices.admit_application(&id, &"exporter".parse().unwrap()).await.unwrap();
+    let rights = bus.with(|state| state.rights.clone());
+    for topic in bus.topics().await.unwrap() {
+        bus.delete_topic(&topic).await.unwrap();
+    }
+    bus.with(|state| state.rights.clear());
+    slices.ensure_topics(&id).await.unwrap();
+    assert_eq!(bus.with(|state| state.rights.clone()), rights);
+    assert_eq!(bus.topics().await.unwrap(), ["config_vOp2", "health_vOp2", ASSIGNMENTS, "monitoring_vOp2"]);
+    let told = async || bus.bounds(ASSIGNMENTS, 0).await.is_ok_and(|bounds| bounds.next >= 3);
+    eventually("all agents are assigned again", told).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s0_02_deactivation_takes_everything_back_but_what_an_agent_has_from_another_operator() {
     let (_bed, bus, slices) = guarded().await;
     let vop2 = request("vOp2", &["pop1/router1/Ethernet48", "pop2/router1/Ethernet48"]);
