@@ -72,7 +72,7 @@ async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, met).await.unwrap_or_else(|_| panic!("never: {what}"));
+    assert!(tokio::time::timeout(PATIENCE, met).await.is_ok(), "never: {what}");
 }
 
 /// Two PoPs with a port each, given to vOp2, whose controller lets agents of other makes in.
