@@ -138,6 +138,7 @@ checks! {
         a_reader_from_the_end_sees_only_what_comes_later,
         a_reader_at_a_lost_position_is_told_to_resync,
         a_reader_sees_the_partitions_that_a_re_created_topic_has_more,
+        a_reader_that_nobody_reads_from_delays_nobody_and_misses_nothing,
         a_publisher_confirms_all_in_order,
         a_publisher_refuses_only_what_the_bus_refuses;
 }

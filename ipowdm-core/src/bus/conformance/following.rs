@@ -114,6 +114,39 @@ pub(super) async fn a_reader_sees_the_partitions_that_a_re_created_topic_has_mor
     same("values", found, (0..10).map(|i| format!("new {i}")).collect())
 }
 
+/// A consumer that has stopped reading leaves what it has not read in the log, and holds nobody back.
+pub(super) async fn a_reader_that_nobody_reads_from_delays_nobody_and_misses_nothing(
+    stage: &Stage,
+) -> Verdict {
+    // More than a reader keeps, also in a large answer of the broker.
+    const CALLS: usize = 60;
+    const EACH: usize = 4;
+    let name = stage.topic("t", 1).await?;
+    let mut slow = Reader::new(Arc::clone(&stage.bus));
+    slow.follow(&name, |_| Start::Earliest);
+    stage.publish_each(&name, &["first"]).await?;
+    same("first", values(&collect(&mut slow, 1, |_| {}).await?), vec!["first".to_string()])?;
+    let mut quick = Reader::new(Arc::clone(&stage.bus));
+    quick.follow(&name, |_| Start::Earliest);
+    let large = "x".repeat(20_000);
+    for call in 0..CALLS {
+        let of_call = (0..EACH).map(|n| record("k", &format!("{} {large}", call * EACH + n))).collect();
+        let publishing = stage.bus.publish(&name, of_call);
+        timeout(SOON, publishing).await.map_err(|_| Violation("a publish was held back".to_string()))??;
+    }
+    let numbers = |records: &[Record]| {
+        values(records)
+            .iter()
+            .filter_map(|value| value.split(' ').next()?.parse().ok())
+            .collect::<Vec<usize>>()
+    };
+    let all: Vec<usize> = (0..CALLS * EACH).collect();
+    let seen = timeout(SOON, collect(&mut quick, all.len() + 1, |_| {})).await;
+    let seen = seen.map_err(|_| Violation("a reader was held back by another".to_string()))??;
+    same("of the quick one", numbers(&seen), all.clone())?;
+    same("of the slow one", numbers(&collect(&mut slow, all.len(), |_| {}).await?), all)
+}
+
 pub(super) async fn a_publisher_confirms_all_in_order(stage: &Stage) -> Verdict {
     let name = stage.topic("t", 1).await?;
     let publisher = Publisher::start(Arc::clone(&stage.bus), 5000);
