@@ -21,7 +21,7 @@ use ipowdm_core::ids::{AgentId, ApplicationId, PortRef};
 use ipowdm_core::topics::{ASSIGNMENTS, Role};
 use ipowdm_core::units::Length;
 use ipowdm_ctl_lib::linkdb::LinkDb;
-use ipowdm_ctl_lib::slice::{Activation, ActivationRequest, Enforcement, SliceManager};
+use ipowdm_ctl_lib::slice::{Activation, ActivationRequest, Enforcement, SliceConfig, SliceManager};
 use ipowdm_ctl_lib::store::Store;
 use ipowdm_ctl_lib::topology::{FibreLink, Pop, Port, Router};
 use std::collections::BTreeMap;
@@ -195,9 +195,9 @@ fn port(pop: &str, number: u8) -> PortRef {
 }
 
 /// Two PoPs that nobody else names, a link between them, a router with three ports in each.
-async fn network() -> (LinkDb, [String; 2]) {
+async fn network_of(name: &str) -> (LinkDb, [String; 2]) {
     let db = LinkDb::new(Store::memory());
-    let pops = ["west", "east"].map(|side| format!("{side}-{}", std::process::id()));
+    let pops = ["west", "east"].map(|side| format!("{name}-{side}-{}", std::process::id()));
     for pop in &pops {
         db.add_pop(Pop::new(pop.parse().unwrap())).await.unwrap();
         db.add_router(Router::new(port(pop, 0).router())).await.unwrap();
@@ -220,7 +220,7 @@ fn password_of<'a>(activation: &'a Activation, user: &str) -> Option<&'a Secret>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_01_s0_02_activation_admits_a_tenant_to_its_topics_alone_and_deactivation_leaves_nothing() {
     let Some(cluster) = Cluster::find() else { return };
-    let (db, [west, east]) = network().await;
+    let (db, [west, east]) = network_of("access").await;
     let slices = SliceManager::builder(db, Arc::new(cluster.admin.clone())).start().await.unwrap();
     let (a, b) = (vop("TenantA"), vop("TenantB"));
     let request_a = ActivationRequest::new(a.clone(), "A", vec![port(&west, 0), port(&east, 0)]);
@@ -275,6 +275,48 @@ async fn s0_01_s0_02_activation_admits_a_tenant_to_its_topics_alone_and_deactiva
     let client = cluster.client(&controller, Scram::Sha512, password_of(&again, &controller).unwrap());
     write(&client, &topic(Role::Config, &a)).await.unwrap();
     slices.deactivate(&a, false).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_and_limits_follow_the_configuration_also_when_it_changes() {
+    let Some(cluster) = Cluster::find() else { return };
+    let (db, [west, _]) = network_of("mended").await;
+    let own = vop("Mended");
+    let request = ActivationRequest::new(own.clone(), "A", vec![port(&west, 0)]);
+    let users = vec![format!("controller_{own}"), format!("agent_{west}-r1")];
+    let quotas = cluster.admin.quotas().unwrap();
+    let start =
+        |config| SliceManager::builder(db.clone(), Arc::new(cluster.admin.clone())).config(config).start();
+    let slices = start(SliceConfig::default()).await.unwrap();
+    slices.activate(request.clone()).await.unwrap();
+    assert_eq!(
+        quotas.quotas_of(users.clone()).await.unwrap(),
+        BTreeMap::new(),
+        "nobody is limited by default"
+    );
+    drop(slices);
+
+    let mut config = SliceConfig::default();
+    config.monitoring.partitions += 2;
+    config.health.retention_ms = 7_200_000;
+    config.config.min_in_sync = Some(1);
+    config.limits.controller.publish_bytes = NonZeroU32::new(1_000_000);
+    config.limits.agent.request_percent = NonZeroU32::new(50);
+    let limits = config.limits;
+    let slices = start(config).await.unwrap();
+    assert!(!slices.activate(request).await.unwrap().new);
+    let found = slices.ensure_topics(&own).await.unwrap();
+    let setting = |index: usize, key: &str| found[index].configs.get(key).map(String::as_str);
+    assert_eq!(found.iter().map(|topic| topic.partitions).collect::<Vec<_>>(), [3, 5, 3]);
+    assert_eq!(setting(0, "min.insync.replicas"), Some("1"));
+    assert_eq!(setting(1, "min.insync.replicas"), None);
+    assert_eq!(setting(2, "retention.ms"), Some("7200000"));
+    let held = users.iter().cloned().zip([limits.controller, limits.agent]).collect();
+    assert_eq!(quotas.quotas_of(users.clone()).await.unwrap(), held);
+    let assignments = cluster.admin.describe_topic(ASSIGNMENTS).await.unwrap().unwrap();
+    assert_eq!(assignments.configs["cleanup.policy"], "compact");
+    slices.deactivate(&own, false).await.unwrap();
+    assert_eq!(quotas.quotas_of(users).await.unwrap(), BTreeMap::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,8 +6,8 @@ use super::tap::Tap;
 use core::time::Duration;
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{
-    Bounds, Bus, BusError, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription,
-    TopicSpec,
+    Bounds, Bus, BusError, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicChange,
+    TopicDescription, TopicSpec,
 };
 use ipowdm_ctl_lib::store::{
     Backend, BackendError, Batch, BoxFuture, CommitError, MemoryBackend, Version, View, WatchSource,
@@ -138,6 +138,10 @@ impl Bus for FaultyBus {
 
     fn describe_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, Option<TopicDescription>> {
         self.inner.describe_topic(name)
+    }
+
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        self.inner.alter_topic(name, change)
     }
 
     fn topics(&self) -> BusFuture<'_, Vec<String>> {

@@ -127,6 +127,9 @@ impl SliceManager {
             kept.passwords = Enforcement::not(reason);
             self.keep_access(vop.id(), &kept).await?;
         }
+        if kept.passwords == Enforcement::Enforced {
+            self.limit(&kept.users).await?;
+        }
         Ok(issued.unwrap_or_default())
     }
 
@@ -212,6 +215,7 @@ impl SliceManager {
             access.revoke(Scope::Principal(user.clone())).await?;
         }
         if kept.passwords == Enforcement::Enforced {
+            self.lift_limits(&leaving).await?;
             access.withdraw_passwords(leaving).await?;
         }
         // Now, and not when the virtual operator is forgotten: until then it would keep an agent that has no other.
@@ -243,6 +247,7 @@ impl SliceManager {
             self.keep_access(id, &kept).await?;
         }
         access.grant(rights(&principal, id)).await?;
+        self.limit(&BTreeSet::from([principal.name()])).await?;
         self.issue_one(access, principal).await
     }
 
@@ -311,6 +316,7 @@ impl SliceManager {
         let _access = self.shared.access.lock().await;
         let name = Principal::Application(id.clone(), application.clone()).name();
         let revoked = access.revoke(Scope::Principal(name.clone())).await?;
+        self.lift_limits(core::slice::from_ref(&name)).await?;
         let withdrawn = access.withdraw_passwords(vec![name.clone()]).await?;
         if kept.users.remove(&name) {
             self.keep_access(id, &kept).await?;

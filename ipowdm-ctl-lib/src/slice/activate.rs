@@ -36,7 +36,8 @@ pub struct Activation {
 
 impl SliceManager {
     /// Activates a virtual operator: ports and spectrum, topics, access, assignments, controller. When this returns its topics
-    /// exist. The same request again answers the same virtual operator and changes nothing.
+    /// exist. The same request again answers the same virtual operator; its topics and the limits of its users are made as they are
+    /// configured now where they were otherwise.
     ///
     /// # Errors
     /// [`SliceError::Invalid`]; [`SliceError::AlreadyExists`] where it is active and the request differs;
@@ -49,6 +50,7 @@ impl SliceManager {
         self.prepare_assignments().await?;
         let (vop, new) = self.claim(&request).await?;
         if vop.phase == VopPhase::Active {
+            self.mend_vop(&vop).await?;
             return Ok(Activation { vop, new, credentials: Vec::new() });
         }
         match self.build(&vop).await {

@@ -18,6 +18,7 @@ mod config;
 mod deactivate;
 mod error;
 mod launch;
+mod limits;
 mod record;
 mod revisions;
 #[cfg(test)]
@@ -26,7 +27,7 @@ mod topics;
 
 pub use access::{Credential, Enforcement, VopAccess};
 pub use activate::Activation;
-pub use config::{SliceConfig, TopicSettings};
+pub use config::{BusLimits, SliceConfig, TopicSettings};
 pub use error::{LaunchError, SliceError};
 #[cfg(feature = "process")]
 pub use launch::{CommandFor, ProcessState, ProcessTimes, Processes};
@@ -130,7 +131,7 @@ impl SliceManagerBuilder {
     }
 
     /// Starts it: controllers of active virtual operators are started again; what was begun and not finished is undone or
-    /// finished in the background. The bus need not be reachable.
+    /// finished in the background, and topics and limits are made as they are configured now. The bus need not be reachable.
     ///
     /// Must be called inside a tokio runtime.
     ///
@@ -156,7 +157,11 @@ impl SliceManagerBuilder {
         // The background task works on a manager without tasks of its own, so that it does not keep itself alive.
         let worker = SliceManager { shared: Arc::clone(&shared), _tasks: Arc::new(Tasks(Vec::new())) };
         let unfinished = worker.take_up().await?;
-        tasks.push(tokio::spawn(async move { worker.settle_down(unfinished).await }).abort_handle());
+        let settling = async move {
+            worker.settle_down(unfinished).await;
+            worker.mend_all().await;
+        };
+        tasks.push(tokio::spawn(settling).abort_handle());
         Ok(SliceManager { shared, _tasks: Arc::new(Tasks(tasks)) })
     }
 }
@@ -245,7 +250,7 @@ impl SliceManager {
         }
     }
 
-    /// The topics of a virtual operator as the broker has them. Those that are missing are made again; what was in them is
+    /// The topics of a virtual operator as the broker has them, made as they are configured now. Those that are missing are made again; what was in them is
     /// lost, so that the virtual operator begins another incarnation: its agents are assigned anew and its controller is
     /// started again, and nobody goes on from a position in a topic that is gone. A broker that has lost topics may have lost
     /// more: the topic of assignments is made again too, and the rights of those who have some because of the virtual operator
@@ -269,6 +274,7 @@ impl SliceManager {
         self.shared.launcher.stop(id).await.map_err(failed)?;
         self.make_assignments_topic().await?;
         self.restore_rights(&vop).await?;
+        self.mend_limits(id).await?;
         let topics = self.topics_of(&vop).await;
         self.resume(&vop).await?;
         topics

@@ -31,6 +31,7 @@ impl SliceManager {
     }
 
     async fn learn_revisions(&self) -> Result<(), SliceError> {
+        self.mend_assignments_topic().await?;
         let seen = self.revisions_on_the_bus().await?;
         let raised = self.linkdb().store().transact(|tx| raise_in(tx, &seen)).await?;
         if raised > 0 {

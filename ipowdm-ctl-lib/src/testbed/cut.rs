@@ -6,7 +6,8 @@ use crate::store::{
 use core::sync::atomic::{AtomicUsize, Ordering};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{
-    Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription, TopicSpec,
+    Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicChange,
+    TopicDescription, TopicSpec,
 };
 use std::sync::Arc;
 
@@ -103,6 +104,10 @@ impl Bus for CutBus {
 
     fn describe_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, Option<TopicDescription>> {
         self.inner.describe_topic(name)
+    }
+
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        Box::pin(self.cut.around(self.inner.alter_topic(name, change)))
     }
 
     fn topics(&self) -> BusFuture<'_, Vec<String>> {

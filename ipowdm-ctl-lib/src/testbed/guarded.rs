@@ -1,14 +1,15 @@
 //! A bus whose broker has access control, and a slice manager over it.
 
 use super::Testbed;
-use crate::slice::{ControllerLauncher, Credential, LaunchError, SliceManager, Vop};
+use crate::slice::{ControllerLauncher, Credential, LaunchError, SliceConfig, SliceManager, Vop};
 use crate::store::BoxFuture;
 use core::time::Duration;
 use ipowdm_core::bus::access::{AccessControl, Resource, Right, Scope, Scram, Secret};
 use ipowdm_core::bus::memory::MemoryBus;
+use ipowdm_core::bus::quota::{Quota, Quotas};
 use ipowdm_core::bus::{
-    Bounds, Bus, BusError, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicDescription,
-    TopicSpec,
+    Bounds, Bus, BusError, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicChange,
+    TopicDescription, TopicSpec,
 };
 use ipowdm_core::ids::VopId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) rights: BTreeSet<Right>,
     pub(crate) passwords: BTreeMap<String, BTreeSet<Scram>>,
     pub(crate) issued: usize,
+    pub(crate) quotas: BTreeMap<String, Quota>,
     pub(crate) calls: usize,
     /// The call of this number fails, as do all that follow while `stays_down`.
     pub(crate) fails: Option<usize>,
@@ -30,6 +32,8 @@ pub(crate) struct State {
     pub(crate) disabled: bool,
     /// No SCRAM.
     pub(crate) without_passwords: bool,
+    /// Nobody is limited.
+    pub(crate) without_quotas: bool,
 }
 
 /// A bus in memory whose broker has access control. It keeps the lists; holding clients to them is a real broker's.
@@ -84,6 +88,7 @@ impl Guarded {
         self.with(|state| {
             assert!(state.rights.is_empty(), "{:?}", state.rights);
             assert!(state.passwords.is_empty(), "{:?}", state.passwords);
+            assert!(state.quotas.is_empty(), "{:?}", state.quotas);
         });
     }
 }
@@ -107,6 +112,9 @@ impl Bus for Guarded {
     fn describe_topic<'a>(&'a self, name: &'a str) -> BusFuture<'a, Option<TopicDescription>> {
         self.bus.describe_topic(name)
     }
+    fn alter_topic<'a>(&'a self, name: &'a str, change: TopicChange) -> BusFuture<'a, TopicDescription> {
+        self.bus.alter_topic(name, change)
+    }
     fn topics(&self) -> BusFuture<'_, Vec<String>> {
         self.bus.topics()
     }
@@ -115,6 +123,30 @@ impl Bus for Guarded {
     }
     fn access(&self) -> Option<&dyn AccessControl> {
         Some(self)
+    }
+    fn quotas(&self) -> Option<&dyn Quotas> {
+        let limits = self.with(|state| !state.without_quotas);
+        limits.then_some(self)
+    }
+}
+
+impl Quotas for Guarded {
+    fn set_quotas(&self, quotas: BTreeMap<String, Quota>) -> BusFuture<'_, ()> {
+        self.call(false, |state| {
+            for (user, quota) in quotas {
+                if quota.is_none() {
+                    state.quotas.remove(&user);
+                } else {
+                    state.quotas.insert(user, quota);
+                }
+            }
+        })
+    }
+    fn quotas_of(&self, users: Vec<String>) -> BusFuture<'_, BTreeMap<String, Quota>> {
+        self.call(false, |state| {
+            let held = |user: String| state.quotas.get(&user).map(|quota| (user, *quota));
+            users.into_iter().filter_map(held).collect()
+        })
     }
 }
 
@@ -186,8 +218,13 @@ pub(crate) async fn guarded() -> (Testbed, Guarded, SliceManager) {
 
 /// A slice manager that starts.
 pub(crate) async fn manager(bed: &Testbed, bus: &Guarded) -> SliceManager {
+    manager_with(bed, bus, Testbed::slice_config()).await
+}
+
+/// A slice manager that starts with this configuration.
+pub(crate) async fn manager_with(bed: &Testbed, bus: &Guarded, config: SliceConfig) -> SliceManager {
     SliceManager::builder(bed.linkdb.clone(), Arc::new(bus.clone()))
-        .config(Testbed::slice_config())
+        .config(config)
         .launcher(Arc::new(Idle))
         .relay(false)
         .start()

@@ -3,6 +3,7 @@
 use super::resolve::{Closed, Launching, Resolved};
 use crate::http::{Limits, Rate};
 use crate::program::LogFormat;
+use crate::slice::BusLimits;
 use core::fmt;
 use ipowdm_core::bus::kafka::Client;
 use ipowdm_core::qot::Adjust;
@@ -120,17 +121,46 @@ impl Resolved {
             }
             Launching::External => writeln!(f, "launcher = \"external\"")?,
         }
-        let (config, monitoring) = (self.slice.topic(Role::Config), self.slice.topic(Role::Monitoring));
-        writeln!(f, "partitions = {}\nreplication = {}", config.partitions, config.replication)?;
-        writeln!(f, "config_retention_hours = {}", config.retention_ms / HOUR_MS)?;
-        writeln!(f, "monitoring_retention_hours = {}", monitoring.retention_ms / HOUR_MS)?;
+        let topics = Role::ALL.map(|role| self.slice.topic(role));
+        let [config, monitoring, health] = topics;
+        writeln!(f, "partitions = {}", config.partitions)?;
+        for (key, topic) in [("monitoring_partitions", monitoring), ("health_partitions", health)] {
+            if topic.partitions != config.partitions {
+                writeln!(f, "{key} = {}", topic.partitions)?;
+            }
+        }
+        writeln!(f, "replication = {}", config.replication)?;
+        match config.min_in_sync {
+            Some(least) => writeln!(f, "min_insync_replicas = {least}")?,
+            None => writeln!(f, "# min_insync_replicas: as the broker has it")?,
+        }
+        for (key, topic) in ["config", "monitoring", "health"].into_iter().zip(topics) {
+            writeln!(f, "{key}_retention_hours = {}", topic.retention_ms / HOUR_MS)?;
+        }
         writeln!(f, "telemetry_interval_sec = {}", seconds(self.slice.telemetry_interval_ms.into()))?;
         writeln!(f, "health_interval_sec = {}", seconds(self.slice.health_interval_ms.into()))?;
         writeln!(
             f,
             "drain_sec = {}",
             seconds(u64::try_from(self.slice.drain.as_millis()).unwrap_or(u64::MAX))
-        )
+        )?;
+        let BusLimits { controller, agent, application } = &self.slice.limits;
+        for (who, quota) in [("controller", controller), ("agent", agent), ("application", application)] {
+            if quota.is_none() {
+                continue;
+            }
+            writeln!(f, "\n[slice.limits.{who}]")?;
+            for (key, limit) in [
+                ("publish_bytes_per_sec", quota.publish_bytes),
+                ("fetch_bytes_per_sec", quota.fetch_bytes),
+                ("request_percent", quota.request_percent),
+            ] {
+                if let Some(limit) = limit {
+                    writeln!(f, "{key} = {limit}")?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn show_controller(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

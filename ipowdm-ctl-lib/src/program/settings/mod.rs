@@ -20,6 +20,7 @@ use crate::program::LogFormat;
 use ipowdm_core::ids::VopId;
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// The program that is to run.
@@ -167,16 +168,46 @@ pub(crate) struct SliceTable {
     pub(crate) controller_program: Option<PathBuf>,
     /// `DEFAULT_TOPIC_PARTITIONS`
     pub(crate) partitions: Option<u32>,
+    /// Of topics of commands; without it `partitions`, as of the next two.
+    pub(crate) config_partitions: Option<u32>,
+    /// Of topics of acks and telemetry.
+    pub(crate) monitoring_partitions: Option<u32>,
+    /// Of topics of heartbeats.
+    pub(crate) health_partitions: Option<u32>,
     /// `DEFAULT_TOPIC_REPLICATION`
     pub(crate) replication: Option<u16>,
+    /// Replicas that must have a record before it is confirmed; without it as the broker has it.
+    pub(crate) min_insync_replicas: Option<u16>,
     /// Hours that commands are kept.
     pub(crate) config_retention_hours: Option<u32>,
-    /// Hours that acks, telemetry and heartbeats are kept.
+    /// Hours that acks and telemetry are kept.
     pub(crate) monitoring_retention_hours: Option<u32>,
+    /// Hours that heartbeats are kept; without it as long as acks.
+    pub(crate) health_retention_hours: Option<u32>,
     pub(crate) telemetry_interval_sec: Option<f64>,
     pub(crate) health_interval_sec: Option<f64>,
     /// How long a forced deactivation waits for connections to go dark.
     pub(crate) drain_sec: Option<f64>,
+    pub(crate) limits: LimitsTable,
+}
+
+/// `[slice.limits]`: how much users may take of each broker, where brokers know them by a password.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LimitsTable {
+    pub(crate) controller: LimitTable,
+    pub(crate) agent: LimitTable,
+    pub(crate) application: LimitTable,
+}
+
+/// A table in `[slice.limits]`; what is absent has no limit.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LimitTable {
+    pub(crate) publish_bytes_per_sec: Option<NonZeroU32>,
+    pub(crate) fetch_bytes_per_sec: Option<NonZeroU32>,
+    /// Of one thread of a broker.
+    pub(crate) request_percent: Option<NonZeroU32>,
 }
 
 /// How the slice manager starts controllers.

@@ -1,5 +1,7 @@
 //! Settings checked and complete.
 
+mod slice;
+
 use super::problem::Problem;
 use super::{
     AccessTable, BusTable, ControllerTable, HttpTable, LauncherName, Program, QotTable, Settings, SliceTable,
@@ -181,7 +183,7 @@ impl Settings {
                 );
             }
         }
-        let slice = slice_config(&mut check, &slice);
+        let slice = slice::config(&mut check, &slice);
         let (controller_ports, advertised_host) = (
             controller.ports.unwrap_or(if program == Program::Controller { 0 } else { CONTROLLER_PORTS }),
             controller.advertised_host.clone(),
@@ -363,43 +365,6 @@ fn launching(
         LauncherName::Process => Some(Launching::Process(table.controller_program.clone())),
         LauncherName::External => Some(Launching::External),
     }
-}
-
-fn slice_config(check: &mut Checker<'_>, table: &SliceTable) -> SliceConfig {
-    const HOUR_MS: u64 = 3_600_000;
-    let mut config = SliceConfig::default();
-    for (key, zero) in [
-        ("slice.partitions", table.partitions == Some(0)),
-        ("slice.replication", table.replication == Some(0)),
-        ("slice.config_retention_hours", table.config_retention_hours == Some(0)),
-        ("slice.monitoring_retention_hours", table.monitoring_retention_hours == Some(0)),
-    ] {
-        if zero {
-            check.refuse(key, "is 0", "give at least 1");
-        }
-    }
-    for topic in [&mut config.config, &mut config.monitoring, &mut config.health] {
-        topic.partitions = table.partitions.unwrap_or(topic.partitions);
-        topic.replication = table.replication.unwrap_or(topic.replication);
-    }
-    config.assignments_replication = table.replication.unwrap_or(config.assignments_replication);
-    if let Some(hours) = table.config_retention_hours {
-        config.config.retention_ms = u64::from(hours) * HOUR_MS;
-    }
-    if let Some(hours) = table.monitoring_retention_hours {
-        config.monitoring.retention_ms = u64::from(hours) * HOUR_MS;
-        config.health.retention_ms = u64::from(hours) * HOUR_MS;
-    }
-    if let Some(ms) = check.milliseconds("slice.telemetry_interval_sec", table.telemetry_interval_sec, 0.1) {
-        config.telemetry_interval_ms = ms;
-    }
-    if let Some(ms) = check.milliseconds("slice.health_interval_sec", table.health_interval_sec, 0.1) {
-        config.health_interval_ms = ms;
-    }
-    if let Some(limit) = check.seconds("slice.drain_sec", table.drain_sec, 0.0) {
-        config.drain = limit;
-    }
-    config
 }
 
 fn controller_config(check: &mut Checker<'_>, table: &ControllerTable) -> ControllerConfig {

@@ -1,5 +1,7 @@
 use super::*;
+use crate::slice::BusLimits;
 use crate::store::Location;
+use ipowdm_core::bus::quota::Quota;
 use ipowdm_core::qot::{Adjust, Limits, Thresholds};
 use ipowdm_core::units::{Db, Power};
 use std::collections::BTreeMap;
@@ -114,6 +116,45 @@ fn the_names_of_the_existing_slice_manager_are_accepted() {
     assert_eq!((topic.partitions, topic.replication), (6, 3));
     assert_eq!(resolved.slice.assignments_replication, 3);
     assert!(resolved.notices[0].contains("slice.launcher"), "{:?}", resolved.notices);
+}
+
+#[test]
+fn topics_and_limits_are_set_by_role() {
+    let text = format!(
+        "{OPEN}[slice]\npartitions = 4\nhealth_partitions = 1\nreplication = 3\nmin_insync_replicas = 2\n\
+         monitoring_retention_hours = 48\nhealth_retention_hours = 6\n\
+         [slice.limits.controller]\npublish_bytes_per_sec = 20000\n\
+         [slice.limits.application]\nfetch_bytes_per_sec = 5000000\nrequest_percent = 20\n"
+    );
+    let resolved = resolve(Program::All, &text, LAB).unwrap();
+    let slice = &resolved.slice;
+    let topics = [slice.config, slice.monitoring, slice.health];
+    assert_eq!(topics.map(|topic| topic.partitions), [4, 4, 1]);
+    assert_eq!(topics.map(|topic| topic.retention_ms / 3_600_000), [168, 48, 6]);
+    assert_eq!(topics.map(|topic| topic.min_in_sync), [Some(2); 3]);
+    assert_eq!((slice.assignments_replication, slice.assignments_min_in_sync), (3, Some(2)));
+    let number = core::num::NonZeroU32::new;
+    let controller = Quota { publish_bytes: number(20_000), ..Quota::default() };
+    let application =
+        Quota { fetch_bytes: number(5_000_000), request_percent: number(20), ..Quota::default() };
+    assert_eq!(slice.limits, BusLimits { controller, agent: Quota::default(), application });
+    let shown = resolved.to_string();
+    let again = resolve(Program::All, &shown, &[]).unwrap();
+    assert_eq!(&again.slice, slice, "{shown}");
+    assert_eq!(resolve(Program::All, OPEN, LAB).unwrap().slice, crate::slice::SliceConfig::default());
+
+    let wrong = format!(
+        "{OPEN}[slice]\nhealth_partitions = 0\nhealth_retention_hours = 0\nmin_insync_replicas = 2\n"
+    );
+    let keys: Vec<String> =
+        refused(Program::All, &wrong, LAB).into_iter().map(|problem| problem.key).collect();
+    assert_eq!(
+        keys,
+        ["slice.health_partitions", "slice.health_retention_hours", "slice.min_insync_replicas"]
+    );
+    let none = format!("{OPEN}[slice.limits.agent]\nrequest_percent = 0\n");
+    let problems = refused(Program::All, &none, LAB);
+    assert_eq!((problems[0].key.as_str(), problems[0].line), ("request_percent", Some(4)));
 }
 
 #[test]
