@@ -8,7 +8,7 @@ use self::active::{Active, Finished, Through, boxed, identify, sweep_of};
 use super::proxy::{Change, Failure, Reach};
 use super::sampling::{Due, Sampling, SessionBudget};
 use super::work::{Refusal, Work, laser};
-use super::{Job, JobReport, ModuleFacts, PortEvent, PortMessage, QUEUE, reading};
+use super::{Interval, Job, JobReport, ModuleFacts, PortEvent, PortMessage, QUEUE, reading};
 use crate::journal::{Intent, PortState};
 use crate::schedule::FixedRate;
 use core::time::Duration;
@@ -82,6 +82,7 @@ pub struct PortMachine {
     trouble: Option<String>,
     unanswered: bool,
     report: Option<SweepReport>,
+    interval: Option<Arc<Interval>>,
     read_at: Millis,
     app_sel: Option<u8>,
     seq: u64,
@@ -130,6 +131,7 @@ impl PortMachine {
             trouble: None,
             unanswered: false,
             report: None,
+            interval: None,
             read_at: now,
             app_sel: None,
             seq: 0,

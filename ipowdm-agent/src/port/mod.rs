@@ -6,12 +6,14 @@
 //! go on being taken between its steps.
 
 pub mod host;
+mod interval;
 mod machine;
 mod proxy;
 mod reading;
 mod sampling;
 mod work;
 
+pub use interval::Interval;
 pub use machine::PortMachine;
 pub use proxy::{AdminSwitch, Change, Failure, Proxy, Reach, Seen};
 pub use reading::{issues, telemetry_fields};
@@ -149,6 +151,8 @@ pub struct PortStatus {
     pub report: Option<SweepReport>,
     /// When that was.
     pub read_at: Millis,
+    /// The module's own statistics, where they are read beside other software that drives it.
+    pub interval: Option<Arc<Interval>>,
     /// The application that was provisioned here.
     pub app_sel: Option<u8>,
     /// What the transmitter is meant to do.

@@ -1,12 +1,13 @@
 //! How a port reaches its module: by its registers, or through other software that drives it.
 
-use super::ModuleFacts;
+use super::{Interval, ModuleFacts};
 use ipowdm_cmis::access::Eeprom;
 use ipowdm_cmis::procedure::{ProcError, Progress, SweepReport, Target, TxGoal};
 use ipowdm_core::error::Code;
 use ipowdm_core::msg::AdminState;
 use ipowdm_core::time::Millis;
 use ipowdm_core::units::Power;
+use std::sync::Arc;
 
 /// Why something did not come to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub enum Change {
 }
 
 /// What was read of a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The quantities.
     pub report: SweepReport,
@@ -54,6 +55,8 @@ pub struct Seen {
     pub app_sel: Option<u8>,
     /// When the module said so.
     pub read_at: Millis,
+    /// The module's own statistics, the newest that were read.
+    pub interval: Option<Arc<Interval>>,
 }
 
 /// Software that drives a module on the agent's behalf. Calls may block for as long as a file or a local socket takes.

@@ -218,6 +218,7 @@ pub(super) fn dump(
         age_ms: status.report.as_ref().map(|_| now.since(status.read_at)),
         fields: status.report.as_ref().map(telemetry_fields).unwrap_or_default(),
         windows,
+        interval: status.interval.as_deref().map(|interval| interval.told(now)),
         issues: issues(status),
     }
 }

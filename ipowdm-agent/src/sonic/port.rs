@@ -130,7 +130,7 @@ impl Proxy for SwitchPort {
             tracing::warn!(port = %self.port, age_s, is_old, "age of the switch's monitors");
         }
         let report = if is_old { outdated(view.report()) } else { view.report() };
-        let seen = Seen { report, app_sel: view.app_sel(), read_at };
+        let seen = Seen { report, app_sel: view.app_sel(), read_at, interval: None };
         Ok(match &mut self.supplement {
             Some(supplement) => supplement.add_to(seen, view.info.text("serial"), now),
             None => seen,

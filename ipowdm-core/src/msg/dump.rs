@@ -37,6 +37,49 @@ pub struct WindowStats {
     pub values: BTreeMap<String, Spread>,
 }
 
+/// A quantity over the interval of a module's own statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntervalValue {
+    /// The unit; empty for ratios.
+    pub unit: String,
+    /// The least value.
+    pub min: f64,
+    /// The average, as the module forms it.
+    pub avg: f64,
+    /// The greatest value.
+    pub max: f64,
+}
+
+/// What a module's FEC has counted over an interval, on the media or the host side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FecInterval {
+    /// Bits.
+    pub bits: u64,
+    /// Of these, corrected.
+    pub corrected_bits: u64,
+    /// Frames.
+    pub frames: u64,
+    /// Frames that could not be corrected.
+    pub uncorrected_frames: u64,
+}
+
+/// A module's own statistics of the interval that runs (C-CMIS pages 34h, 35h, 3Ah), read without ending it: values of different
+/// moments may stand beside each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModuleInterval {
+    /// Milliseconds since they were read.
+    pub age_ms: u64,
+    /// Link quantities by their names in C-CMIS; what the module does not have is not there.
+    #[serde(default)]
+    pub link: BTreeMap<String, IntervalValue>,
+    /// The media side's FEC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_fec: Option<FecInterval>,
+    /// The host side's FEC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_fec: Option<FecInterval>,
+}
+
 /// What an agent knows about a port; sent on the monitoring topic, key = agent id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "portDump")]
@@ -71,6 +114,9 @@ pub struct PortDump {
     /// Statistics of the agent's own samples, the shortest window first.
     #[serde(default)]
     pub windows: Vec<WindowStats>,
+    /// The module's own statistics, where the agent reads them beside a switch's software.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<ModuleInterval>,
     /// What is wrong with the port, in words.
     #[serde(default)]
     pub issues: Vec<String>,

@@ -19,7 +19,7 @@ mod unique;
 pub use ack::{AckDetails, AckStatus, CommandAck, DATA_PATH_ACTIVATED, DATA_PATH_DARK, Outcome, Readback};
 pub use assignment::{Assignment, PortGrant, VopAssignment};
 pub use command::{Action, AdminState, Command, Endpoint, Superset, Target};
-pub use dump::{PortDump, Spread, WindowStats};
+pub use dump::{FecInterval, IntervalValue, ModuleInterval, PortDump, Spread, WindowStats};
 pub use health::{AgentHealth, Capabilities, HealthStatus, InterfaceCapability, InterfaceHealth};
 pub use reply::{Claim, QualityNote, Reply, Surroundings};
 pub use telemetry::{TelemetryFields, TelemetrySample};

@@ -213,7 +213,7 @@ fn every_action_survives_its_encoding() {
 
 #[test]
 fn a_dump_of_a_port_is_golden() {
-    let golden = r#"{"type":"portDump","v":1,"agent_id":"pop1-router1","pop_id":"pop1","router_id":"router1","virtual_operator":"vOp2","interface":"Ethernet48","timestamp":1730000000.0,"connection_id":"c-1","module":"MAKER ZR 1","age_ms":400,"fields":{"osnr":23.5},"windows":[{"seconds":10,"values":{"osnr":{"instant":23.5,"age_ms":400,"min":23.1,"avg":23.3,"max":23.5,"samples":3}}}],"issues":[]}"#;
+    let golden = r#"{"type":"portDump","v":1,"agent_id":"pop1-router1","pop_id":"pop1","router_id":"router1","virtual_operator":"vOp2","interface":"Ethernet48","timestamp":1730000000.0,"connection_id":"c-1","module":"MAKER ZR 1","age_ms":400,"fields":{"osnr":23.5},"windows":[{"seconds":10,"values":{"osnr":{"instant":23.5,"age_ms":400,"min":23.1,"avg":23.3,"max":23.5,"samples":3}}}],"interval":{"age_ms":900,"link":{"mer":{"unit":"dB","min":20.1,"avg":20.4,"max":20.5}},"host_fec":{"bits":1000,"corrected_bits":2,"frames":10,"uncorrected_frames":0}},"issues":[]}"#;
     let AgentMessage::Dump(dump) = AgentMessage::from_json(golden.as_bytes()).unwrap() else {
         panic!("not a dump");
     };

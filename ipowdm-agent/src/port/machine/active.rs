@@ -72,7 +72,7 @@ impl Active {
                 Finished::Identify(r.map(|info| Identity::Registers(Box::new(info))))
             }),
             Self::Sweep(p) => finished(p.advance(now, eeprom), |r| {
-                let seen = |report| Box::new(Seen { report, app_sel: None, read_at: now });
+                let seen = |report| Box::new(Seen { report, app_sel: None, read_at: now, interval: None });
                 Finished::Sweep(r.map(seen))
             }),
             Self::Configure(p) => finished(p.advance(now, eeprom), Finished::Configure),

@@ -44,6 +44,7 @@ impl PortMachine {
         self.info = None;
         self.facts = None;
         self.report = None;
+        self.interval = None;
         self.app_sel = None;
         self.trouble = Some(error.words.clone());
         self.unanswered = error.code != Code::ModuleAbsent;
@@ -51,12 +52,13 @@ impl PortMachine {
 
     pub(super) fn take_report(&mut self, result: Result<Seen, Failure>) {
         match result {
-            Ok(Seen { report, app_sel, read_at }) => {
+            Ok(Seen { report, app_sel, read_at, interval }) => {
                 self.stale = false;
                 self.app_sel = app_sel.or(self.app_sel);
                 self.commissioned = self.commissioned.or(report.commissioned.value());
                 self.report = Some(report);
                 self.read_at = read_at;
+                self.interval = interval;
             }
             Err(error) => self.lose_module(&error),
         }
@@ -152,6 +154,7 @@ impl PortMachine {
             unanswered: self.unanswered,
             report: self.report,
             read_at: self.read_at,
+            interval: self.interval.clone(),
             app_sel: self.app_sel,
             intent: self.state.intent.clone(),
             admin_down: self.state.admin_down,

@@ -85,7 +85,7 @@ impl Proxy for Driver {
             dp_states: Reading::Value([lane; 8]),
             ..SweepReport::default()
         };
-        Ok(Seen { report, app_sel: Some(1), read_at: Millis(now.0.saturating_sub(700)) })
+        Ok(Seen { report, app_sel: Some(1), read_at: Millis(now.0.saturating_sub(700)), interval: None })
     }
 
     fn begin(&mut self, change: Change, now: Millis) -> Result<(), Failure> {

@@ -1,7 +1,9 @@
 use super::*;
 use ipowdm_cmis::access::{TransportError, Window};
 use ipowdm_cmis::emulator::{EmulatedModule, LinearModule, ModuleClock, Profile, VirtualClock};
+use ipowdm_cmis::line::ScriptedLine;
 use ipowdm_cmis::map::{Access, Address, TABLES};
+use ipowdm_cmis::monitoring::{FecCounters, LinkPerformance};
 use ipowdm_cmis::procedure::{ApplicationChoice, Configure, Target};
 use ipowdm_cmis::transport::{Linear, LinearMemory};
 use ipowdm_core::units::{Frequency, Power};
@@ -36,7 +38,9 @@ impl LinearMemory for File {
 /// A module that is lit, with flags that nobody has read.
 fn lit() -> (EmulatedModule, VirtualClock) {
     let mut clock = VirtualClock::new();
-    let module = EmulatedModule::new(Profile::OPENZRP, 7, ModuleClock::from(&clock));
+    let (profile, line) = (Profile::OPENZRP, ScriptedLine::made_for(&Profile::OPENZRP));
+    let time = ModuleClock::from(&clock);
+    let module = EmulatedModule::plugged_in_at(Default::default(), profile, 7, time, Some(line)).unwrap();
     let mut eeprom = module.eeprom();
     let info = run(Identify::new(), &mut eeprom, &mut clock).unwrap();
     let target = Target {
@@ -59,7 +63,7 @@ fn of_rows() -> Seen {
         tx_failure: Reading::Value(false),
         ..SweepReport::default()
     };
-    Seen { report, app_sel: Some(2), read_at: Millis(1_000) }
+    Seen { report, app_sel: Some(2), read_at: Millis(1_000), interval: None }
 }
 
 fn overlaps(access: &Recorded, page: u8, byte: u8, len: u8) -> bool {
@@ -86,6 +90,7 @@ fn flags_and_freeze_are_the_switchs_and_nothing_is_written() {
             (Reading::Value(true), Reading::Value(false))
         );
         assert_eq!(seen.app_sel, Some(2));
+        assert!(seen.interval.is_some(), "what the module counts is read on the way");
     }
     let log = log.lock().unwrap();
     assert!(log.len() > 30, "{} accesses", log.len());
@@ -112,6 +117,40 @@ fn flags_and_freeze_are_the_switchs_and_nothing_is_written() {
     let first = latched;
     read(&mut latched);
     assert_ne!(latched, first, "reading clears them");
+}
+
+#[test]
+fn once_a_minute_the_modules_own_statistics_are_read_and_their_interval_is_not_ended() {
+    let (module, clock) = lit();
+    let log = Arc::<Mutex<Vec<Recorded>>>::default();
+    let file = File { module: LinearModule::new(module), log: log.clone() };
+    let mut supplement = Supplement::new(Box::new(Linear::new(file)), None);
+    let reads_of = |(at, len): (Address, u8)| {
+        let whole = |access: &&Recorded| access.at == at && access.len == usize::from(len);
+        log.lock().unwrap().iter().filter(whole).count()
+    };
+    let mut told = Vec::new();
+    for second in [9, 12, 68, 69] {
+        clock.advance(3_000);
+        let seen = supplement.add_to(of_rows(), None, Millis(1_000 * second));
+        told.push(seen.interval.unwrap().told(Millis(1_000 * second)));
+    }
+    assert_eq!(
+        (reads_of(FecCounters::MEDIA), reads_of(LinkPerformance::PLACE)),
+        (2, 2),
+        "at 9 s and at 69 s"
+    );
+    assert_eq!(told.iter().map(|of| of.age_ms).collect::<Vec<_>>(), [0, 3_000, 59_000, 0]);
+    // What the switch's databases do not have.
+    let of = &told[3];
+    for quantity in ["modulation error ratio", "OSNR"] {
+        let value = of.link.get(quantity).unwrap_or_else(|| panic!("{quantity} of {:?}", of.link));
+        assert!(value.unit == "dB" && value.min <= value.avg && value.avg <= value.max, "{value:?}");
+    }
+    let fec = of.media_fec.unwrap();
+    assert!(fec.bits > 0 && fec.corrected_bits > 0 && fec.frames > 0, "{fec:?}");
+    assert!(fec.bits > told[0].media_fec.unwrap().bits, "the interval has gone on");
+    assert_eq!(log.lock().unwrap().iter().filter(|access| access.is_write).count(), 0);
 }
 
 #[test]
