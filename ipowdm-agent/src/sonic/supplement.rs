@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// How often the module's own statistics are read, in milliseconds: as often as the switch's monitor loop.
 const INTERVAL_MS: u64 = 60_000;
 
+/// What registers say now, and the module's own statistics.
+type Found = (SweepReport, Option<Arc<Interval>>);
+
 /// What is known of the module in the port.
 struct Known {
     info: Box<ModuleInfo>,
@@ -78,11 +81,7 @@ impl Supplement {
     }
 
     /// Reads the registers; `None` where they are another module's.
-    fn sweep(
-        &mut self,
-        serial: Option<&str>,
-        now: Millis,
-    ) -> Result<Option<(SweepReport, Option<Arc<Interval>>)>, ProcError> {
+    fn sweep(&mut self, serial: Option<&str>, now: Millis) -> Result<Option<Found>, ProcError> {
         let mut clock = HostClock::start();
         let mut known = match self.known.take() {
             Some(known) => known,
