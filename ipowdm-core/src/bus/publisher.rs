@@ -8,6 +8,9 @@
 //! A topic that is not there may be about to be made (again): its records wait up to [`TOPIC_PATIENCE`] each and are
 //! then refused. Records of other topics go on meanwhile.
 //!
+//! Droppable records that come one by one share calls: a call with nothing else begins [`PACE`] after the one before, at the
+//! earliest, unless it is full. What must be kept waits for nothing, and takes along what stands before it.
+//!
 //! Delivery is at least once: after an unclear failure a batch is sent again.
 //!
 //! Task: one per publisher, ended when the last handle is dropped.
@@ -25,6 +28,10 @@ use tokio::time::Instant;
 
 /// Most records in one publish call.
 const BATCH: usize = 500;
+
+/// Least time between the beginnings of two calls where nothing is in a hurry. A broker's work, and a consumer's, is by the call
+/// much more than by the record.
+pub const PACE: Duration = Duration::from_millis(4);
 
 /// How long a record waits for a topic that is not there.
 pub const TOPIC_PATIENCE: Duration = Duration::from_secs(60);
@@ -84,6 +91,8 @@ struct Shared {
     queue: Mutex<VecDeque<Entry>>,
     capacity: usize,
     work: Notify,
+    /// Told where [`Shared::is_in_no_hurry`] has ended.
+    hurry: Notify,
     idle: Notify,
     confirmed: AtomicU64,
     dropped: AtomicU64,
@@ -122,6 +131,7 @@ impl Publisher {
             queue: Mutex::new(VecDeque::new()),
             capacity,
             work: Notify::new(),
+            hurry: Notify::new(),
             idle: Notify::new(),
             confirmed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -182,7 +192,11 @@ impl Publisher {
             _ => Arc::from(topic),
         };
         queue.push_back(Entry { topic, record, class, queued: Instant::now(), done });
+        let hurries = class == Class::Keep || queue.len() >= BATCH;
         drop(queue);
+        if hurries {
+            self.shared.hurry.notify_one();
+        }
         self.shared.work.notify_one();
         Ok(())
     }
@@ -249,6 +263,12 @@ impl Shared {
         *dropped.entry(topic).or_default() += 1;
     }
 
+    /// Whether there is something that may wait a little longer: less than a call takes, and nothing that must be kept.
+    fn is_in_no_hurry(&self) -> bool {
+        let queue = self.lock();
+        (1..BATCH).contains(&queue.len()) && queue.iter().all(|entry| entry.class == Class::Droppable)
+    }
+
     /// Takes the first run of records of one topic that is not waited for.
     fn take(&self, absent: &AbsentTopics) -> Vec<Entry> {
         let now = Instant::now();
@@ -277,7 +297,12 @@ impl Shared {
 
 async fn run(bus: Arc<dyn Bus>, shared: Arc<Shared>) {
     let mut absent = AbsentTopics::new();
+    let mut next_call = Instant::now();
     loop {
+        while Instant::now() < next_call && shared.is_in_no_hurry() {
+            // An old notice of a hurry that is over only has this looked at again.
+            tokio::select! { () = shared.hurry.notified() => {}, () = tokio::time::sleep_until(next_call) => {} }
+        }
         let work = shared.work.notified();
         let batch = shared.take(&absent);
         let Some(topic) = batch.first().map(|entry| Arc::clone(&entry.topic)) else {
@@ -291,6 +316,7 @@ async fn run(bus: Arc<dyn Bus>, shared: Arc<Shared>) {
             }
             continue;
         };
+        next_call = Instant::now() + PACE;
         let unsent = deliver(&*bus, &shared, &topic, batch).await;
         if !wait_for_topic(&shared, &mut absent, &topic, unsent) {
             absent.remove(&topic);

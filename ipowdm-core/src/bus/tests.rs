@@ -1,11 +1,12 @@
 use super::memory::MemoryBus;
-use super::publisher::{Class, Counts, Publisher};
+use super::publisher::{Class, Counts, PACE, Publisher};
 use super::reader::{Delivery, Reader, Start};
 use super::*;
 use std::format;
 use std::string::ToString;
 use std::sync::Arc;
 use std::vec;
+use tokio::time::Instant;
 
 fn spec(name: &str, partitions: u32) -> TopicSpec {
     TopicSpec { name: name.to_string(), partitions, replication: 1, configs: BTreeMap::new() }
@@ -163,6 +164,25 @@ async fn a_publisher_keeps_what_must_be_kept_and_counts_what_it_drops() {
     assert_eq!(fetched.records.len(), 11);
     assert_eq!(publisher.counts().confirmed, 11);
     assert_eq!(publisher.counts().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn droppable_records_share_calls_and_what_must_be_kept_waits_for_nothing() {
+    let bus = bus_with("t", 1).await;
+    let publisher = Publisher::start(Arc::new(bus.clone()), 10);
+    let sample = |text| publisher.send("t", record("k", text), Class::Droppable).unwrap();
+    let begun = Instant::now();
+    sample("first");
+    publisher.flush().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nothing was sent shortly before");
+    sample("second");
+    sample("third");
+    publisher.flush().await;
+    assert_eq!(begun.elapsed(), PACE);
+    sample("fourth");
+    let ack = publisher.send_confirmed("t", record("k", "ack")).unwrap();
+    assert_eq!(ack.await.unwrap().unwrap().offset, 4, "what stands before it goes along");
+    assert_eq!(begun.elapsed(), PACE);
 }
 
 #[tokio::test(start_paused = true)]
