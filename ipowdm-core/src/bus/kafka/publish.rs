@@ -10,9 +10,12 @@ use crate::bus::{BusError, Outgoing, Position};
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::ProduceResponse;
+use std::boxed::Box;
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::string::ToString;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::vec::Vec;
 use tokio::time::Instant;
@@ -89,18 +92,29 @@ impl Publishing<'_> {
         }
     }
 
-    /// Sends what is not confirmed yet, round by round: one batch of each partition, leader by leader.
+    /// Sends what is not confirmed yet, round by round: one batch of each partition, to all leaders at once.
     async fn send_all(&mut self, view: &TopicView) -> Result<Sent, BusError> {
         loop {
             let round = self.round(view)?;
             if round.is_empty() {
                 return Ok(Sent::Progress);
             }
-            for (leader, batches) in round {
-                let Some(leader) = leader else { return Ok(Sent::Doubt(self.leaderless())) };
-                if let Sent::Doubt(error) = self.send(&leader, &batches).await? {
-                    return Ok(Sent::Doubt(error));
+            let calls = round.iter().map(|(leader, batches)| self.send(leader.as_ref(), batches));
+            let answers = side_by_side(calls).await;
+            let mut doubt = None;
+            for ((_, batches), answer) in round.iter().zip(answers) {
+                let Some(answer) = answer? else {
+                    doubt = Some(self.leaderless());
+                    continue;
+                };
+                for batch in batches {
+                    if let Sent::Doubt(error) = self.settle(batch, &answer)? {
+                        doubt = Some(error);
+                    }
                 }
+            }
+            if let Some(error) = doubt {
+                return Ok(Sent::Doubt(error));
             }
         }
     }
@@ -139,7 +153,13 @@ impl Publishing<'_> {
         Ok(round)
     }
 
-    async fn send(&mut self, leader: &Arc<str>, batches: &[Batch]) -> Result<Sent, BusError> {
+    /// Sends the batches of a leader; `None` where there is none.
+    async fn send(
+        &self,
+        leader: Option<&Arc<str>>,
+        batches: &[Batch],
+    ) -> Result<Option<ProduceResponse>, BusError> {
+        let Some(leader) = leader else { return Ok(None) };
         let request = self.request(batches)?;
         let answer = self.cluster.call(leader, Traffic::Produce, &request, self.deadline).await;
         let answer = answer.map_err(|error| {
@@ -148,13 +168,7 @@ impl Publishing<'_> {
             unavailable(DOING, &error)
         })?;
         self.cluster.note_pause(leader, Traffic::Produce, answer.throttle_time_ms);
-        let mut sent = Sent::Progress;
-        for batch in batches {
-            if let Sent::Doubt(error) = self.settle(batch, &answer)? {
-                sent = Sent::Doubt(error);
-            }
-        }
-        Ok(sent)
+        Ok(Some(answer))
     }
 
     fn request(&self, batches: &[Batch]) -> Result<ProduceRequest, BusError> {
@@ -235,6 +249,23 @@ struct Batch {
     records: Vec<usize>,
     bytes: usize,
     full: bool,
+}
+
+/// Runs futures at the same time, until all have ended.
+async fn side_by_side<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        let mut all_ended = true;
+        for (future, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(ended) => *output = Some(ended),
+                Poll::Pending => all_ended = false,
+            }
+        }
+        if all_ended { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 pub(in crate::bus) fn size(record: &Outgoing) -> usize {
