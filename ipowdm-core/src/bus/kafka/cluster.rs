@@ -45,7 +45,8 @@ pub struct Counts {
     pub connects: u64,
     /// Calls that failed for want of an answer: no connection, a broken one, or none in time.
     pub failures: u64,
-    /// Records skipped because they are compressed, damaged or of a format older than 2.
+    /// Records skipped because they are damaged, of a format older than 2, or compressed in a build without feature
+    /// `compression`.
     pub unreadable: u64,
     /// Connections that wait for their next use now.
     pub waiting: u64,

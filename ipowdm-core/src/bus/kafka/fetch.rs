@@ -85,7 +85,7 @@ fn read(cluster: &Cluster, wanted: &Wanted, found: PartitionData) -> Fetched {
             from = wanted.offset,
             to = decoded.resume,
             records = decoded.unreadable,
-            "records skipped: compressed, damaged or of an old format"
+            "records skipped: compressed by a codec that is not read here, damaged, or of an old format"
         );
     }
     Fetched { records: decoded.records, next: found.high_watermark, resume: decoded.resume }

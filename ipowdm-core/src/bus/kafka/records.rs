@@ -2,10 +2,13 @@
 //!
 //! The decoder is our own, because two things matter here that the codec's does not do: under
 //! `message.timestamp.type=LogAppendTime` a record's time is the batch's `maxTimestamp`, and no count inside a batch
-//! may reserve memory or overflow. What cannot be read (compressed, damaged, of an older format) is skipped and
-//! counted, so that one bad batch never holds a reader for ever.
+//! may reserve memory or overflow. What cannot be read (damaged, of an older format; compressed, where feature `compression`
+//! is off) is skipped and counted, so that one bad batch never holds a reader for ever.
 //!
 //! Source: `DefaultRecordBatch` and `DefaultRecord` of Apache Kafka.
+
+#[cfg(feature = "compression")]
+mod compressed;
 
 use crate::bus::{Outgoing, Record};
 use bytes::{Buf, Bytes, BytesMut};
@@ -92,11 +95,12 @@ impl Decoded {
         self.resume = self.resume.max(to);
     }
 
-    fn batch(&mut self, base: i64, header: &Header, mut body: Bytes, from: i64) {
-        if !header.intact || header.attributes & COMPRESSION != 0 {
+    fn batch(&mut self, base: i64, header: &Header, body: Bytes, from: i64) {
+        let Some(mut body) = header.intact.then(|| open(header.attributes & COMPRESSION, body)).flatten()
+        else {
             self.unreadable += u64::from(header.count);
             return;
-        }
+        };
         for read in 0..header.count {
             match record(&mut body, base, header) {
                 Some(record) if record.offset >= from => self.records.push(record),
@@ -107,6 +111,17 @@ impl Decoded {
                 }
             }
         }
+    }
+}
+
+/// The records of a batch as they were before its codec compressed them; `None` where they cannot be had.
+fn open(codec: i16, body: Bytes) -> Option<Bytes> {
+    match codec {
+        0 => Some(body),
+        #[cfg(feature = "compression")]
+        _ => compressed::open(codec, &body),
+        #[cfg(not(feature = "compression"))]
+        _ => None,
     }
 }
 

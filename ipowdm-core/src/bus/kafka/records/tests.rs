@@ -10,7 +10,7 @@ fn outgoing() -> impl Strategy<Value = Outgoing> {
 }
 
 /// The encoder's batch as a broker stores it: with a base offset, and with log-append time where asked for.
-fn stored(records: &[Outgoing], base: i64, append_ms: Option<i64>) -> Vec<u8> {
+pub(super) fn stored(records: &[Outgoing], base: i64, append_ms: Option<i64>) -> Vec<u8> {
     let mut batch = encode(records.iter(), 1000).unwrap().to_vec();
     batch[..8].copy_from_slice(&base.to_be_bytes());
     if let Some(append_ms) = append_ms {
@@ -21,12 +21,12 @@ fn stored(records: &[Outgoing], base: i64, append_ms: Option<i64>) -> Vec<u8> {
     batch
 }
 
-fn reseal(batch: &mut [u8]) {
+pub(super) fn reseal(batch: &mut [u8]) {
     let sum = crc32c::crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&sum.to_be_bytes());
 }
 
-fn one(value: &str) -> Vec<Outgoing> {
+pub(super) fn one(value: &str) -> Vec<Outgoing> {
     vec![Outgoing::new("k", value.as_bytes().to_vec())]
 }
 
