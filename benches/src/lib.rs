@@ -1,5 +1,6 @@
 //! What the benchmarks share.
 
+pub mod agent;
 pub mod control;
 pub mod redis;
 pub mod server;

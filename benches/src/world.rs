@@ -61,12 +61,24 @@ pub fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// The lab's options for one tenant and any free ports; raises the number of open files, too.
+pub fn options(words: &[&str]) -> Options {
+    let _ = limits::raise_open_files();
+    Options::parse_from(["lab", "--port-base", "0", "--vops", "1"].iter().chain(words).copied())
+}
+
+/// Pairs of the tenant's ports in neighbouring PoPs: as many connections as there can be.
+pub fn pairs(plan: &Plan) -> Vec<(PortRef, PortRef)> {
+    let of = |place: usize| {
+        plan.tenants[0].ports.iter().filter(move |port| port.pop_id == plan.pops[place]).cloned()
+    };
+    (0..plan.pops.len() - 1).step_by(2).flat_map(|place| of(place).zip(of(place + 1))).collect()
+}
+
 impl Site {
     /// Plugs modules in and starts agents, as the words for the lab say.
     pub fn start(words: &[&str]) -> Self {
-        let _ = limits::raise_open_files();
-        let options =
-            Options::parse_from(["lab", "--port-base", "0", "--vops", "1"].iter().chain(words).copied());
+        let options = options(words);
         let plan = Plan::draw(&options).unwrap();
         let agents = Builder::new_multi_thread().enable_all().build().unwrap();
         let broker = agents.block_on(LabBroker::start(&options)).unwrap();
@@ -93,10 +105,7 @@ impl Site {
 
     /// Pairs of ports of neighbouring PoPs: as many connections as there can be.
     pub fn pairs(&self) -> Vec<(PortRef, PortRef)> {
-        let of = |place: usize| {
-            self.tenant().ports.iter().filter(move |port| port.pop_id == self.plan.pops[place]).cloned()
-        };
-        (0..self.plan.pops.len() - 1).step_by(2).flat_map(|place| of(place).zip(of(place + 1))).collect()
+        pairs(&self.plan)
     }
 
     /// Stops the agents; light stays until the process ends.
@@ -111,15 +120,20 @@ impl Site {
 impl Plane {
     /// Opens the store, and starts what stands in it.
     pub async fn start(site: &Site, store: &Location) -> Self {
+        Self::over(&site.broker, site.tenant(), store).await
+    }
+
+    /// The same, wherever the agents are.
+    pub async fn over(broker: &LabBroker, tenant: &Tenant, store: &Location) -> Self {
         let store = Store::open(store, StoreOptions::default()).await.unwrap();
         let db = LinkDb::new(store);
-        let bus = site.broker.bus("ipowdm-control").unwrap();
+        let bus = broker.bus("ipowdm-control").unwrap();
         let launcher = Arc::new(InProcess::new(db.clone(), Arc::clone(&bus), ControllerConfig::default()));
         let mut config = SliceConfig::default();
         config.config.partitions = 1;
         let builder = SliceManager::builder(db.clone(), bus).config(config).launcher(launcher.clone());
         let slice = builder.start().await.unwrap();
-        Self { db, slice, launcher, tenant: site.tenant().clone(), followed: None }
+        Self { db, slice, launcher, tenant: tenant.clone(), followed: None }
     }
 
     /// The network in LinkDB, the tenant active, its modules known, the plant in step with LinkDB.
@@ -130,18 +144,28 @@ impl Plane {
             let _inside = site.agents.enter();
             plane.followed = Some(site.plant.follow(plane.db.clone()));
         }
-        let tenant = &plane.tenant;
+        plane.activate(site.options.telemetry_ms).await;
+        plane.hear_all().await;
+        plane
+    }
+
+    /// Activates the tenant.
+    pub async fn activate(&self, telemetry_ms: u32) {
+        let tenant = &self.tenant;
         let named = format!("Tenant {}", tenant.vop);
         let mut request = ActivationRequest::new(tenant.vop.clone(), &named, tenant.ports.clone());
         request.windows = Some(vec![tenant.spectrum]);
-        request.telemetry_interval_ms = Some(site.options.telemetry_ms);
-        plane.slice.activate(request).await.unwrap();
+        request.telemetry_interval_ms = Some(telemetry_ms);
+        self.slice.activate(request).await.unwrap();
+    }
+
+    /// Waits until every agent has been heard and has told of all its modules.
+    pub async fn hear_all(&self) {
         let started = Instant::now();
-        while !plane.knows_all_modules().await {
+        while !self.knows_all_modules().await {
             assert!(started.elapsed() < PATIENCE, "modules stay unknown");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        plane
     }
 
     /// The controller.
@@ -159,6 +183,13 @@ impl Plane {
     #[must_use]
     pub fn monitoring(&self) -> String {
         name(Role::Monitoring, &self.tenant.vop, None).as_str().to_owned()
+    }
+
+    /// Agents that are online.
+    #[must_use]
+    pub fn online(&self) -> usize {
+        let agents = self.controller().agents();
+        agents.iter().filter(|view| view.agent.presence == Presence::Online).count()
     }
 
     /// Whether every agent has been heard and has told of all its modules.

@@ -1,7 +1,7 @@
 //! The figures, each with what is owed.
 
 use crate::Extent;
-use crate::rig::{Rig, Shape};
+use benches::agent::rig::{Rig, Shape};
 use ipowdm_core::msg::Outcome;
 use ipowdm_examples::lab::fill::Percentiles;
 use ipowdm_examples::switch::AgentProgram;

@@ -6,8 +6,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot run has no result")]
 
 mod figures;
-mod rig;
-mod station;
 
 use clap::Parser;
 use ipowdm_examples::switch::AgentProgram;

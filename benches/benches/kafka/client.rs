@@ -56,13 +56,19 @@ impl Peer {
         }
     }
 
-    /// The end where records go in.
-    pub(crate) fn entrance(self, place: &Place, topic: &str, runtime: &Handle) -> Box<dyn Entrance> {
+    /// The end where records of a class go in.
+    pub(crate) fn entrance(
+        self,
+        place: &Place,
+        topic: &str,
+        class: Class,
+        runtime: &Handle,
+    ) -> Box<dyn Entrance> {
         match self {
             Self::Bus(client) => {
                 let _inside = runtime.enter();
                 let publisher = Publisher::start(place.bus(client), ROOM);
-                Box::new(Ours { publisher, topic: topic.to_owned(), runtime: runtime.clone() })
+                Box::new(Ours { publisher, topic: topic.to_owned(), class, runtime: runtime.clone() })
             }
             #[cfg(feature = "librdkafka")]
             Self::Librdkafka { linger_ms, codec } => {
@@ -110,13 +116,14 @@ pub(crate) trait Entrance {
 struct Ours {
     publisher: Publisher,
     topic: String,
+    class: Class,
     runtime: Handle,
 }
 
 impl Entrance for Ours {
     fn send(&mut self, key: &[u8], value: &[u8]) {
         let record = Outgoing::new(key, value.to_vec());
-        while self.publisher.send(&self.topic, record.clone(), Class::Keep).is_err() {
+        while self.publisher.send(&self.topic, record.clone(), self.class).is_err() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }

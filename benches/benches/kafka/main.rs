@@ -7,17 +7,22 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot run has no result")]
 
 mod client;
+mod field;
+mod hosted;
 #[cfg(feature = "librdkafka")]
 mod librdkafka;
+mod many;
 mod place;
 mod plane;
 mod samples;
 mod steady;
+mod switch;
 mod table;
 mod throughput;
 
 use clap::Parser;
 use place::{Kind, Place};
+use std::path::PathBuf;
 use table::Row;
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What is measured, and how long.
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct Extent {
-    /// Rows to measure: single, telemetry, throughput, setup, step, ingest; all without this.
+    /// Rows to measure: agent, single, telemetry, throughput, setup, step, ingest, many; all without this.
     #[arg(long, value_name = "ROW", value_delimiter = ',')]
     only: Vec<String>,
     /// Buses to measure: memory, dev, kafka-1, kafka-3; all without this.
@@ -37,6 +42,12 @@ pub(crate) struct Extent {
     /// Seconds that each client is measured in a row about latency.
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// The agent's program; otherwise what scripts/build-static.sh x86_64 has left.
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
+    /// Runs the control plane of the row `many` at that broker.
+    #[arg(long, hide = true)]
+    control_plane_at: Option<String>,
     /// A Kafka that runs, in place of the ones that are started here: of one node, or of several separated by commas.
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap: Option<String>,
@@ -52,8 +63,9 @@ impl Extent {
         (named.contains(',') == (nodes > 1)).then(|| named.clone())
     }
 
-    fn wants(&self, row: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == row)
+    fn wants(&self, row: &str, kind: Kind) -> bool {
+        let here = !LONG.contains(&row) || kind == Kind::Kafka(1) || !self.bus.is_empty();
+        here && (self.only.is_empty() || self.only.iter().any(|only| only == row))
     }
 
     fn kinds(&self) -> impl Iterator<Item = Kind> {
@@ -75,21 +87,29 @@ pub(crate) struct Session {
 
 type Part = fn(&Session, &Place) -> Vec<Row>;
 
+/// Rows that take long, and are measured over one bus unless others are named.
+const LONG: [&str; 2] = ["agent", "many"];
+
 /// The rows, in order.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 8] = [
+    // First, on a broker that no agent has told anything yet.
+    ("agent", switch::run),
     ("single", steady::single),
     ("telemetry", steady::telemetry),
     ("throughput", throughput::run),
     ("setup", plane::setup),
     ("step", plane::step),
     ("ingest", plane::ingest),
+    ("many", many::run),
 ];
 
 fn main() {
-    let session = Session {
-        extent: Extent::parse(),
-        runtime: Builder::new_multi_thread().enable_all().build().unwrap(),
-    };
+    let extent = Extent::parse();
+    if let Some(bootstrap) = &extent.control_plane_at {
+        return hosted::run(bootstrap);
+    }
+    let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+    let session = Session { extent, runtime };
     println!("machine {}", benches::machine());
     table::print_head();
     let mut missed = 0;
@@ -101,7 +121,7 @@ fn main() {
                 continue;
             }
         };
-        for (_, part) in PARTS.iter().filter(|(name, _)| session.extent.wants(name)) {
+        for (_, part) in PARTS.iter().filter(|(name, _)| session.extent.wants(name, kind)) {
             for row in part(&session, &place) {
                 row.print();
                 missed += u32::from(row.is_missed());

@@ -5,6 +5,7 @@ use crate::client::{Entrance, Peer};
 use crate::place::{Kind, Place};
 use crate::samples::{self, Samples};
 use crate::table::{Row, ms};
+use ipowdm_core::bus::publisher::Class;
 use ipowdm_examples::lab::fill::Percentiles;
 use std::any::Any;
 use std::sync::{Arc, Mutex};
@@ -49,7 +50,7 @@ struct Line {
 }
 
 impl Line {
-    fn open(session: &Session, place: &Place, peer: Peer, row: &str) -> Self {
+    fn open(session: &Session, place: &Place, peer: Peer, (row, class): (&str, Class)) -> Self {
         let topic = session.runtime.block_on(place.topic(row));
         let begun = Instant::now();
         let fresh = Round { life: u64::MAX, begun, period: Duration::ZERO, latencies: Vec::new(), warm: 0 };
@@ -61,7 +62,7 @@ impl Line {
         });
         let handle = session.runtime.handle();
         let exit = peer.exit(place, &topic, heard, handle);
-        let entrance = peer.entrance(place, &topic, handle);
+        let entrance = peer.entrance(place, &topic, class, handle);
         Self { peer, entrance, round, all: Vec::new(), _exit: exit }
     }
 
@@ -112,7 +113,7 @@ pub(crate) fn single(session: &Session, place: &Place) -> Vec<Row> {
     let peers = [Peer::OURS, Peer::RSKAFKA, Peer::PROMPT];
     let period = Duration::from_millis(5);
     let what = "single record, in to out";
-    measure(session, place, "single", &peers, period, &|found, peer, other| {
+    measure(session, place, ("single", Class::Keep), &peers, period, &|found, peer, other| {
         let row = Row::of(place.kind.name(), what, &peer.name(), "", told(found));
         match other(Peer::PROMPT) {
             Some(other) if peer == Peer::OURS => {
@@ -125,13 +126,13 @@ pub(crate) fn single(session: &Session, place: &Place) -> Vec<Row> {
     })
 }
 
-/// The row `telemetry`: 10 000 samples/s. Ours sends what has come while the last request was under way and waits for nothing, so it
-/// is judged beside librdkafka's own way of bounding requests, its default linger; without a linger it sends too many.
+/// The row `telemetry`: 10 000 samples/s. Ours begins a call every 4 ms at most (`publisher::PACE`), so it is judged beside
+/// librdkafka's way of bounding requests, its default linger of 5 ms.
 pub(crate) fn telemetry(session: &Session, place: &Place) -> Vec<Row> {
     let peers = [Peer::OURS, Peer::RSKAFKA, Peer::PATIENT, Peer::PROMPT];
     let period = Duration::from_micros(100);
     let what = "telemetry at 10 000/s, due to decoded";
-    measure(session, place, "telemetry", &peers, period, &|found, peer, other| {
+    measure(session, place, ("telemetry", Class::Droppable), &peers, period, &|found, peer, other| {
         let row = Row::of(place.kind.name(), what, &peer.name(), "", told(found));
         match other(Peer::PATIENT) {
             Some(other) if peer == Peer::OURS => {
@@ -170,7 +171,7 @@ type Judge<'a> = &'a dyn Fn(Percentiles, Peer, &dyn Fn(Peer) -> Option<Percentil
 fn measure(
     session: &Session,
     place: &Place,
-    row: &str,
+    (row, class): (&str, Class),
     peers: &[Peer],
     period: Duration,
     judge: Judge<'_>,
@@ -179,7 +180,7 @@ fn measure(
     let mut lines = Vec::new();
     for peer in peers {
         match peer.is_possible(place) {
-            Ok(()) => lines.push(Line::open(session, place, *peer, row)),
+            Ok(()) => lines.push(Line::open(session, place, *peer, (row, class))),
             Err(why) => rows.push(Row::left_out(place.kind.name(), row, &peer.name(), why)),
         }
     }
@@ -192,6 +193,8 @@ fn measure(
         for line in &mut lines {
             line.measure(life, period, count);
         }
+        // Nobody is always the first.
+        lines.rotate_left(1);
     }
     let found: Vec<(Peer, Percentiles)> =
         lines.into_iter().map(|line| (line.peer, Percentiles::of(line.all))).collect();

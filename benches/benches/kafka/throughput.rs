@@ -1,13 +1,14 @@
-//! How much telemetry goes in and comes out: as fast as a client takes it, until all is confirmed; then the whole log, from its
-//! beginning, by a client that has just been started.
+//! How much telemetry goes in and comes out: as fast as a client takes it, until all is confirmed; then the whole log, from the
+//! first record that a client hears to the last.
 
 use crate::Session;
 use crate::client::Peer;
 use crate::place::Place;
 use crate::samples::Samples;
 use crate::table::Row;
-use std::sync::Arc;
+use ipowdm_core::bus::publisher::Class;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Samples of a round.
@@ -54,7 +55,7 @@ pub(crate) fn run(session: &Session, place: &Place) -> Vec<Row> {
 fn round(session: &Session, place: &Place, peer: Peer, records: &[(String, Vec<u8>)], found: &mut Found) {
     let topic = session.runtime.block_on(place.topic("throughput"));
     let handle = session.runtime.handle();
-    let mut entrance = peer.entrance(place, &topic, handle);
+    let mut entrance = peer.entrance(place, &topic, Class::Keep, handle);
     // Connected before the clock runs.
     entrance.send(b"first", b"first");
     entrance.flush();
@@ -65,21 +66,19 @@ fn round(session: &Session, place: &Place, peer: Peer, records: &[(String, Vec<u
     entrance.flush();
     found.into.push(begun.elapsed().as_secs_f64());
     let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
+    let first = Arc::new(OnceLock::new());
+    let (counted, began) = (Arc::clone(&count), Arc::clone(&first));
     let begun = Instant::now();
-    let exit = peer.exit(
-        place,
-        &topic,
-        Arc::new(move |_| {
-            counted.fetch_add(1, Ordering::Relaxed);
-        }),
-        handle,
-    );
+    let heard = move |_: &[u8]| {
+        began.get_or_init(Instant::now);
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
+    let exit = peer.exit(place, &topic, Arc::new(heard), handle);
     while count.load(Ordering::Relaxed) <= COUNT {
         assert!(begun.elapsed() < PATIENCE, "{}: samples were lost", peer.name());
         std::thread::sleep(Duration::from_millis(1));
     }
-    found.out.push(begun.elapsed().as_secs_f64());
+    found.out.push(first.get().unwrap_or(&begun).elapsed().as_secs_f64());
     drop(exit);
 }
 

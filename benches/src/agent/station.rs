@@ -18,13 +18,17 @@ const PAGE_SELECTION: std::ops::RangeInclusive<u32> = 126..=127;
 
 /// What was done to a module since it was last asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Accesses {
-    pub(crate) reads: u64,
+pub struct Accesses {
+    /// Reads.
+    pub reads: u64,
     /// State-changing ones: everything but page selections.
-    pub(crate) writes: u64,
-    pub(crate) first: Option<Instant>,
-    pub(crate) first_write: Option<Instant>,
-    pub(crate) last: Option<Instant>,
+    pub writes: u64,
+    /// When the first access began.
+    pub first: Option<Instant>,
+    /// When the first state-changing write began.
+    pub first_write: Option<Instant>,
+    /// When the last access ended.
+    pub last: Option<Instant>,
 }
 
 struct Served {
@@ -82,15 +86,16 @@ impl Served {
 }
 
 /// The modules of a switch.
-pub(crate) struct Station {
-    pub(crate) sockets: Sockets,
+pub struct Station {
+    /// Where they listen.
+    pub sockets: Sockets,
     served: Vec<Arc<Served>>,
 }
 
 impl Station {
     /// Plugs a module into each of so many ports, numbered from 1, each on a clean line that is lit at its far end; `scale` times
     /// as fast as real ones.
-    pub(crate) fn open(folder: &Path, ports: u32, scale: u32) -> Self {
+    pub fn open(folder: &Path, ports: u32, scale: u32) -> Self {
         let sockets = Sockets::in_folder(folder);
         let origin = Instant::now().checked_sub(WARM).unwrap();
         let served = (1..=ports).map(|number| {
@@ -109,23 +114,23 @@ impl Station {
     }
 
     /// What was done to the module of a port since this was last asked.
-    pub(crate) fn take(&self, number: u32) -> Accesses {
+    pub fn take(&self, number: u32) -> Accesses {
         std::mem::take(&mut *self.of(number).accesses())
     }
 
     /// The same of all ports: state-changing writes and reads.
-    pub(crate) fn take_all(&self) -> (u64, u64) {
+    pub fn take_all(&self) -> (u64, u64) {
         let taken = self.served.iter().map(|served| std::mem::take(&mut *served.accesses()));
         taken.fold((0, 0), |(writes, reads), accesses| (writes + accesses.writes, reads + accesses.reads))
     }
 
     /// Whether something was written to the module of a port since it was last asked.
-    pub(crate) fn is_written(&self, number: u32) -> bool {
+    pub fn is_written(&self, number: u32) -> bool {
         self.of(number).accesses().writes > 0
     }
 
     /// Modules that emit light.
-    pub(crate) fn lit(&self) -> usize {
+    pub fn lit(&self) -> usize {
         self.served.iter().filter(|served| served.memory.module().emission().is_some()).count()
     }
 
