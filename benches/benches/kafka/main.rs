@@ -40,7 +40,7 @@ pub(crate) struct Extent {
     #[arg(long, value_name = "BUS", value_delimiter = ',')]
     bus: Vec<String>,
     /// Seconds that each client is measured in a row about latency.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 6)]
     seconds: u64,
     /// The agent's program; otherwise what scripts/build-static.sh x86_64 has left.
     #[arg(long, value_name = "FILE")]

@@ -24,9 +24,21 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Found {
     into: Vec<f64>,
     out: Vec<f64>,
+    /// By our client, of what another has compressed.
+    out_by_ours: Vec<f64>,
 }
 
-/// The row `throughput`.
+impl Found {
+    fn told(self, bytes: usize) -> String {
+        let ours = match self.out_by_ours.is_empty() {
+            true => String::new(),
+            false => format!(", out by ours {:.0}/s", rate(self.out_by_ours)),
+        };
+        format!("in {:.0}/s, out {:.0}/s{ours} ({bytes} bytes each)", rate(self.into), rate(self.out))
+    }
+}
+
+/// The row `throughput`. Ours compresses nothing that it writes, and reads what others have compressed.
 pub(crate) fn run(session: &Session, place: &Place) -> Vec<Row> {
     let mut samples = Samples::new();
     let records: Vec<(String, Vec<u8>)> = (0..VARIETY).map(|number| samples.write(1, number)).collect();
@@ -42,20 +54,23 @@ pub(crate) fn run(session: &Session, place: &Place) -> Vec<Row> {
     }
     for _ in 0..ROUNDS {
         for (peer, found) in &mut found {
-            round(session, place, *peer, &records, found);
+            let topic = session.runtime.block_on(place.topic("throughput"));
+            found.into.push(fill(session, place, *peer, &topic, &records));
+            found.out.push(empty(session, place, *peer, &topic));
+            if *peer == Peer::LZ4 {
+                found.out_by_ours.push(empty(session, place, Peer::OURS, &topic));
+            }
         }
     }
     let of = |(peer, found): (Peer, Found)| {
-        let seen = format!("in {:.0}/s, out {:.0}/s ({bytes} bytes each)", rate(found.into), rate(found.out));
-        Row::of(place.kind.name(), "telemetry, as much as goes", &peer.name(), "", seen)
+        Row::of(place.kind.name(), "telemetry, as much as goes", &peer.name(), "", found.told(bytes))
     };
     found.into_iter().map(of).chain(rows).collect()
 }
 
-fn round(session: &Session, place: &Place, peer: Peer, records: &[(String, Vec<u8>)], found: &mut Found) {
-    let topic = session.runtime.block_on(place.topic("throughput"));
-    let handle = session.runtime.handle();
-    let mut entrance = peer.entrance(place, &topic, Class::Keep, handle);
+/// Seconds until all was confirmed.
+fn fill(session: &Session, place: &Place, peer: Peer, topic: &str, records: &[(String, Vec<u8>)]) -> f64 {
+    let mut entrance = peer.entrance(place, topic, Class::Keep, session.runtime.handle());
     // Connected before the clock runs.
     entrance.send(b"first", b"first");
     entrance.flush();
@@ -64,22 +79,27 @@ fn round(session: &Session, place: &Place, peer: Peer, records: &[(String, Vec<u
         entrance.send(key.as_bytes(), value);
     }
     entrance.flush();
-    found.into.push(begun.elapsed().as_secs_f64());
+    begun.elapsed().as_secs_f64()
+}
+
+/// Seconds from the first record of the log to the last.
+fn empty(session: &Session, place: &Place, peer: Peer, topic: &str) -> f64 {
     let count = Arc::new(AtomicUsize::new(0));
     let first = Arc::new(OnceLock::new());
     let (counted, began) = (Arc::clone(&count), Arc::clone(&first));
-    let begun = Instant::now();
     let heard = move |_: &[u8]| {
         began.get_or_init(Instant::now);
         counted.fetch_add(1, Ordering::Relaxed);
     };
-    let exit = peer.exit(place, &topic, Arc::new(heard), handle);
+    let exit = peer.exit(place, topic, Arc::new(heard), session.runtime.handle());
+    let begun = Instant::now();
     while count.load(Ordering::Relaxed) <= COUNT {
         assert!(begun.elapsed() < PATIENCE, "{}: samples were lost", peer.name());
         std::thread::sleep(Duration::from_millis(1));
     }
-    found.out.push(first.get().unwrap_or(&begun).elapsed().as_secs_f64());
+    let lasted = first.get().unwrap_or(&begun).elapsed().as_secs_f64();
     drop(exit);
+    lasted
 }
 
 /// Samples a second in the median round.

@@ -189,7 +189,7 @@ impl Rig {
 
     /// Processor time of the agent so far, in seconds: user and system, in hundredths.
     pub fn processor_seconds(&self) -> f64 {
-        benches::seconds_in(&self.proc("stat"))
+        crate::seconds_in(&self.proc("stat"))
     }
 
     /// Resident memory of the agent in kB: now, and at most so far.
