@@ -1,4 +1,5 @@
 //! Modules behind sockets, in this process and outside the agent's, which note when they are accessed and written.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
 use ipowdm_cmis::emulator::{EmulatedModule, LinearModule, ModuleClock, Profile};
 use ipowdm_cmis::line::ScriptedLine;
