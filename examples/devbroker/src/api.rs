@@ -82,6 +82,12 @@ apis! {
     DeleteAcls = 31, 1..=3, flexible from 2;
     /// Reads topic and broker configurations.
     DescribeConfigs = 32, 1..=4, flexible from 4;
+    /// Gives a topic another configuration as a whole.
+    AlterConfigs = 33, 0..=2, flexible from 2;
+    /// Gives topics more partitions.
+    CreatePartitions = 37, 0..=3, flexible from 2;
+    /// Changes single configurations of a topic.
+    IncrementalAlterConfigs = 44, 0..=1, flexible from 1;
     /// Says who has SCRAM credentials: nobody.
     DescribeUserScramCredentials = 50, 0..=0, flexible from 0;
     /// Changes SCRAM credentials: refused.

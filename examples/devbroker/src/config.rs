@@ -22,6 +22,38 @@ pub(crate) enum ConfigError {
     Invalid { name: &'static str, value: String, expected: &'static str },
     #[error("{0} is given twice")]
     Twice(&'static str),
+    #[error("{0} is no list: it can be set, not added to")]
+    NoList(&'static str),
+    #[error("unknown operation {0} on a configuration")]
+    Operation(i8),
+}
+
+/// What is to become of one configuration (KIP-339).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change<'a> {
+    /// This value.
+    Set(Option<&'a str>),
+    /// The default.
+    Delete,
+    /// These, too.
+    Append(Option<&'a str>),
+    /// Not these.
+    Subtract(Option<&'a str>),
+    /// The protocol has no such operation.
+    Unknown(i8),
+}
+
+impl<'a> Change<'a> {
+    /// By the protocol's number of the operation.
+    pub(crate) const fn of(operation: i8, value: Option<&'a str>) -> Self {
+        match operation {
+            0 => Change::Set(value),
+            1 => Change::Delete,
+            2 => Change::Append(value),
+            3 => Change::Subtract(value),
+            other => Change::Unknown(other),
+        }
+    }
 }
 
 /// The type of a configuration, as `DescribeConfigs` tells it.
@@ -202,6 +234,60 @@ impl TopicConfig {
         Ok(Self::from_checked(set))
     }
 
+    /// The configuration after single changes of this one.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]; also for an operation that the configuration does not have.
+    pub(crate) fn changed<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a str, Change<'a>)>,
+    ) -> Result<Self, ConfigError> {
+        let mut entries: BTreeMap<&'static str, String> = self.set.clone();
+        let mut touched = std::collections::BTreeSet::new();
+        for (name, change) in changes {
+            let known = KNOWN.iter().find(|known| known.name == name);
+            let known = known.ok_or_else(|| ConfigError::UnknownName(name.to_owned()))?;
+            if !touched.insert(known.name) {
+                return Err(ConfigError::Twice(known.name));
+            }
+            let given = |value: Option<&'a str>| value.ok_or(ConfigError::NoValue { name: known.name });
+            let list = || match known.value_type {
+                ValueType::List => Ok(self.value(known).0.split(',').map(str::trim).collect::<Vec<_>>()),
+                _ => Err(ConfigError::NoList(known.name)),
+            };
+            let value = match change {
+                Change::Set(value) => given(value)?.to_owned(),
+                Change::Delete => {
+                    entries.remove(known.name);
+                    continue;
+                }
+                Change::Append(value) => {
+                    let mut all = list()?;
+                    all.extend(given(value)?.split(',').map(str::trim));
+                    let mut once = std::collections::BTreeSet::new();
+                    all.retain(|one| once.insert(*one));
+                    all.join(",")
+                }
+                Change::Subtract(value) => {
+                    let without: Vec<&str> = given(value)?.split(',').map(str::trim).collect();
+                    let mut all = list()?;
+                    all.retain(|one| !without.contains(one));
+                    all.join(",")
+                }
+                Change::Unknown(operation) => return Err(ConfigError::Operation(operation)),
+            };
+            known.check(&value)?;
+            entries.insert(known.name, value);
+        }
+        Ok(Self::from_checked(entries))
+    }
+
+    /// What was set, by name.
+    pub(crate) fn set(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.set.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     fn from_checked(set: BTreeMap<&'static str, String>) -> Self {
         let text = |name: &str| {
             let default = KNOWN.iter().find(|known| known.name == name).map_or("", |known| known.default);
@@ -272,6 +358,39 @@ mod tests {
         assert_eq!(config.timestamp_type, TimestampType::LogAppendTime);
         assert!(config.compacted && !config.keeps_all);
         assert!(parse(&[("cleanup.policy", "compact")]).unwrap().keeps_all);
+    }
+
+    #[test]
+    fn single_changes_set_take_back_add_to_and_take_from() {
+        let config = parse(&[("retention.ms", "5"), ("flush.ms", "7")]).unwrap();
+        let changed = config
+            .changed([
+                ("retention.ms", Change::Delete),
+                ("max.message.bytes", Change::Set(Some("9"))),
+                ("cleanup.policy", Change::Append(Some("compact, delete"))),
+            ])
+            .unwrap();
+        let set: Vec<_> = changed.set().collect();
+        assert_eq!(
+            set,
+            [("cleanup.policy", "delete,compact"), ("flush.ms", "7"), ("max.message.bytes", "9")]
+        );
+        let compacted = changed.changed([("cleanup.policy", Change::Subtract(Some("delete")))]).unwrap();
+        assert!(compacted.keeps_all);
+        for (name, change) in [
+            ("retention.byte", Change::Delete),
+            ("flush.ms", Change::Set(None)),
+            ("flush.ms", Change::Set(Some("x"))),
+            ("flush.ms", Change::Append(Some("1"))),
+            ("cleanup.policy", Change::Subtract(Some("delete,compact"))),
+            ("flush.ms", Change::of(4, None)),
+        ] {
+            assert!(changed.changed([(name, change)]).is_err(), "{name} {change:?}");
+        }
+        assert_eq!(
+            changed.changed([("flush.ms", Change::Delete), ("flush.ms", Change::Delete)]),
+            Err(ConfigError::Twice("flush.ms"))
+        );
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Batches and requests for tests, made by the codec and not by this crate.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::alter_user_scram_credentials_request::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 use kafka_protocol::messages::create_acls_request::AclCreation;
+use kafka_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
@@ -13,6 +17,7 @@ use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, D
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_user_scram_credentials_request::UserName;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use kafka_protocol::messages::incremental_alter_configs_request;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -23,12 +28,13 @@ use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    AlterUserScramCredentialsRequest, ApiVersionsRequest, BrokerId, CreateAclsRequest, CreateTopicsRequest,
-    DeleteAclsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeAclsRequest,
-    DescribeConfigsRequest, DescribeUserScramCredentialsRequest, FetchRequest, FindCoordinatorRequest,
-    GroupId, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
-    RequestHeader, SyncGroupRequest, TopicName, TransactionalId,
+    AlterConfigsRequest, AlterUserScramCredentialsRequest, ApiVersionsRequest, BrokerId, CreateAclsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeAclsRequest, DescribeConfigsRequest, DescribeUserScramCredentialsRequest,
+    FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, RequestHeader,
+    SyncGroupRequest, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use kafka_protocol::records::{
@@ -238,6 +244,33 @@ pub(crate) fn body(api: Api, version: i16, name: &str, n: i32) -> Vec<u8> {
                     .with_include_synonyms(true)
                     .with_resources(vec![row; count])
             )
+        }
+        Api::AlterConfigs => {
+            let config =
+                AlterableConfig::default().with_name(text("retention.ms")).with_value(Some(text("1000")));
+            let row = AlterConfigsResource::default()
+                .with_resource_type(2)
+                .with_resource_name(text(name))
+                .with_configs(vec![config; count]);
+            put!(AlterConfigsRequest::default().with_resources(vec![row; count]))
+        }
+        Api::CreatePartitions => {
+            let assignment = CreatePartitionsAssignment::default().with_broker_ids(vec![BrokerId(1); count]);
+            let row = CreatePartitionsTopic::default()
+                .with_name(topic())
+                .with_count(n)
+                .with_assignments((n % 2 == 1).then(|| vec![assignment; count]));
+            put!(CreatePartitionsRequest::default().with_topics(vec![row; count]).with_timeout_ms(1000))
+        }
+        Api::IncrementalAlterConfigs => {
+            let config = incremental_alter_configs_request::AlterableConfig::default()
+                .with_name(text("retention.ms"))
+                .with_value((n % 2 == 1).then(|| text("1000")));
+            let row = incremental_alter_configs_request::AlterConfigsResource::default()
+                .with_resource_type(2)
+                .with_resource_name(text(name))
+                .with_configs(vec![config; count]);
+            put!(IncrementalAlterConfigsRequest::default().with_resources(vec![row; count]))
         }
         Api::DescribeAcls => {
             put!(DescribeAclsRequest::default().with_resource_name_filter(Some(text(name))))

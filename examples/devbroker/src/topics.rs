@@ -44,6 +44,17 @@ impl CreateError {
     }
 }
 
+/// Why a topic did not get more partitions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GrowError {
+    #[error("there is no such topic")]
+    Unknown,
+    #[error("it has {has} partitions, and can only get more than that")]
+    Fewer { has: usize },
+    #[error("the broker's limit of {0} partitions is reached")]
+    Limit(usize),
+}
+
 /// Whether Kafka would take `name` for a topic.
 pub(crate) fn is_legal_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -200,6 +211,41 @@ impl Topics {
             partition.waiters.wake();
         }
         true
+    }
+
+    /// Checks that a topic could have so many partitions, without giving it any.
+    ///
+    /// # Errors
+    ///
+    /// [`GrowError`].
+    pub(crate) fn may_grow(&self, name: &str, partitions: usize, limits: &Limits) -> Result<(), GrowError> {
+        let has = self.get(name).ok_or(GrowError::Unknown)?.partitions();
+        if partitions <= has {
+            return Err(GrowError::Fewer { has });
+        }
+        if partitions - has > limits.partitions.saturating_sub(self.partition_count()) {
+            return Err(GrowError::Limit(limits.partitions));
+        }
+        Ok(())
+    }
+
+    /// Gives a topic so many partitions; the new ones are empty.
+    ///
+    /// # Errors
+    ///
+    /// [`GrowError`]; the topic is what it was.
+    pub(crate) fn grow(&mut self, name: &str, partitions: usize, limits: &Limits) -> Result<(), GrowError> {
+        self.may_grow(name, partitions, limits)?;
+        let topic = self.by_name.get_mut(name).ok_or(GrowError::Unknown)?;
+        topic.partitions.resize_with(partitions, Partition::default);
+        Ok(())
+    }
+
+    /// Gives a topic another configuration. It acts from now on: on what is held at the next append or check.
+    pub(crate) fn configure(&mut self, name: &str, config: TopicConfig) {
+        if let Some(topic) = self.by_name.get_mut(name) {
+            topic.config = config;
+        }
     }
 
     /// The topic of this name.

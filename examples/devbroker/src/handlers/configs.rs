@@ -13,7 +13,7 @@ use crate::engine::{Engine, NODE_ID, State};
 use crate::wire::Call;
 
 /// Resource types of the protocol.
-const TOPIC: i8 = 2;
+pub(super) const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// Where a value comes from, in the protocol's numbers.

@@ -62,6 +62,9 @@ pub(super) const fn layout(api: Api) -> &'static [Field] {
         Api::CreateAcls => CREATE_ACLS,
         Api::DeleteAcls => DELETE_ACLS,
         Api::DescribeConfigs => DESCRIBE_CONFIGS,
+        Api::AlterConfigs => ALTER_CONFIGS,
+        Api::CreatePartitions => CREATE_PARTITIONS,
+        Api::IncrementalAlterConfigs => INCREMENTAL_ALTER_CONFIGS,
         Api::DescribeUserScramCredentials => DESCRIBE_SCRAM,
         Api::AlterUserScramCredentials => ALTER_SCRAM,
     }
@@ -167,6 +170,20 @@ const DESCRIBE_CONFIGS: &[Field] =
     &[always(Structs(DESCRIBE_RESOURCE)), always(Fixed(1)), since(3, Fixed(1))];
 /// Type, name, keys wanted.
 const DESCRIBE_RESOURCE: &[Field] = &[always(Fixed(1)), always(Text), always(Values(&Text))];
+
+/// Resources with names and values; validate only.
+const ALTER_CONFIGS: &[Field] = &[always(Structs(ALTER_RESOURCE)), always(Fixed(1))];
+const ALTER_RESOURCE: &[Field] =
+    &[always(Fixed(1)), always(Text), always(Structs(&[always(Text), always(Text)]))];
+
+/// Topics with count and assignments of replicas; timeout, validate only.
+const CREATE_PARTITIONS: &[Field] = &[always(Structs(GROW_TOPIC)), always(Fixed(4 + 1))];
+const GROW_TOPIC: &[Field] = &[always(Text), always(Fixed(4)), always(Structs(&[always(Values(&Fixed(4)))]))];
+
+/// Resources with names, operations and values; validate only.
+const INCREMENTAL_ALTER_CONFIGS: &[Field] = &[always(Structs(CHANGE_RESOURCE)), always(Fixed(1))];
+const CHANGE_RESOURCE: &[Field] =
+    &[always(Fixed(1)), always(Text), always(Structs(&[always(Text), always(Fixed(1)), always(Text)]))];
 
 /// Kind of resource, its name, kind of pattern; principal, host; operation, permission.
 const DESCRIBE_ACLS: &[Field] =

@@ -3,12 +3,13 @@ use std::fmt::Debug;
 use bytes::Buf;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{
-    AlterUserScramCredentialsResponse, ApiVersionsResponse, CreateAclsResponse, CreateTopicsResponse,
-    DeleteAclsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse,
-    DescribeConfigsResponse, DescribeUserScramCredentialsResponse, FetchResponse, FindCoordinatorResponse,
-    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse,
-    ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, ProduceResponse,
-    ResponseHeader, SyncGroupResponse,
+    AlterConfigsResponse, AlterUserScramCredentialsResponse, ApiVersionsResponse, CreateAclsResponse,
+    CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteRecordsResponse,
+    DeleteTopicsResponse, DescribeAclsResponse, DescribeConfigsResponse,
+    DescribeUserScramCredentialsResponse, FetchResponse, FindCoordinatorResponse, HeartbeatResponse,
+    IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
+    ListGroupsResponse, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse,
+    ProduceResponse, ResponseHeader, SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Decodable, HeaderVersion};
 use proptest::prelude::*;
@@ -80,6 +81,9 @@ fn read(api: Api, version: i16, answer: &Bytes) -> String {
         Api::CreateAcls => decode::<CreateAclsResponse>(version, answer),
         Api::DeleteAcls => decode::<DeleteAclsResponse>(version, answer),
         Api::DescribeConfigs => decode::<DescribeConfigsResponse>(version, answer),
+        Api::AlterConfigs => decode::<AlterConfigsResponse>(version, answer),
+        Api::CreatePartitions => decode::<CreatePartitionsResponse>(version, answer),
+        Api::IncrementalAlterConfigs => decode::<IncrementalAlterConfigsResponse>(version, answer),
         Api::DescribeUserScramCredentials => decode::<DescribeUserScramCredentialsResponse>(version, answer),
         Api::AlterUserScramCredentials => decode::<AlterUserScramCredentialsResponse>(version, answer),
     }
