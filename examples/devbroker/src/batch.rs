@@ -159,14 +159,7 @@ impl Batch {
 
     /// The idempotent producer, if the batch has one.
     pub(crate) fn producer(&self) -> Option<ProducerStamp> {
-        let id = i64_at(&self.bytes, PRODUCER_ID);
-        let first_sequence = i32_at(&self.bytes, BASE_SEQUENCE);
-        (id >= 0 && first_sequence >= 0).then(|| ProducerStamp {
-            id,
-            epoch: i16::from_be_bytes(array(&self.bytes, PRODUCER_EPOCH)),
-            first_sequence,
-            last_sequence: advance(first_sequence, self.count - 1),
-        })
+        producer(&self.bytes, self.count)
     }
 
     /// Sets the timestamp type to log-append time, the maximum timestamp to `now_ms`, and the checksum anew.
@@ -192,6 +185,18 @@ impl Batch {
     }
 }
 
+/// The idempotent producer of a batch of `count` records, if it has one.
+fn producer(bytes: &[u8], count: u32) -> Option<ProducerStamp> {
+    let id = i64_at(bytes, PRODUCER_ID);
+    let first_sequence = i32_at(bytes, BASE_SEQUENCE);
+    (id >= 0 && first_sequence >= 0).then(|| ProducerStamp {
+        id,
+        epoch: i16::from_be_bytes(array(bytes, PRODUCER_EPOCH)),
+        first_sequence,
+        last_sequence: advance(first_sequence, count.saturating_sub(1)),
+    })
+}
+
 /// `sequence` moved on by `by`; sequence numbers wrap from `i32::MAX` to 0.
 fn advance(sequence: i32, by: u32) -> i32 {
     let wrapped = (i64::from(sequence) + i64::from(by)) % (i64::from(i32::MAX) + 1);
@@ -209,6 +214,34 @@ pub(crate) struct StoredBatch {
 }
 
 impl StoredBatch {
+    /// The batch at the beginning of `data`, as it was stored; `None` where there is no whole one.
+    pub(crate) fn read(data: &Bytes) -> Option<StoredBatch> {
+        if data.len() < HEADER || data[MAGIC] != 2 {
+            return None;
+        }
+        let length = usize::try_from(i32_at(data, LENGTH)).ok()?.checked_add(LENGTH.end)?;
+        let count = u32::try_from(i32_at(data, RECORD_COUNT)).ok().filter(|count| *count > 0)?;
+        if length < HEADER || length > data.len() {
+            return None;
+        }
+        let bytes = data.slice(..length);
+        if u32::from_be_bytes(array(&bytes, CRC)) != crc32c::crc32c(&bytes[CRC.end..]) {
+            return None;
+        }
+        let base_offset = i64_at(&bytes, BASE_OFFSET);
+        Some(StoredBatch {
+            base_offset,
+            last_offset: base_offset.checked_add(i64::from(count - 1))?,
+            max_timestamp: i64_at(&bytes, MAX_TIMESTAMP),
+            bytes,
+        })
+    }
+
+    /// The idempotent producer, if the batch has one.
+    pub(crate) fn producer(&self) -> Option<ProducerStamp> {
+        producer(&self.bytes, u32::try_from(self.count()).unwrap_or(0))
+    }
+
     /// Records in the batch.
     pub(crate) fn count(&self) -> u64 {
         u64::try_from(self.last_offset - self.base_offset + 1).unwrap_or(0)

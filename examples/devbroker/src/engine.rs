@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::Now;
 use crate::coordinator::{Answer, Coordinator, Offsets, Ticket};
+use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::options::{Limits, Options};
 use crate::stats::{Counters, Stats};
@@ -30,6 +31,21 @@ pub struct SavedLog {
 }
 
 impl SavedLog {
+    /// What was read from a folder.
+    pub(crate) fn restored(topics: Topics, offsets: Offsets, next_producer_id: i64) -> Self {
+        SavedLog { topics, offsets, next_producer_id }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> &Topics {
+        &self.topics
+    }
+
+    #[cfg(test)]
+    pub(crate) fn positions(&self) -> (&Offsets, i64) {
+        (&self.offsets, self.next_producer_id)
+    }
+
     /// Names of the topics in it.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         self.topics.iter().map(|(name, _)| name)
@@ -51,6 +67,8 @@ pub(crate) struct State {
     pub(crate) topics: Topics,
     pub(crate) coordinator: Coordinator,
     pub(crate) next_producer_id: i64,
+    /// Where changes are written, in the persistent mode.
+    disk: Option<Disk>,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
     last_ticket: u64,
 }
@@ -98,14 +116,19 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(mut options: Options, endpoint: Endpoint) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(options: Options, endpoint: Endpoint) -> Self {
+        Self::over(options, endpoint, None)
+    }
+
+    /// An engine whose changes are written to a folder, if there is one.
+    pub(crate) fn over(mut options: Options, endpoint: Endpoint, disk: Option<Disk>) -> Self {
         let faults = Faults::default();
         let started = faults.clock().now().wall_ms;
-        let log = options.log.take().unwrap_or_else(|| SavedLog {
-            // Producers of an earlier, lost log must not meet their numbers again.
-            next_producer_id: started.saturating_mul(1000),
-            ..SavedLog::default()
-        });
+        let mut log = options.log.take().unwrap_or_default();
+        // Producers of an earlier, lost log must not meet their numbers again.
+        log.next_producer_id = log.next_producer_id.max(started.saturating_mul(1000));
+        log.topics.keep_changes(disk.is_some());
         let nonce = u64::try_from(started).unwrap_or_default();
         let budget = options.limits.frames_in_flight_bytes.max(options.limits.frame_bytes);
         Engine {
@@ -113,6 +136,7 @@ impl Engine {
                 topics: log.topics,
                 coordinator: Coordinator::new(nonce, log.offsets),
                 next_producer_id: log.next_producer_id,
+                disk,
                 waiting: HashMap::new(),
                 last_ticket: 0,
             })),
@@ -140,8 +164,18 @@ impl Engine {
     /// [`Stopped`] if the state has been taken out.
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, Stopped> {
         // No code under this lock panics on outside data; should it, the state is still whole between changes.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.as_mut().map(change).ok_or(Stopped)
+        let mut place = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = place.as_mut().ok_or(Stopped)?;
+        let result = change(state);
+        if let Some(disk) = &mut state.disk
+            && let Err(error) = disk.write(state.topics.unwritten(), &state.topics)
+        {
+            // What is held is ahead of the files: nobody may be told of it. As Apache Kafka, whose log folder fails, it ends.
+            self.counters.failed(&error);
+            *place = None;
+            return Err(Stopped);
+        }
+        Ok(result)
     }
 
     /// [`Engine::with`] for changes to groups: delivers due answers and re-arms the timer.
@@ -158,10 +192,13 @@ impl Engine {
     /// Takes the state out; every later request finds the broker stopped.
     pub(crate) fn stop(&self) -> SavedLog {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).take();
-        state.map_or_else(SavedLog::default, |state| SavedLog {
-            topics: state.topics,
-            offsets: state.coordinator.offsets,
-            next_producer_id: state.next_producer_id,
+        state.map_or_else(SavedLog::default, |mut state| {
+            state.topics.keep_changes(false);
+            SavedLog {
+                topics: state.topics,
+                offsets: state.coordinator.offsets,
+                next_producer_id: state.next_producer_id,
+            }
         })
     }
 

@@ -36,6 +36,7 @@ mod batch;
 mod clock;
 mod config;
 mod coordinator;
+mod disk;
 mod engine;
 mod faults;
 mod handlers;

@@ -43,6 +43,22 @@ pub(crate) struct PartitionLog {
 }
 
 impl PartitionLog {
+    /// A log of these contiguous batches that starts at `start`, if it reaches that far back.
+    pub(crate) fn restored(batches: Vec<StoredBatch>, start: i64) -> Self {
+        let first = batches.first().map_or(start, |batch| batch.base_offset);
+        let end = batches.last().map_or(start, |batch| batch.last_offset + 1);
+        let bytes = batches.iter().map(|batch| batch.bytes.len()).sum();
+        let mut log = PartitionLog { batches: batches.into(), bytes, start: first, end: end.max(start) };
+        // The start is within the log by construction.
+        let _ = log.delete_before(start.max(first));
+        log
+    }
+
+    /// What is held, in offset order.
+    pub(crate) fn batches(&self) -> impl DoubleEndedIterator<Item = &StoredBatch> {
+        self.batches.iter()
+    }
+
     /// First offset that can be read ("log start offset", "low watermark").
     pub(crate) fn start(&self) -> i64 {
         self.start

@@ -1,6 +1,7 @@
 //! How a broker is set up, and what bounds it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::SavedLog;
@@ -78,6 +79,7 @@ pub struct Options {
     pub(crate) retention_check: Duration,
     pub(crate) limits: Limits,
     pub(crate) log: Option<SavedLog>,
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -92,6 +94,7 @@ impl Default for Options {
             retention_check: Duration::from_secs(300),
             limits: Limits::default(),
             log: None,
+            folder: None,
         }
     }
 }
@@ -153,6 +156,14 @@ impl Options {
     /// numbers. Without this the broker starts empty, as after the loss of its disk.
     pub fn with_log(mut self, log: SavedLog) -> Self {
         self.log = Some(log);
+        self
+    }
+
+    /// Keeps everything in files of this folder, which is made where there is none, and starts with what they hold; a
+    /// [`SavedLog`] then counts for nothing. What was confirmed outlives the process, however that ends, but not
+    /// necessarily the machine: files are not forced to the disk. Group members join anew. One broker per folder.
+    pub fn with_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
         self
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
+use crate::disk::Disk;
 use crate::engine::{Endpoint, Engine, SavedLog};
 use crate::faults::Faults;
 use crate::options::Options;
@@ -32,6 +34,14 @@ pub enum StartError {
         /// The address asked for.
         address: SocketAddr,
         /// The system's reason.
+        source: io::Error,
+    },
+    /// The folder of the persistent mode cannot be used: not permitted, or another broker writes to it.
+    #[error("cannot keep anything in {folder}: {source}")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
         source: io::Error,
     },
 }
@@ -55,14 +65,22 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`StartError::Bind`]; a port in use is tried again for a second.
-    pub async fn start(options: Options) -> Result<Broker, StartError> {
+    /// [`StartError::Bind`], where a port in use is tried again for a second; [`StartError::Folder`].
+    pub async fn start(mut options: Options) -> Result<Broker, StartError> {
         let address = SocketAddr::new(options.bind, options.port);
         let failed = |source| StartError::Bind { address, source };
         let listener = listen(address).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let host = options.advertised_host.clone().unwrap_or_else(|| reachable(addr.ip()).to_string());
-        let engine = Arc::new(Engine::new(options, Endpoint { host, port: addr.port() }));
+        let disk = match options.folder.clone() {
+            None => None,
+            Some(folder) => {
+                let opened = Disk::open(&folder).map_err(|source| StartError::Folder { folder, source })?;
+                options.log = Some(opened.1);
+                Some(opened.0)
+            }
+        };
+        let engine = Arc::new(Engine::over(options, Endpoint { host, port: addr.port() }, disk));
         let (stop, stopped) = oneshot::channel();
         let acceptor = tokio::spawn(accept(Arc::clone(&engine), listener, stopped));
         let timed = Arc::clone(&engine);

@@ -46,6 +46,8 @@ pub struct Stats {
     pub dropped_by_memory: Dropped,
     /// Batches refused because compacted topics, which lose nothing, fill a limit.
     pub refused_batches: u64,
+    /// Why the folder of the persistent mode could not be written to; the broker has ended by that.
+    pub folder_failure: Option<String>,
 }
 
 /// The counters behind [`Stats`] that connections update.
@@ -62,9 +64,15 @@ pub(crate) struct Counters {
     pub(crate) bytes_out: AtomicU64,
     requests: [AtomicU64; Api::ALL.len()],
     last_unanswered: Mutex<Option<String>>,
+    folder_failure: Mutex<Option<String>>,
 }
 
 impl Counters {
+    /// Keeps why the folder could not be written to.
+    pub(crate) fn failed(&self, error: &std::io::Error) {
+        *self.folder_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
     pub(crate) fn request(&self, api: Api) {
         let at = Api::ALL.binary_search(&api).ok().and_then(|index| self.requests.get(index));
         at.into_iter().for_each(bump);
@@ -94,6 +102,7 @@ impl Counters {
             unencodable_responses: read(&self.unencodable),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
+            folder_failure: self.folder_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ..Stats::default()
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::batch::Batch;
 use crate::clock::Now;
 use crate::config::{TimestampType, TopicConfig};
+use crate::disk::Event;
 use crate::log::{Dropped, PartitionLog};
 use crate::options::Limits;
 use crate::producers::{Producers, Verdict};
@@ -145,9 +146,55 @@ pub(crate) struct Topics {
     by_name: BTreeMap<String, Topic>,
     bytes: usize,
     losses: Losses,
+    /// What has changed and is not written yet; `None` where nothing is to be written.
+    unwritten: Option<Vec<Event>>,
 }
 
 impl Topics {
+    /// Whether changes are kept for [`Topics::unwritten`].
+    pub(crate) fn keep_changes(&mut self, keep: bool) {
+        self.unwritten = keep.then(Vec::new);
+    }
+
+    /// What has changed since the last call.
+    pub(crate) fn unwritten(&mut self) -> Vec<Event> {
+        self.unwritten.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Notes a change, of topics or of something else that is kept with them.
+    pub(crate) fn note(&mut self, event: impl FnOnce() -> Event) {
+        if let Some(unwritten) = &mut self.unwritten {
+            unwritten.push(event());
+        }
+    }
+
+    /// Takes in a topic as it was, with the logs of its partitions. Configurations that are not known any more keep their
+    /// defaults.
+    pub(crate) fn restore(&mut self, name: &str, configs: &[(String, String)], logs: Vec<PartitionLog>) {
+        let known = configs
+            .iter()
+            .filter(|(name, value)| TopicConfig::parse([(name.as_str(), Some(value.as_str()))]).is_ok());
+        let entries = known.map(|(name, value)| (name.as_str(), Some(value.as_str())));
+        let config = TopicConfig::parse(entries).unwrap_or_default();
+        let partition = |log: PartitionLog| {
+            let mut producers = Producers::default();
+            for batch in log.batches() {
+                if let Some(stamp) = batch.producer() {
+                    producers.appended(stamp, batch.base_offset);
+                }
+            }
+            Partition { log, producers, waiters: Waiters::default() }
+        };
+        self.bytes += logs.iter().map(PartitionLog::bytes).sum::<usize>();
+        let partitions = logs.into_iter().map(partition).collect();
+        self.by_name.insert(name.to_owned(), Topic { config, partitions });
+    }
+
+    /// The log of a partition.
+    pub(crate) fn log(&self, name: &str, index: i32) -> Option<&PartitionLog> {
+        self.partition(name, index).ok().map(|partition| &partition.log)
+    }
+
     /// Checks that a topic could be created, without creating it.
     ///
     /// # Errors
@@ -196,6 +243,12 @@ impl Topics {
         limits: &Limits,
     ) -> Result<(), CreateError> {
         self.may_create(name, partitions, limits)?;
+        self.note(|| Event::Created {
+            id: 0,
+            topic: name.to_owned(),
+            partitions,
+            configs: settings(&config),
+        });
         let topic = Topic { config, partitions: vec![Partition::default(); partitions] };
         self.by_name.insert(name.to_owned(), topic);
         Ok(())
@@ -206,6 +259,7 @@ impl Topics {
         let Some(mut topic) = self.by_name.remove(name) else {
             return false;
         };
+        self.note(|| Event::Deleted { topic: name.to_owned() });
         for partition in &mut topic.partitions {
             self.bytes -= partition.log.bytes();
             partition.waiters.wake();
@@ -238,13 +292,16 @@ impl Topics {
         self.may_grow(name, partitions, limits)?;
         let topic = self.by_name.get_mut(name).ok_or(GrowError::Unknown)?;
         topic.partitions.resize_with(partitions, Partition::default);
+        self.note(|| Event::Grown { topic: name.to_owned(), partitions });
         Ok(())
     }
 
     /// Gives a topic another configuration. It acts from now on: on what is held at the next append or check.
     pub(crate) fn configure(&mut self, name: &str, config: TopicConfig) {
         if let Some(topic) = self.by_name.get_mut(name) {
+            let configs = settings(&config);
             topic.config = config;
+            self.note(|| Event::Configured { topic: name.to_owned(), configs });
         }
     }
 
@@ -303,6 +360,11 @@ impl Topics {
         }
         let (size, producer) = (batch.len(), batch.producer());
         let base_offset = partition.log.append(batch);
+        let before = partition.log.start();
+        let stored = partition.log.batches().next_back().map(|batch| batch.bytes.clone());
+        if let (Some(unwritten), Some(bytes)) = (&mut self.unwritten, stored) {
+            unwritten.push(Event::Appended { topic: name.to_owned(), partition: index, bytes });
+        }
         if let Some(stamp) = producer {
             partition.producers.appended(stamp, base_offset);
         }
@@ -316,6 +378,9 @@ impl Topics {
         }
         partition.waiters.wake();
         let log_start = partition.log.start();
+        if log_start > before {
+            self.note(|| Event::Start { topic: name.to_owned(), partition: index, start: log_start });
+        }
         self.keep_log_bytes(limits.log_bytes);
         Ok(Appended { base_offset, append_time, log_start })
     }
@@ -361,17 +426,21 @@ impl Topics {
         while self.bytes > limit {
             let fullest = self
                 .by_name
-                .values_mut()
-                .filter(|topic| !topic.config.keeps_all)
-                .flat_map(|topic| &mut topic.partitions)
-                .max_by_key(|partition| partition.log.bytes());
-            let Some(partition) = fullest else { return };
+                .iter_mut()
+                .filter(|(_, topic)| !topic.config.keeps_all)
+                .flat_map(|(name, topic)| (0..).zip(&mut topic.partitions).map(move |held| (name, held)))
+                .max_by_key(|(_, (_, partition))| partition.log.bytes());
+            let Some((name, (index, partition))) = fullest else { return };
             // An eighth at a time: the search over all partitions is then rare.
             let held = partition.log.bytes();
             if held == 0 {
                 return;
             }
             let dropped = partition.log.shed_bytes(held - (held / 8).max(1));
+            if let Some(unwritten) = &mut self.unwritten {
+                let (topic, start) = (name.clone(), partition.log.start());
+                unwritten.push(Event::Start { topic, partition: index, start });
+            }
             self.bytes -= usize::try_from(dropped.bytes).unwrap_or(0);
             self.losses.memory.add(dropped);
         }
@@ -446,17 +515,23 @@ impl Topics {
         let dropped = partition.log.delete_before(offset).map_err(|_| ResponseError::OffsetOutOfRange)?;
         self.bytes -= usize::try_from(dropped.bytes).unwrap_or(0);
         partition.waiters.wake();
-        Ok(partition.log.start())
+        let start = partition.log.start();
+        self.note(|| Event::Start { topic: name.to_owned(), partition: index, start });
+        Ok(start)
     }
 
     /// Drops what `retention.ms` no longer keeps, in every partition.
     pub(crate) fn expire(&mut self, now: Now) {
-        for topic in self.by_name.values_mut().filter(|topic| !topic.config.keeps_all) {
+        for (name, topic) in self.by_name.iter_mut().filter(|(_, topic)| !topic.config.keeps_all) {
             let Some(age) = topic.config.retention_ms else {
                 continue;
             };
-            for partition in &mut topic.partitions {
+            for (index, partition) in (0..).zip(&mut topic.partitions) {
                 let dropped = partition.log.trim_older(now.wall_ms.saturating_sub(age));
+                if let Some(unwritten) = self.unwritten.as_mut().filter(|_| dropped.batches > 0) {
+                    let (topic, start) = (name.clone(), partition.log.start());
+                    unwritten.push(Event::Start { topic, partition: index, start });
+                }
                 self.bytes -= usize::try_from(dropped.bytes).unwrap_or(0);
                 self.losses.retention.add(dropped);
             }
@@ -468,6 +543,11 @@ impl Topics {
         let index = usize::try_from(index).ok();
         index.and_then(|index| partitions.get(index)).ok_or(ResponseError::UnknownTopicOrPartition)
     }
+}
+
+/// What was set of a configuration.
+fn settings(config: &TopicConfig) -> Vec<(String, String)> {
+    config.set().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn partition_mut(partitions: &mut [Partition], index: i32) -> Result<&mut Partition, ResponseError> {

@@ -66,7 +66,11 @@ impl LabBroker {
         }
         let options = || {
             let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
-            Options::default().limits(limits)
+            let options = Options::default().limits(limits);
+            match &lab.data {
+                Some(folder) => options.with_folder(folder),
+                None => options,
+            }
         };
         let preferred =
             if lab.port_base != 0 { Broker::start(options().port(KAFKA_PORT)).await.ok() } else { None };

@@ -23,6 +23,9 @@ pub struct Options {
     /// Use a running Kafka instead of the built-in development broker.
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
+    /// Keep what the built-in development broker holds in files of this folder, and start with what they hold.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["bootstrap", "memory_bus"])]
+    pub data: Option<PathBuf>,
     /// How to reach the Kafka of --bootstrap where it is secured: a file as Kafka's own tools take it (client.properties).
     /// Everybody in the lab is the user named there.
     #[arg(long, value_name = "FILE", requires = "bootstrap")]

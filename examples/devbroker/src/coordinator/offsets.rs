@@ -55,6 +55,11 @@ impl Offsets {
         Ok(())
     }
 
+    /// Stores a position that was committed before.
+    pub(crate) fn restore(&mut self, group: &str, topic: &str, partition: i32, committed: Committed) {
+        self.0.entry(group.to_owned()).or_default().insert((topic.to_owned(), partition), committed);
+    }
+
     /// The position of a group in a partition.
     pub(crate) fn get(&self, group: &str, topic: &str, partition: i32) -> Option<&Committed> {
         self.0.get(group)?.get(&(topic.to_owned(), partition))

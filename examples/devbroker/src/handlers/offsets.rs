@@ -16,6 +16,7 @@ use kafka_protocol::messages::{
 
 use super::{HangUp, Serve, code_of, text};
 use crate::coordinator::{Committed, Committer, Offsets};
+use crate::disk::Event;
 use crate::engine::{Engine, State};
 use crate::wire::Call;
 
@@ -61,7 +62,13 @@ fn commit(
         leader_epoch: partition.committed_leader_epoch,
         metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
     };
-    state.coordinator.offsets.commit(group, topic, partition.partition_index, committed, engine.limits())
+    let (index, limits) = (partition.partition_index, engine.limits());
+    state.coordinator.offsets.commit(group, topic, index, committed.clone(), limits)?;
+    state.topics.note(|| {
+        let (group, topic) = (group.to_owned(), topic.to_owned());
+        Event::Committed { group, topic, partition: index, committed }
+    });
+    Ok(())
 }
 
 fn committed(

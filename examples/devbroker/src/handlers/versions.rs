@@ -9,6 +9,7 @@ use kafka_protocol::messages::{
 
 use super::{HangUp, Serve};
 use crate::api::Api;
+use crate::disk::Event;
 use crate::engine::Engine;
 use crate::wire::{self, Call, WireError};
 
@@ -53,6 +54,8 @@ impl Serve for InitProducerIdRequest {
         let id = engine.with(|state| {
             let id = state.next_producer_id;
             state.next_producer_id = id.checked_add(1).unwrap_or(0);
+            let next = state.next_producer_id;
+            state.topics.note(|| Event::ProducerIds { next });
             id
         })?;
         Ok(Some(InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0)))
