@@ -201,6 +201,44 @@ async fn kafka_goes_through_a_crash_of_the_development_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_conforms_over_the_development_broker_with_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(Options::default().with_folder(folder.path())).await.unwrap();
+    let bootstrap = broker.bootstrap();
+    all_passed(&run(&bootstrap, Arc::new(kafka(&bootstrap)), "conformance").await);
+}
+
+/// A broker on a fixed port that ends without a word, and comes back with what is in its folder.
+struct Files {
+    port: u16,
+    folder: tempfile::TempDir,
+    running: Mutex<Option<Broker>>,
+}
+
+impl Cut for Files {
+    fn cut(&self) -> CutFuture<'_> {
+        Box::pin(async { drop(self.running.lock().await.take().unwrap()) })
+    }
+
+    fn restore(&self) -> CutFuture<'_> {
+        Box::pin(async {
+            let options = Options::default().port(self.port).with_folder(self.folder.path());
+            *self.running.lock().await = Some(Broker::start(options).await.unwrap());
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_goes_through_an_end_of_the_development_broker_that_leaves_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(Options::default().with_folder(folder.path())).await.unwrap();
+    let bus = kafka(&broker.bootstrap());
+    let port = broker.addr().port();
+    let files = Files { port, folder, running: Mutex::new(Some(broker)) };
+    all_passed(&conformance::run_outage(Arc::new(bus), "outage", &files).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rskafka_goes_through_a_crash_of_the_development_broker() {
     let broker = Broker::start(Options::default()).await.unwrap();
     let bus = rskafka(&broker.bootstrap());

@@ -1,9 +1,9 @@
 //! In-process Kafka-protocol broker for laboratories and tests.
 //!
 //! A [`Broker`] listens on a TCP port of this process and speaks the Kafka protocol well enough for rskafka,
-//! librdkafka (kcat, confluent-kafka) and kafka-python: topics with configurations, produce, fetch with long poll,
-//! offsets, record deletion, consumer groups, idempotent producers. It keeps everything in memory, has one node, and
-//! knows no authentication, transactions or compaction. Production is Apache Kafka.
+//! librdkafka (kcat, confluent-kafka) and kafka-python: topics with configurations that can be changed, produce, fetch with long poll,
+//! offsets, record deletion, consumer groups, idempotent producers. It keeps everything in memory, and in files
+//! [if told to](Options::with_folder), has one node, and knows no authentication, transactions or compaction. Production is Apache Kafka.
 //!
 //! What it adds for tests: it starts in well under a millisecond on a port of its own, can be crashed and started
 //! again [with](Options::with_log) or without its log, and can be [told](Faults) to misbehave.
