@@ -323,6 +323,37 @@ class Confluent:
         expect_equal(described["max.message.bytes"].value, "100000", "max.message.bytes")
         expect(described["cleanup.policy"].is_default, "cleanup.policy is a default")
 
+    def check_configs_change_one_by_one(self):
+        entry = confluent_kafka.admin.ConfigEntry(
+            "retention.ms", "3600000", incremental_operation=confluent_kafka.admin.AlterConfigOpType.SET
+        )
+        resource = confluent_kafka.admin.ConfigResource("topic", self.topic, incremental_configs=[entry])
+        self.results(self.admin.incremental_alter_configs([resource]))
+        asked = confluent_kafka.admin.ConfigResource("topic", self.topic)
+
+        def changed():
+            described = self.results(self.admin.describe_configs([asked]))[asked]
+            return described["retention.ms"].value == "3600000" and described["max.message.bytes"].value == "100000"
+
+        eventually(changed, "the one is changed and the other not")
+
+    def check_partitions_are_added(self):
+        name = f"{self.topic}-grows"
+        self.results(self.admin.create_topics([confluent_kafka.admin.NewTopic(name, 1, 1)]))
+        self.results(self.admin.create_partitions([confluent_kafka.admin.NewPartitions(name, 4)]))
+
+        def partitions():
+            return len(self.admin.list_topics(name, timeout=PATIENCE).topics[name].partitions)
+
+        eventually(lambda: partitions() == 4, "four partitions")
+        try:
+            self.results(self.admin.create_partitions([confluent_kafka.admin.NewPartitions(name, 2)]))
+        except confluent_kafka.KafkaException as error:
+            expect_equal(error.args[0].code(), confluent_kafka.KafkaError.INVALID_PARTITIONS, "error")
+        else:
+            raise AssertionError("fewer partitions were not refused")
+        self.results(self.admin.delete_topics([name], operation_timeout=PATIENCE))
+
     def check_produce_zstd(self):
         self.produce(range(0, 60), **{"compression.type": "zstd", "linger.ms": 20})
 
@@ -384,6 +415,75 @@ class Confluent:
         second.close()
         expect_equal([r.offset() for r in early + late], list(range(101)), "offsets, each once")
         expect_equal(committed, 101, "committed")
+
+    def check_group_over_generations_in_which_members_join_die_and_leave(self):
+        """Threads are members of this process; one in a process of its own is killed, which a broker learns by its silence."""
+        topic, group = f"{self.topic}-shared", f"{self.group}-shared"
+        self.results(self.admin.create_topics([confluent_kafka.admin.NewTopic(topic, 6, 1)]))
+        # No broker takes a shorter session by default.
+        settings = {"group.id": group, "session.timeout.ms": 6_000, "heartbeat.interval.ms": 500}
+        owned, thrown, leave = {}, [], {}
+
+        def member(name):
+            try:
+                consumer = self.consumer(**settings)
+                consumer.subscribe([topic])
+                while not leave[name].is_set():
+                    for record in consumer.consume(10, timeout=0.1):
+                        expect(record.error() is None, str(record.error()))
+                    owned[name] = {partition.partition for partition in consumer.assignment()}
+                consumer.close()
+                del owned[name]
+            except Exception as error:
+                thrown.append(error)
+
+        threads = []
+
+        def join(name):
+            leave[name] = threading.Event()
+            threads.append(threading.Thread(target=member, args=(name,), daemon=True))
+            threads[-1].start()
+
+        def shared(*counts):
+            """Whether the members here have so many partitions, no two the same."""
+            if thrown:
+                raise thrown[0]
+            sets = list(owned.values())
+            disjoint = len(set().union(*sets)) == sum(map(len, sets))
+            return disjoint and sorted(map(len, sets)) == sorted(counts)
+
+        elsewhere = (
+            "import confluent_kafka, json, sys\n"
+            "consumer = confluent_kafka.Consumer(json.loads(sys.argv[1]))\n"
+            "consumer.subscribe([sys.argv[2]])\n"
+            "while True: consumer.poll(0.1)\n"
+        )
+        told = json.dumps({"bootstrap.servers": self.bootstrap, "auto.offset.reset": "earliest", **settings})
+        other = None
+        try:
+            join("a")
+            eventually(lambda: shared(6), "one has all six")
+            join("b")
+            join("c")
+            eventually(lambda: shared(2, 2, 2), "three have two each")
+            other = subprocess.Popen([sys.executable, "-c", elsewhere, told, topic])
+            eventually(lambda: shared(2, 2, 1) or shared(2, 1, 1), "a fourth has taken some")
+            other.kill()
+            other.wait()
+            eventually(lambda: shared(2, 2, 2), "what it had is shared once it is missed")
+            join("d")
+            eventually(lambda: shared(2, 2, 1, 1), "four have one or two")
+            leave["a"].set()
+            eventually(lambda: shared(2, 2, 2), "three again, one having left")
+        finally:
+            for event in leave.values():
+                event.set()
+            if other is not None:
+                other.kill()
+                other.wait()
+            for thread in threads:
+                thread.join(PATIENCE)
+        self.results(self.admin.delete_topics([topic], operation_timeout=PATIENCE))
 
     def check_list_groups(self):
         listed = self.admin.list_consumer_groups(request_timeout=PATIENCE).result()
