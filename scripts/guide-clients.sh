@@ -1,7 +1,7 @@
 #!/bin/sh
 # The operator guide's Kafka lines with kcat, kafka-python and confluent-kafka against a running lab
 # (cargo run --release --example lab): each reads vOp2's topics from the beginning, types the guide's setupConnection by
-# hand, sees the module read back and its telemetry, and tears down again.
+# hand, sees the module read back and its telemetry, tears down again, and writes on the monitoring and health topics, too.
 #
 #   scripts/guide-clients.sh HOST:PORT      the lab's broker, as the lab prints it
 #

@@ -293,6 +293,26 @@ class GuideLines:
                 keyed += 1
         return f"{keyed} records"
 
+    def check_writes_on_monitoring_and_health_and_reads_it_back(self):
+        """What an agent of another make could say; nothing follows from it."""
+        now = time.time()
+        note = {
+            "type": "qotEvent", "connection_id": CONNECTION, "agent_id": AGENT, "event": "recovery",
+            "details": {"from": self.client.name, "run": RUN}, "timestamp": now,
+        }
+        heartbeat = {
+            "type": "agentHealth", "agent_id": AGENT, "pop_id": "pop1", "router_id": "router1", "virtual_operator": VOP,
+            "status": "healthy", "timestamp": now, "emulated": True, "interfaces": [],
+            "issues": [f"told by {self.client.name} {RUN}"],
+        }
+        for follower, message in ((self.monitoring, note), (self.health, heartbeat)):
+            self.client.send(follower.topic, json.dumps(message))
+
+            def read_back(reader=follower, wanted=message):
+                return wanted in [parse(record) for record in reader.more()]
+
+            eventually(read_back, f"its own record on {follower.topic}", pause=PAUSE)
+
     def check_reads_its_own_commands_without_a_key(self):
         sent = {parse(record)["command_id"]: record for record in self.config.more()}
         keys = [sent[command].key for command in (self.setup_id, self.teardown_id)]
