@@ -64,5 +64,14 @@ pub const SLICE_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// Where a controller service listens unless told otherwise.
 pub const CONTROLLER_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8083);
 
+/// A connection as the REST shows it.
+#[cfg(test)]
+pub(crate) fn connection_json(
+    vop: ipowdm_core::ids::VopId,
+    view: crate::controller::ConnectionView,
+) -> serde_json::Value {
+    serde_json::json!(dto::controller::ConnectionJson::new(vop, view))
+}
+
 #[cfg(test)]
 mod tests;

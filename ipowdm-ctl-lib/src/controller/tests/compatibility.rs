@@ -363,3 +363,32 @@ async fn modules_that_are_not_described_are_what_the_inventory_says() {
     calm().await;
     assert_eq!(bed.linkdb.port(&at).await.unwrap().port.capability, Some(openzr()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_comes_back_takes_the_answer_to_what_the_one_before_it_has_asked() {
+    let (mut bed, controller, agents) = bed(true).await;
+    for agent in [&agents.source, &agents.destination] {
+        agent.behave(Manner::Slow(Duration::from_secs(20)));
+    }
+    controller.create_connection(guide()).await.unwrap();
+    controller.setup(&id(ID)).await.unwrap();
+    eventually("published", || async { wire(&bed, "setupConnection").await.len() == 2 }).await;
+    drop(controller);
+    bed.crash();
+    bed.start().await;
+    let controller = bed.controller("vOp2");
+    assert_eq!(state(&controller), State::SetupInProgress);
+    eventually("by their word", || async { state(&controller) == State::Active }).await;
+    assert_eq!(controller.connection(&id(ID)).unwrap().verified_at, None);
+}
+
+#[cfg(feature = "http")]
+#[tokio::test(start_paused = true)]
+async fn the_rest_says_that_a_connection_is_up_and_not_verified() {
+    let (_bed, controller, _agents) = lit_by_word().await;
+    let view = controller.connection(&id(ID)).unwrap();
+    let json = crate::http::connection_json(vop("vOp2"), view);
+    assert_eq!((&json["status"], &json["verified"]), (&json!("ACTIVE"), &json!(false)));
+    assert_eq!((&json["verified_at"], &json["source"]["read_back"]), (&Value::Null, &Value::Null));
+    assert!(json["message"].as_str().unwrap().contains("by the word of its agents"), "{json}");
+}

@@ -68,6 +68,7 @@ async fn s0_04_the_guides_calls_take_a_connection_from_request_to_light_and_back
     let active = ctl.get(GUIDES).await.expect(200);
     assert_eq!(active["status"], "ACTIVE");
     assert!(active["verified_at"].is_string());
+    assert_eq!((&created["verified"], &active["verified"]), (&json!(false), &json!(true)));
     for end in ["source", "destination"] {
         assert_eq!(active[end]["read_back"]["tx_power_dbm"], active[end]["wanted"]["tx_power_dbm"]);
         assert_eq!(
