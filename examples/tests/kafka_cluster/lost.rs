@@ -5,21 +5,13 @@ use ipowdm_core::topics::ASSIGNMENTS;
 use ipowdm_ctl_lib::connection::State;
 use ipowdm_examples::lab::cases;
 use ipowdm_examples::lab::fill::light;
-use ipowdm_examples::lab::options::Options;
 use ipowdm_examples::lab::world::Lab;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_deleted_under_everybody_and_made_again_dim_no_light_and_nothing_old_is_obeyed() {
     let Some(cluster) = Cluster::find() else { return };
-    let options = Options {
-        bootstrap: Some(cluster.bootstrap.clone()),
-        command_config: cluster.command_config(),
-        replication: 3,
-        vops: 1,
-        ..Options::for_tests()
-    };
-    let lab = Lab::start(&options).await.unwrap();
+    let lab = Lab::start(&cluster.lab(1)).await.unwrap();
     let activated = cases::activation(&lab).await;
     assert!(activated.passed, "{:?}", activated.evidence);
     let tenant = &lab.plan.tenants[0];

@@ -5,6 +5,7 @@ use ipowdm_core::bus::{Bus, TopicSpec};
 use ipowdm_core::ids::VopId;
 use ipowdm_core::topics::{self, Role};
 use ipowdm_examples::client_properties::ClientProperties;
+use ipowdm_examples::lab::options::Options;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -89,8 +90,7 @@ pub(crate) async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) ->
 /// The cluster of `IPOWDM_KAFKA_CLUSTER`.
 pub(crate) struct Cluster {
     folder: PathBuf,
-    /// Addresses of its nodes.
-    pub(crate) bootstrap: String,
+    bootstrap: String,
 }
 
 impl Cluster {
@@ -110,8 +110,19 @@ impl Cluster {
     }
 
     /// How an administrator reaches it, where it is secured.
-    pub(crate) fn command_config(&self) -> Option<PathBuf> {
+    fn command_config(&self) -> Option<PathBuf> {
         Some(self.folder.join("client.properties")).filter(|file| file.exists())
+    }
+
+    /// A lab of these many virtual operators over it, with every topic on all nodes.
+    pub(crate) fn lab(&self, vops: u16) -> Options {
+        Options {
+            bootstrap: Some(self.bootstrap.clone()),
+            command_config: self.command_config(),
+            replication: 3,
+            vops,
+            ..Options::for_tests()
+        }
     }
 
     /// A client of its own connections.

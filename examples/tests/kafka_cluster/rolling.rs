@@ -6,7 +6,6 @@ use ipowdm_ctl_lib::connection::State;
 use ipowdm_ctl_lib::controller::{ControllerHandle, OperationStatus};
 use ipowdm_examples::lab::cases;
 use ipowdm_examples::lab::fill::{Percentiles, light};
-use ipowdm_examples::lab::options::Options;
 use ipowdm_examples::lab::world::Lab;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,13 +50,7 @@ async fn over_and_over(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_restarted_one_after_the_other_fail_no_set_up() {
     let Some(cluster) = Cluster::find() else { return };
-    let options = Options {
-        bootstrap: Some(cluster.bootstrap.clone()),
-        command_config: cluster.command_config(),
-        replication: 3,
-        ..Options::for_tests()
-    };
-    let lab = Lab::start(&options).await.unwrap();
+    let lab = Lab::start(&cluster.lab(2)).await.unwrap();
     let activated = cases::activation(&lab).await;
     assert!(activated.passed, "{:?}", activated.evidence);
     let stop = Arc::new(AtomicBool::new(false));
