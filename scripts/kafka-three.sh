@@ -23,7 +23,7 @@ end() {
     RUNNING=
 }
 
-SECURE_TESTS=(--test bus_conformance --test kafka_access --test hostile_tenant --test forged_commands)
+SECURE_TESTS=(--test bus_conformance --test kafka_access --test hostile_tenant --test forged_commands --test produce_flood)
 cargo test "$@" --package ipowdm-examples "${SECURE_TESTS[@]}" --test kafka_cluster --no-run
 
 start --nodes 3 --secure
