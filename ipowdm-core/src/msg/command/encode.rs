@@ -41,6 +41,9 @@ pub(super) struct Parameters<'a> {
     pub(super) action: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) endpoint_config: Vec<EndpointWire<'a>>,
+    /// Of the agent's own endpoint, for those that look for it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tx_power_level: Option<f64>,
 }
 
 impl Parameters<'_> {

@@ -73,15 +73,7 @@ struct Wire<'a> {
     frequency: Option<Ghz>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     endpoint_config: Vec<TopEndpoint<'a>>,
-    parameters: SupersetParameters<'a>,
-}
-
-#[derive(Serialize)]
-struct SupersetParameters<'a> {
-    #[serde(flatten)]
-    guide: Parameters<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tx_power_level: Option<f64>,
+    parameters: Parameters<'a>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -158,9 +150,9 @@ impl Command {
                 .take(at_least)
                 .map(|e| at_the_top(e, superset.app))
                 .collect(),
-            parameters: SupersetParameters {
+            parameters: Parameters {
                 tx_power_level: first.and_then(|endpoint| endpoint.tx_power).map(Power::value),
-                guide,
+                ..guide
             },
         })
     }
