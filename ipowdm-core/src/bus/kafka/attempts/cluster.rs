@@ -3,6 +3,7 @@
 use super::super::cluster::Cluster;
 use super::{OnCluster, Verdict, attempt, text};
 use crate::bus::BusError;
+use kafka_protocol::ResponseError as E;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{
@@ -62,8 +63,10 @@ async fn alter(cluster: &Cluster, broker: &str) -> Result<Verdict, BusError> {
         .with_resource_name(text(broker))
         .with_configs(vec![config]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    // A broker is asked for a change of its own settings; the others take the request for a wrong one.
+    let elsewhere = |code| if code == E::InvalidRequest.code() { E::NotController.code() } else { code };
     attempt(cluster, &request, &[], |answer| {
-        answer.responses.iter().map(|result| result.error_code).collect()
+        answer.responses.iter().map(|result| elsewhere(result.error_code)).collect()
     })
     .await
 }
