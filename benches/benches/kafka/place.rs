@@ -5,7 +5,7 @@ use benches::server::Server;
 use ipowdm_core::bus::kafka::{self, Client, KafkaOptions};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{Bus, TopicSpec};
-use ipowdm_devbroker::{Broker, Options};
+use ipowdm_devbroker::{Broker, Limits, Options};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,7 +57,8 @@ impl Place {
         let (bootstrap, held) = match kind {
             Kind::Memory => (None, Held::Nothing),
             Kind::Development => {
-                let broker = runtime.block_on(Broker::start(Options::default()));
+                let limits = Limits { partition_bytes: LOG, log_bytes: LOG, ..Limits::default() };
+                let broker = runtime.block_on(Broker::start(Options::default().limits(limits)));
                 let broker = broker.map_err(|error| error.to_string())?;
                 (Some(broker.bootstrap()), Held::Development(broker))
             }
@@ -104,7 +105,15 @@ impl Place {
         self.bus(Client::Own).create_topic(spec).await.unwrap();
         name
     }
+
+    /// Deletes a topic that has served.
+    pub(crate) async fn forget(&self, topic: &str) {
+        self.bus(Client::Own).delete_topic(topic).await.unwrap();
+    }
 }
+
+/// Bytes that the development broker keeps: more than is ever written to it here.
+const LOG: usize = 2 << 30;
 
 /// Of a topic; as virtual operators' topics have by default.
 pub(crate) const PARTITIONS: u32 = 3;

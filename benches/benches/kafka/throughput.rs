@@ -60,6 +60,7 @@ pub(crate) fn run(session: &Session, place: &Place) -> Vec<Row> {
             if *peer == Peer::LZ4 {
                 found.out_by_ours.push(empty(session, place, Peer::OURS, &topic));
             }
+            session.runtime.block_on(place.forget(&topic));
         }
     }
     let of = |(peer, found): (Peer, Found)| {
