@@ -2,7 +2,7 @@
 # Plays the tests of the message bus and the lab against three nodes of Apache Kafka, plain and secured; then kills, freezes and
 # restarts the nodes while commands are under way; and replaces the certificates of one node.
 #
-#   scripts/kafka-three.sh [CARGO-TEST-OPTION…]
+#   scripts/kafka-three.sh [OPTION-OF-CARGO-TEST-AND-RUN…]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,7 +31,7 @@ IPOWDM_KAFKA_SECURE="$STATE/client.properties" \
     cargo test "$@" --package ipowdm-examples "${SECURE_TESTS[@]}"
 IPOWDM_KAFKA_CLUSTER=$STATE \
     cargo test "$@" --package ipowdm-examples --test kafka_cluster rolling -- --test-threads 1 --nocapture
-cargo run --locked --release --package ipowdm-examples --example lab -- \
+cargo run "$@" --package ipowdm-examples --example lab -- \
     --exit --port-base 0 --bootstrap "$RUNNING" --command-config "$STATE/client.properties" --replication 3
 end
 
