@@ -2,15 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
 use clap::Parser as _;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use ipowdm_cmis::emulator::{Dwell, HoldOffs, ModuleClock, Profile, StateDurations};
 use ipowdm_core::ids::PortRef;
 use ipowdm_core::topics::{Role, name};
+use ipowdm_ctl_lib::connection::Timing;
 use ipowdm_ctl_lib::controller::{ControllerConfig, ControllerHandle};
 use ipowdm_ctl_lib::linkdb::LinkDb;
 use ipowdm_ctl_lib::registry::Presence;
 use ipowdm_ctl_lib::slice::{ActivationRequest, InProcess, SliceConfig, SliceManager};
 use ipowdm_ctl_lib::store::{Location, Store, StoreOptions};
 use ipowdm_examples::lab::broker::LabBroker;
+use ipowdm_examples::lab::fill;
 use ipowdm_examples::lab::fleet::Fleet;
 use ipowdm_examples::lab::inventory;
 use ipowdm_examples::lab::limits;
@@ -106,6 +110,18 @@ impl Site {
     /// Pairs of ports of neighbouring PoPs: as many connections as there can be.
     pub fn pairs(&self) -> Vec<(PortRef, PortRef)> {
         pairs(&self.plan)
+    }
+
+    /// Sets up a connection on each of these pairs, so many at once, and says what became of each.
+    pub async fn light(
+        &self,
+        controller: &ControllerHandle,
+        prefix: &str,
+        at_a_time: usize,
+    ) -> Vec<Result<Timing, String>> {
+        let one = |(number, (a, b))| fill::light(controller.clone(), format!("{prefix}-{number}"), a, b);
+        let works: Vec<_> = self.pairs().into_iter().enumerate().map(one).collect();
+        stream::iter(works).buffer_unordered(at_a_time).collect().await
     }
 
     /// Stops the agents; light stays until the process ends.

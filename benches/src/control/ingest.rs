@@ -4,13 +4,10 @@
 use crate::thread_seconds;
 use crate::world::{Plane, Site, one_thread};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use ipowdm_core::bus::{FetchRequest, Outgoing};
 use ipowdm_core::msg::{AgentMessage, TelemetrySample};
 use ipowdm_core::time::Timestamp;
 use ipowdm_ctl_lib::controller::ControllerHandle;
-use ipowdm_examples::lab::fill;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -68,12 +65,7 @@ pub fn measure(words: &[&str]) -> Ingest {
     let found = one_thread().block_on(async {
         let plane = Plane::first(&site, &site.redb()).await;
         let controller = plane.controller();
-        let works = site
-            .pairs()
-            .into_iter()
-            .enumerate()
-            .map(|(number, (a, b))| fill::light(controller.clone(), format!("T-{number}"), a, b));
-        let outcomes: Vec<_> = stream::iter(works).buffer_unordered(16).collect().await;
+        let outcomes = site.light(&controller, "T", 16).await;
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
         tokio::time::sleep(Duration::from_secs(5)).await;
         let templates = newest_samples(&site, &plane).await;

@@ -1,11 +1,8 @@
 //! All lines degrade at once: from the third bad sample to the published command.
 
 use crate::world::{Plane, Site, one_thread};
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use ipowdm_core::units::Db;
 use ipowdm_ctl_lib::controller::Distribution;
-use ipowdm_examples::lab::fill;
 use std::time::{Duration, Instant};
 
 /// What the steps took, in microseconds.
@@ -30,13 +27,8 @@ pub fn measure(words: &[&str]) -> Steps {
     let found = one_thread().block_on(async {
         let plane = Plane::first(&site, &site.redb()).await;
         let controller = plane.controller();
-        let works = site
-            .pairs()
-            .into_iter()
-            .enumerate()
-            .map(|(number, (a, b))| fill::light(controller.clone(), format!("STEP-{number}"), a, b));
-        let lit = stream::iter(works).buffer_unordered(16).filter(|done| std::future::ready(done.is_ok()));
-        let lit = lit.count().await as u64;
+        let outcomes = site.light(&controller, "STEP", 16).await;
+        let lit = outcomes.iter().filter(|done| done.is_ok()).count() as u64;
         tokio::time::sleep(Duration::from_secs(2)).await;
         for (_, b) in site.pairs() {
             assert!(site.plant.degrade(&b, Db::from_hundredths(1_300)), "{b} has a line");

@@ -250,8 +250,8 @@ impl SliceManager {
         }
     }
 
-    /// The topics of a virtual operator as the broker has them, made as they are configured now. Those that are missing are made again; what was in them is
-    /// lost, so that the virtual operator begins another incarnation: its agents are assigned anew and its controller is
+    /// The topics of a virtual operator as the broker has them, made as they are configured now. Those that are missing are made
+    /// again; what was in them is lost, so that the virtual operator begins another incarnation: its agents are assigned anew and its controller is
     /// started again, and nobody goes on from a position in a topic that is gone. A broker that has lost topics may have lost
     /// more: the topic of assignments is made again too, and the rights of those who have some because of the virtual operator
     /// are given again. Passwords are not: [`SliceManager::renew_password`].
