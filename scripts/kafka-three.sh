@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Plays the tests of the message bus and the lab against three nodes of Apache Kafka, plain and secured; then kills, freezes and
-# restarts the nodes while commands are under way; and replaces the certificates of one node.
+# restarts the nodes while commands are under way; and withdraws passwords and
+# replaces the certificates of one node that is restarted.
 #
 #   scripts/kafka-three.sh [OPTION-OF-CARGO-TEST-AND-RUN…]
 set -euo pipefail
@@ -42,5 +43,5 @@ IPOWDM_KAFKA_CLUSTER=$STATE \
 end
 
 start --secure
-IPOWDM_KAFKA_ROTATE=$STATE \
-    cargo test "$@" --package ipowdm-examples --test kafka_cluster rotation -- --test-threads 1 --nocapture
+IPOWDM_KAFKA_ALONE=$STATE \
+    cargo test "$@" --package ipowdm-examples --test kafka_cluster -- --test-threads 1 --nocapture

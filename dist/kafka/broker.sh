@@ -61,6 +61,9 @@ PROPERTIES
     of_listener host
 } >"$CONFIG"
 
+# The keeper: without it, Kafka can forget all passwords at a restart (docs/operations.md). Nobody is to know its password.
+KEEPER="name=ipowdm_keeper_wxapccv,password=$(head -c 32 /dev/urandom | od -A n -v -t x1 | tr -d ' \n')"
 "$KAFKA_HOME/bin/kafka-storage.sh" format --ignore-formatted --cluster-id "$(<"$SECRETS/cluster-id")" --config "$CONFIG" \
-    --add-scram "SCRAM-SHA-512=[name=admin,password=$PASSWORD]"
+    --add-scram "SCRAM-SHA-512=[name=admin,password=$PASSWORD]" \
+    --add-scram "SCRAM-SHA-512=[$KEEPER]" --add-scram "SCRAM-SHA-256=[$KEEPER]"
 exec "$KAFKA_HOME/bin/kafka-server-start.sh" "$CONFIG"

@@ -147,3 +147,22 @@ pub(crate) async fn delete_topics(bus: &dyn Bus, vop: &VopId) {
         bus.delete_topic(&topics::name(role, vop, None)).await.unwrap();
     }
 }
+
+/// The state folder of the secured cluster of one node that this run has to itself, `IPOWDM_KAFKA_ALONE`.
+pub(crate) fn alone() -> Option<PathBuf> {
+    let folder = std::env::var_os("IPOWDM_KAFKA_ALONE");
+    if folder.is_none() {
+        println!("skipped: IPOWDM_KAFKA_ALONE is not set; scripts/kafka-up.sh --secure starts a cluster");
+    }
+    folder.map(PathBuf::from)
+}
+
+/// A client as these properties say, or one that trusts another authority.
+pub(crate) fn client(properties: &ClientProperties, ca_file: Option<PathBuf>) -> KafkaBus {
+    let mut options = properties.options(properties.bootstrap.as_deref().unwrap()).unwrap();
+    options.call_timeout = Duration::from_secs(10);
+    if let Some(tls) = &mut options.tls {
+        tls.ca_file = ca_file.or_else(|| tls.ca_file.take());
+    }
+    KafkaBus::connect(&options).unwrap()
+}

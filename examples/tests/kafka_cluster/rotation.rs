@@ -1,16 +1,15 @@
 //! Another certificate of another authority, while records pass.
 //!
-//! `IPOWDM_KAFKA_ROTATE` names the state folder of a cluster that `scripts/kafka-up.sh --secure` has started and nobody else uses.
+//! `IPOWDM_KAFKA_ALONE` names the state folder of a cluster of one node that `scripts/kafka-up.sh --secure` has started and nobody else uses.
 
-use crate::nodes::{Node, PATIENCE};
-use ipowdm_core::bus::kafka::KafkaBus;
+use crate::nodes::{Node, PATIENCE, alone, client};
 use ipowdm_core::bus::publisher::{Class, Publisher};
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use ipowdm_core::bus::{Bus, BusError, Outgoing, TopicSpec};
 use ipowdm_examples::client_properties::ClientProperties;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,22 +57,9 @@ impl Stream {
     }
 }
 
-fn client(properties: &ClientProperties, ca_file: Option<PathBuf>) -> KafkaBus {
-    let mut options = properties.options(properties.bootstrap.as_deref().unwrap()).unwrap();
-    options.call_timeout = Duration::from_secs(10);
-    if let Some(tls) = &mut options.tls {
-        tls.ca_file = ca_file.or_else(|| tls.ca_file.take());
-    }
-    KafkaBus::connect(&options).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_replaced_while_records_pass_and_nobody_is_restarted_for_it() {
-    let Ok(folder) = std::env::var("IPOWDM_KAFKA_ROTATE") else {
-        println!("skipped: IPOWDM_KAFKA_ROTATE is not set; scripts/kafka-up.sh --secure starts a cluster");
-        return;
-    };
-    let folder = Path::new(&folder);
+    let Some(folder) = alone() else { return };
     let properties = ClientProperties::read(&folder.join("client.properties")).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let old = scratch.path().join("old.pem");
@@ -85,7 +71,7 @@ async fn certificates_are_replaced_while_records_pass_and_nobody_is_restarted_fo
     stream.run(|seen| seen >= 50).await;
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka-rotate.sh");
-    let mut rotation = Command::new(script).arg(folder).spawn().unwrap();
+    let mut rotation = Command::new(script).arg(&folder).spawn().unwrap();
     let mut ended = None;
     stream
         .run(|_| {
@@ -104,7 +90,7 @@ async fn certificates_are_replaced_while_records_pass_and_nobody_is_restarted_fo
     assert!(reason.contains("certificate"), "{reason}");
 
     // The client of before has to connect anew, and does with what it trusts now.
-    let node = Node::of(folder, 1);
+    let node = Node::of(&folder, 1);
     node.signal(Signal::SIGKILL);
     node.start().await;
     let before = stream.sent;

@@ -59,6 +59,7 @@ mod choice;
 pub(in crate::bus) mod cluster;
 mod connection;
 pub(in crate::bus) mod fetch;
+mod keeper;
 pub(in crate::bus) mod leader;
 mod login;
 mod options;

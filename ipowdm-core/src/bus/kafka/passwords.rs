@@ -2,6 +2,7 @@
 
 use super::access::{ask_controller, failed};
 use super::cluster::Cluster;
+use super::keeper;
 use super::refusal::refusal;
 use super::scram::{self, ITERATIONS, ScramError};
 use crate::bus::BusError;
@@ -28,6 +29,10 @@ const fn number(scram: Scram) -> i8 {
     }
 }
 
+fn no_randomness(doing: &str, error: &ScramError) -> BusError {
+    BusError::Unavailable { doing: doing.to_string(), reason: error.to_string() }
+}
+
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_string())
 }
@@ -38,8 +43,7 @@ pub(super) async fn issue(
     scram: Scram,
 ) -> Result<Vec<Secret>, BusError> {
     const DOING: &str = "issuing passwords";
-    let failed =
-        |error: ScramError| BusError::Unavailable { doing: DOING.to_string(), reason: error.to_string() };
+    let failed = |error: ScramError| no_randomness(DOING, &error);
     let mut secrets = Vec::with_capacity(users.len());
     let mut upsertions = Vec::with_capacity(users.len());
     for user in &users {
@@ -56,8 +60,8 @@ pub(super) async fn issue(
         secrets.push(secret);
     }
     let deadline = cluster.deadline();
-    alter(cluster, AlterUserScramCredentialsRequest::default().with_upsertions(upsertions), deadline, DOING)
-        .await?;
+    let request = AlterUserScramCredentialsRequest::default().with_upsertions(upsertions);
+    alter(cluster, request, scram, deadline, DOING).await?;
     let has = |found: &BTreeMap<String, Vec<Scram>>, user: &String| {
         found.get(user).is_some_and(|mechanisms| mechanisms.contains(&scram))
     };
@@ -81,7 +85,7 @@ pub(super) async fn withdraw(cluster: &Cluster, users: Vec<String>) -> Result<us
             .collect();
         count += deletions.len();
         let request = AlterUserScramCredentialsRequest::default().with_deletions(deletions);
-        alter(cluster, request, deadline, DOING).await?;
+        alter(cluster, request, scram, deadline, DOING).await?;
     }
     await_passwords(cluster, &users, BTreeMap::is_empty, deadline, DOING).await?;
     Ok(count)
@@ -94,15 +98,19 @@ pub(super) async fn passwords(
     describe(cluster, &users, None, cluster.deadline()).await
 }
 
+/// Changes passwords of one mechanism, the [`keeper`]'s first.
 async fn alter(
     cluster: &Cluster,
-    request: AlterUserScramCredentialsRequest,
+    mut request: AlterUserScramCredentialsRequest,
+    scram: Scram,
     deadline: Instant,
     doing: &str,
 ) -> Result<(), BusError> {
     if request.deletions.is_empty() && request.upsertions.is_empty() {
         return Ok(());
     }
+    let keeper = keeper::upsertion(scram, number(scram)).map_err(|error| no_randomness(doing, &error))?;
+    request.upsertions.insert(0, keeper);
     let answer = ask_controller(cluster, &request, deadline, doing, |answer| {
         answer.results.iter().map(|result| (result.error_code, result.error_message.clone())).collect()
     });

@@ -63,6 +63,15 @@ pub(super) fn salt(scram: Scram, password: &Secret) -> Result<Salted, ScramError
     Ok(Salted { salt, password })
 }
 
+/// What no password gives when it is salted: random, of the mechanism's length.
+pub(super) fn unmatched(scram: Scram) -> Result<Salted, ScramError> {
+    let password = match scram {
+        Scram::Sha256 => random::<32>()?.to_vec(),
+        Scram::Sha512 => random::<64>()?.to_vec(),
+    };
+    Ok(Salted { salt: random::<NONCE>()?.to_vec(), password })
+}
+
 /// `Hi(password, salt, i)` of RFC 5802, which is PBKDF2 with HMAC.
 fn salted_password(scram: Scram, password: &Secret, salt: &[u8], iterations: u32) -> Vec<u8> {
     let password = password.reveal().as_bytes();
