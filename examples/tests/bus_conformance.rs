@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipowdm_core::bus::conformance::{self, Cut, CutFuture, Report};
-use ipowdm_core::bus::kafka::{KafkaBus, KafkaOptions, OptionsError, Tls};
+use ipowdm_core::bus::kafka::{Compression, KafkaBus, KafkaOptions, OptionsError, Tls};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::rskafka::RskafkaBus;
 use ipowdm_core::bus::{Bus, BusError};
@@ -81,6 +81,14 @@ async fn kafka_conforms_over_the_development_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_conforms_over_the_development_broker_with_compressed_records() {
+    let broker = Broker::start(Options::default()).await.unwrap();
+    let options =
+        KafkaOptions { compression: Compression::Lz4, ..options(&broker.bootstrap(), "conformance") };
+    all_passed(&conformance::run(Arc::new(KafkaBus::connect(&options).unwrap()), "conformance").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rskafka_conforms_over_the_development_broker_but_for_its_deviations() {
     let broker = Broker::start(Options::default()).await.unwrap();
     let bootstrap = broker.bootstrap();
@@ -122,9 +130,10 @@ async fn rskafka_conforms_over_apache_kafka_but_for_its_deviations() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kafka_conforms_over_encrypted_apache_kafka() {
+async fn kafka_conforms_over_encrypted_apache_kafka_with_compressed_records() {
     let Some(secured) = secured_kafka::Secured::find() else { return };
-    let options = KafkaOptions { call_timeout: CALL_TIMEOUT, ..secured.administrator() };
+    let compression = Compression::Lz4;
+    let options = KafkaOptions { call_timeout: CALL_TIMEOUT, compression, ..secured.administrator() };
     let bus = KafkaBus::connect(&options).unwrap();
     let prefix = format!("conformance-secured-{}", std::process::id());
     all_passed(&conformance::run(Arc::new(bus), &prefix).await);

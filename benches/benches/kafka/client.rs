@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use ipowdm_core::bus::Outgoing;
-use ipowdm_core::bus::kafka::Client;
+use ipowdm_core::bus::kafka::{Client, Compression};
 use ipowdm_core::bus::publisher::{Class, Publisher};
 use ipowdm_core::bus::reader::{Delivery, Reader, Start};
 use std::any::Any;
@@ -21,14 +21,15 @@ pub(crate) type Heard = Arc<dyn Fn(&[u8]) + Send + Sync>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     /// `Publisher` and `Reader` over a bus.
-    Bus(Client),
+    Bus(Client, Compression),
     /// librdkafka: milliseconds that it waits for further records, and the codec of its batches.
     Librdkafka { linger_ms: u32, codec: &'static str },
 }
 
 impl Peer {
-    pub(crate) const OURS: Self = Self::Bus(Client::Own);
-    pub(crate) const RSKAFKA: Self = Self::Bus(Client::Rskafka);
+    pub(crate) const OURS: Self = Self::Bus(Client::Own, Compression::None);
+    pub(crate) const OURS_LZ4: Self = Self::Bus(Client::Own, Compression::Lz4);
+    pub(crate) const RSKAFKA: Self = Self::Bus(Client::Rskafka, Compression::None);
     pub(crate) const PROMPT: Self = Self::Librdkafka { linger_ms: 0, codec: "none" };
     /// As librdkafka is by default.
     pub(crate) const PATIENT: Self = Self::Librdkafka { linger_ms: 5, codec: "none" };
@@ -37,7 +38,7 @@ impl Peer {
     /// Whether it can be measured there; why not.
     pub(crate) fn is_possible(self, place: &Place) -> Result<(), &'static str> {
         match self {
-            Self::Bus(Client::Own) => Ok(()),
+            Self::Bus(Client::Own, Compression::None) => Ok(()),
             _ if place.bootstrap.is_none() => Err("no broker to talk to"),
             Self::Librdkafka { .. } if cfg!(not(feature = "librdkafka")) => {
                 Err("peer not built: --features librdkafka")
@@ -49,8 +50,9 @@ impl Peer {
     /// For people.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Bus(Client::Own) => "ours".to_owned(),
-            Self::Bus(Client::Rskafka) => "rskafka".to_owned(),
+            Self::Bus(Client::Own, Compression::None) => "ours".to_owned(),
+            Self::Bus(Client::Own, codec) => format!("ours, {}", codec.name()),
+            Self::Bus(Client::Rskafka, _) => "rskafka".to_owned(),
             Self::Librdkafka { linger_ms, codec: "none" } => format!("librdkafka, linger {linger_ms} ms"),
             Self::Librdkafka { linger_ms, codec } => format!("librdkafka, linger {linger_ms} ms, {codec}"),
         }
@@ -65,9 +67,9 @@ impl Peer {
         runtime: &Handle,
     ) -> Box<dyn Entrance> {
         match self {
-            Self::Bus(client) => {
+            Self::Bus(client, compression) => {
                 let _inside = runtime.enter();
-                let publisher = Publisher::start(place.bus(client), ROOM);
+                let publisher = Publisher::start(place.bus_with(client, compression), ROOM);
                 Box::new(Ours { publisher, topic: topic.to_owned(), class, runtime: runtime.clone() })
             }
             #[cfg(feature = "librdkafka")]
@@ -82,7 +84,7 @@ impl Peer {
     /// The end where the records of a topic come out, from its beginning; it lives until dropped.
     pub(crate) fn exit(self, place: &Place, topic: &str, heard: Heard, runtime: &Handle) -> Box<dyn Any> {
         match self {
-            Self::Bus(client) => {
+            Self::Bus(client, _) => {
                 let _inside = runtime.enter();
                 let mut reader = Reader::new(place.bus(client));
                 reader.follow(topic, |_| Start::Earliest);

@@ -2,7 +2,7 @@
 
 use crate::Extent;
 use benches::server::Server;
-use ipowdm_core::bus::kafka::{self, Client, KafkaOptions};
+use ipowdm_core::bus::kafka::{self, Client, Compression, KafkaOptions};
 use ipowdm_core::bus::memory::MemoryBus;
 use ipowdm_core::bus::{Bus, TopicSpec};
 use ipowdm_devbroker::{Broker, Limits, Options};
@@ -75,9 +75,17 @@ impl Place {
 
     /// A bus of its own connections, as another host would have.
     pub(crate) fn bus(&self, client: Client) -> Arc<dyn Bus> {
+        self.bus_with(client, Compression::None)
+    }
+
+    /// The same, with what is published compressed.
+    pub(crate) fn bus_with(&self, client: Client, compression: Compression) -> Arc<dyn Bus> {
         match &self.bootstrap {
             None => Arc::new(self.memory.clone()),
-            Some(bootstrap) => kafka::connect(&KafkaOptions::new(bootstrap), client).unwrap(),
+            Some(bootstrap) => {
+                let options = KafkaOptions { compression, ..KafkaOptions::new(bootstrap) };
+                kafka::connect(&options, client).unwrap()
+            }
         }
     }
 

@@ -38,12 +38,12 @@ impl Found {
     }
 }
 
-/// The row `throughput`. Ours compresses nothing that it writes, and reads what others have compressed.
+/// The row `throughput`.
 pub(crate) fn run(session: &Session, place: &Place) -> Vec<Row> {
     let mut samples = Samples::new();
     let records: Vec<(String, Vec<u8>)> = (0..VARIETY).map(|number| samples.write(1, number)).collect();
     let bytes: usize = records.iter().map(|(_, value)| value.len()).sum::<usize>() / records.len();
-    let peers = [Peer::OURS, Peer::RSKAFKA, Peer::PATIENT, Peer::LZ4];
+    let peers = [Peer::OURS, Peer::OURS_LZ4, Peer::RSKAFKA, Peer::PATIENT, Peer::LZ4];
     let mut rows = Vec::new();
     let mut found: Vec<(Peer, Found)> = Vec::new();
     for peer in peers {

@@ -60,9 +60,10 @@ impl Answers {
     }
 }
 
+/// Fenced, as a controller's are: without an epoch a record that arrives twice is a command typed twice, and carried out twice.
 fn set_up(port: usize) -> String {
     format!(
-        r#"{{"action":"setupConnection","command_id":"up-{port}","parameters":{{"connection_id":"C-{port}","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet{port}","frequency":193.1,"tx_power_level":-2.0}}]}}}}"#
+        r#"{{"action":"setupConnection","v":1,"epoch":1,"command_id":"up-{port}","parameters":{{"connection_id":"C-{port}","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet{port}","frequency":193.1,"tx_power_level":-2.0}}]}}}}"#
     )
 }
 
@@ -70,7 +71,7 @@ fn set_up(port: usize) -> String {
 fn step(port: usize, number: usize) -> String {
     let power = if number.is_multiple_of(2) { -2.5 } else { -3.5 };
     format!(
-        r#"{{"action":"reconfigConnection","command_id":"{}","parameters":{{"connection_id":"C-{port}","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet{port}","tx_power_level":{power}}}]}}}}"#,
+        r#"{{"action":"reconfigConnection","v":1,"epoch":1,"command_id":"{}","parameters":{{"connection_id":"C-{port}","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet{port}","tx_power_level":{power}}}]}}}}"#,
         step_id(port, number)
     )
 }
@@ -94,7 +95,6 @@ async fn nodes_killed_in_a_burst_of_ten_thousand_commands_lose_none_and_none_is_
     };
     let identity = Identity::of_router("pop1".parse().unwrap(), "router1".parse().unwrap());
     let mut config = AgentConfig::new(identity, service);
-    config.accept_unfenced = true;
     config.emulated = true;
     config.queue_wait_ms = u64::try_from(PATIENCE.as_millis()).unwrap();
     let writes: Arc<AtomicU64> = Arc::default();

@@ -33,7 +33,6 @@ fn agent(bus: Arc<dyn Bus>, vop: &VopId) -> (AgentHandle, Vec<EmulatedModule>) {
     };
     let identity = Identity::of_router("pop1".parse().unwrap(), "router1".parse().unwrap());
     let mut config = AgentConfig::new(identity, service);
-    config.accept_unfenced = true;
     config.emulated = true;
     config.outgoing = KEPT;
     // Seconds for each set-up: the brokers go while modules are at work.
@@ -51,7 +50,7 @@ fn agent(bus: Arc<dyn Bus>, vop: &VopId) -> (AgentHandle, Vec<EmulatedModule>) {
 
 fn command(action: &str, id: &str, port: u32, endpoint: &str) -> Outgoing {
     let line = format!(
-        r#"{{"action":"{action}","command_id":"{id}","parameters":{{"connection_id":"C-{port}","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet{port}"{endpoint}}}]}}}}"#
+        r#"{{"action":"{action}","v":1,"epoch":1,"command_id":"{id}","parameters":{{"connection_id":"C-{port}","endpoint_config":[{{"pop_id":"pop1","node_id":"router1","port_id":"Ethernet{port}"{endpoint}}}]}}}}"#
     );
     Outgoing::new("pop1-router1", line)
 }

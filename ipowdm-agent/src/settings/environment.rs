@@ -106,6 +106,7 @@ impl Settings {
         read.parse("KAFKA_SSL_CAFILE", &mut bus.ca_file, "give a path");
         read.parse("KAFKA_SSL_CERTFILE", &mut bus.certificate_file, "give a path");
         read.parse("KAFKA_SSL_KEYFILE", &mut bus.key_file, "give a path");
+        read.parse("KAFKA_COMPRESSION_TYPE", &mut bus.compression, "give none or lz4");
         read.parse("KAFKA_SASL_MECHANISM", &mut bus.sasl_mechanism, "give SCRAM-SHA-512");
         read.parse("KAFKA_SASL_USERNAME", &mut bus.sasl_username, "name the user");
         read.parse("KAFKA_SASL_PASSWORD_FILE", &mut bus.sasl_password_file, "give a path");

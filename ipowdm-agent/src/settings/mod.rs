@@ -12,7 +12,7 @@ pub use error::{Problem, SettingsError};
 use crate::config::{AgentConfig, HEALTH_INTERVAL_MS, Service, TELEMETRY_INTERVAL_MS};
 use crate::intake::Identity;
 use crate::mode::ModeChoice;
-use ipowdm_core::bus::kafka::{KafkaOptions, OptionsError, Secret, Security, SecurityProblem};
+use ipowdm_core::bus::kafka::{Compression, KafkaOptions, OptionsError, Secret, Security, SecurityProblem};
 use ipowdm_core::ids::{AgentId, PopId, PortId, RegionId, RouterId, VopId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -84,6 +84,8 @@ pub struct BusTable {
     /// The password itself, from the environment only: `KAFKA_SASL_PASSWORD`. Goes before the file.
     #[serde(skip)]
     pub sasl_password: Option<Secret>,
+    /// `KAFKA_COMPRESSION_TYPE`: `none` (the default) or `lz4`.
+    pub compression: Option<String>,
     /// Records held while the bus is away.
     pub queue: Option<usize>,
 }
@@ -396,13 +398,23 @@ impl Settings {
         for SecurityProblem { key, reason, fix } in applied.err().into_iter().flatten() {
             problems.push(Problem::new(&format!("bus.{key}"), reason, fix));
         }
+        if let Some(name) = table.compression.take() {
+            match Compression::named(&name) {
+                Some(compression) => options.compression = compression,
+                None => {
+                    let reason = format!("{name:?} is no way to compress that is known here");
+                    problems.push(Problem::new("bus.compression", reason, "give none or lz4"));
+                }
+            }
+        }
         match options.check() {
             Ok(()) => {}
             Err(error @ (OptionsError::NoBootstrap | OptionsError::NotHostPort(_))) => {
                 problems.push(Problem::new("KAFKA_BROKER", error.to_string(), "for example 127.0.0.1:9092"));
             }
             Err(error) => {
-                let fix = "set KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM otherwise";
+                let fix =
+                    "set KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_MECHANISM or KAFKA_COMPRESSION_TYPE otherwise";
                 problems.push(Problem::new("bus", error.to_string(), fix));
             }
         }

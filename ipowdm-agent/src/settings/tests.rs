@@ -288,6 +288,20 @@ fn an_encrypted_bus_names_its_files_and_a_certificate_needs_its_key() {
 }
 
 #[test]
+fn telemetry_is_compressed_where_that_is_asked_for_in_a_way_that_is_known() {
+    let of =
+        |text, extra: &[(&'static str, &'static str)]| resolve(text, &with(extra)).unwrap().bus.compression;
+    assert_eq!(of("", &[]), Compression::None);
+    assert_eq!(of("[bus]\ncompression = \"none\"\n", &[]), Compression::None);
+    if cfg!(feature = "lz4") {
+        assert_eq!(of("[bus]\ncompression = \"lz4\"\n", &[]), Compression::Lz4);
+        assert_eq!(of("", &[("KAFKA_COMPRESSION_TYPE", "LZ4")]), Compression::Lz4);
+    }
+    let unknown = problems("[bus]\ncompression = \"zstd\"\n", REFERENCE);
+    assert!(unknown[0].starts_with("bus.compression") && unknown[0].contains("none or lz4"), "{unknown:?}");
+}
+
+#[test]
 fn a_mode_on_a_switch_is_named_and_then_ports_need_no_number() {
     let modes = [("observe", Mode::Observe), ("configure", Mode::Configure), ("own", Mode::Own)];
     for (name, mode) in modes {

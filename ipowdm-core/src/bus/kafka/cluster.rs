@@ -4,7 +4,7 @@ use super::api::Api;
 use super::connection::{Connection, WireError};
 use super::leader::Patience;
 use super::login::Login;
-use super::options::{KafkaOptions, OptionsError};
+use super::options::{Compression, KafkaOptions, OptionsError};
 use super::pool::{Pool, Traffic};
 use super::refusal::{Refusal, refusal};
 use super::stream::Encryption;
@@ -45,8 +45,8 @@ pub struct Counts {
     pub connects: u64,
     /// Calls that failed for want of an answer: no connection, a broken one, or none in time.
     pub failures: u64,
-    /// Records skipped because they are damaged, of a format older than 2, or compressed in a build without feature
-    /// `compression`.
+    /// Records skipped because they are damaged, of a format older than 2, or compressed by a codec whose feature (`lz4`,
+    /// `compression`) the build lacks.
     pub unreadable: u64,
     /// Connections that wait for their next use now.
     pub waiting: u64,
@@ -61,6 +61,7 @@ pub(super) struct Cluster {
     encryption: Option<Encryption>,
     login: Option<Login>,
     pub(super) call_timeout: Duration,
+    pub(super) compression: Compression,
     pool: Pool,
     topology: Mutex<Topology>,
     calls: Semaphore,
@@ -80,6 +81,7 @@ impl Cluster {
             encryption: options.tls.as_ref().map(Encryption::new).transpose()?,
             login: Login::new(options.sasl.as_ref()),
             call_timeout: options.call_timeout,
+            compression: options.compression,
             pool: Pool::default(),
             topology: Mutex::default(),
             calls: Semaphore::new(CALLS),

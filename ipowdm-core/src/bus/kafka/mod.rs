@@ -80,7 +80,9 @@ mod topology;
 
 pub use choice::{Client, UnknownClient, connect};
 pub use cluster::Counts;
-pub use options::{ClientCertificate, KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls};
+pub use options::{
+    ClientCertificate, Compression, KafkaOptions, OptionsError, Sasl, SaslMechanism, Secret, Tls,
+};
 pub use security::{Security, SecurityProblem};
 
 #[cfg(doc)]

@@ -176,7 +176,7 @@ impl Publishing<'_> {
         let mut partitions = Vec::with_capacity(batches.len());
         for batch in batches {
             let records = batch.records.iter().filter_map(|index| self.records.get(*index));
-            let encoded = records::encode(records, now_ms)
+            let encoded = records::encode(records, now_ms, self.cluster.compression)
                 .map_err(|reason| BusError::Invalid { topic: self.topic.to_string(), reason })?;
             let partition = i32::try_from(batch.partition).unwrap_or(i32::MAX);
             partitions

@@ -2,14 +2,15 @@
 //!
 //! The decoder is our own, because two things matter here that the codec's does not do: under
 //! `message.timestamp.type=LogAppendTime` a record's time is the batch's `maxTimestamp`, and no count inside a batch
-//! may reserve memory or overflow. What cannot be read (damaged, of an older format; compressed, where feature `compression`
-//! is off) is skipped and counted, so that one bad batch never holds a reader for ever.
+//! may reserve memory or overflow. What cannot be read (damaged, of an older format; compressed, where neither feature `lz4` nor
+//! `compression` covers it) is skipped and counted, so that one bad batch never holds a reader for ever.
 //!
 //! Source: `DefaultRecordBatch` and `DefaultRecord` of Apache Kafka.
 
-#[cfg(feature = "compression")]
+#[cfg(feature = "lz4")]
 mod compressed;
 
+use super::options::Compression as Codec;
 use crate::bus::{Outgoing, Record};
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::records::{
@@ -30,10 +31,11 @@ const COMPRESSION: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 const CONTROL: i16 = 1 << 5;
 
-/// One batch of records for one partition, stamped with the time of their creation.
+/// One batch of records for one partition, stamped with the time of their creation, and compressed where that makes it smaller.
 pub(super) fn encode<'a>(
     records: impl Iterator<Item = &'a Outgoing>,
     created_ms: i64,
+    compression: Codec,
 ) -> Result<Bytes, String> {
     let records: Vec<WireRecord> = (0_i64..)
         .zip(records)
@@ -57,7 +59,11 @@ pub(super) fn encode<'a>(
     let mut batch = BytesMut::new();
     let options = RecordEncodeOptions { version: MAGIC, compression: Compression::None };
     RecordBatchEncoder::encode(&mut batch, &records, &options).map_err(|error| error.to_string())?;
-    Ok(batch.freeze())
+    Ok(match compression {
+        #[cfg(feature = "lz4")]
+        Codec::Lz4 => compressed::by_lz4(&batch).map_or_else(|| batch.freeze(), Bytes::from),
+        _ => batch.freeze(),
+    })
 }
 
 /// What a fetch answered.
@@ -118,9 +124,9 @@ impl Decoded {
 fn open(codec: i16, body: Bytes) -> Option<Bytes> {
     match codec {
         0 => Some(body),
-        #[cfg(feature = "compression")]
+        #[cfg(feature = "lz4")]
         _ => compressed::open(codec, &body),
-        #[cfg(not(feature = "compression"))]
+        #[cfg(not(feature = "lz4"))]
         _ => None,
     }
 }

@@ -30,7 +30,7 @@ mod publish;
 
 use super::access::AccessControl;
 use super::kafka::cluster::CALLS;
-use super::kafka::{KafkaBus, KafkaOptions, OptionsError};
+use super::kafka::{Compression, KafkaBus, KafkaOptions, OptionsError};
 use super::quota::Quotas;
 use super::{
     Bounds, Bus, BusFuture, Created, FetchRequest, Fetched, Outgoing, Position, TopicChange,
@@ -93,6 +93,9 @@ impl RskafkaBus {
         }
         if options.sasl.is_some() {
             return Err(OptionsError::Unsupported("SASL with client rskafka"));
+        }
+        if options.compression != Compression::None {
+            return Err(OptionsError::Unsupported("compression with client rskafka"));
         }
         let shared = Shared {
             kafka: KafkaBus::connect(options)?,

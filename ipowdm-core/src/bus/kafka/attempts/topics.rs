@@ -2,6 +2,7 @@
 
 use super::super::admin;
 use super::super::cluster::{Cluster, topic_name};
+use super::super::options::Compression;
 use super::super::records;
 use super::{OnTopic, Verdict, attempt, text};
 use crate::bus::{BusError, Outgoing};
@@ -75,7 +76,7 @@ async fn fetch(cluster: &Cluster, topic: &str) -> Result<Verdict, BusError> {
 
 async fn produce(cluster: &Cluster, topic: &str) -> Result<Verdict, BusError> {
     let record = Outgoing::new("k", "attempt");
-    let batch = records::encode([&record].into_iter(), 0)
+    let batch = records::encode([&record].into_iter(), 0, Compression::None)
         .map_err(|reason| BusError::Invalid { topic: topic.to_string(), reason })?;
     let partition = PartitionProduceData::default().with_records(Some(batch));
     let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![partition]);

@@ -1,32 +1,67 @@
-//! Batches that their producers have compressed.
+//! Batches with compressed records: what others have written, and our own (LZ4).
 //!
 //! Sources: the codecs of `CompressionType` of Apache Kafka; the framing of snappy-java (`SnappyOutputStream`), which Java clients
 //! use and librdkafka does not.
 
-use bytes::{Buf, Bytes};
+use super::{HEADER, PREFIX};
+#[cfg(feature = "compression")]
+use bytes::Buf;
+use bytes::Bytes;
+use core::ops::Range;
+#[cfg(feature = "compression")]
 use flate2::read::GzDecoder;
-use lz4_flex::frame::FrameDecoder;
+use lz4_flex::frame::{FrameDecoder, FrameEncoder};
+#[cfg(feature = "compression")]
 use ruzstd::decoding::StreamingDecoder;
-use std::io::Read;
+use std::io::{Read, Write};
+#[cfg(feature = "compression")]
 use std::vec;
 use std::vec::Vec;
 
 /// Largest batch that is opened, in bytes of its records: a few bytes can stand for any number.
 pub(super) const LARGEST: usize = 16 << 20;
 
+/// Where a batch has its length, its checksum, and its attributes, from which on it is summed.
+const LENGTH: Range<usize> = 8..12;
+const SUM: Range<usize> = 17..21;
+const ATTRIBUTES: Range<usize> = 21..23;
+
+/// The number of LZ4 frames in a batch's attributes.
+const LZ4: i16 = 3;
+
 /// In front of blocks of Snappy, each with its length; a version and the oldest that can read it follow.
+#[cfg(feature = "compression")]
 const SNAPPY_JAVA: [u8; 8] = *b"\x82SNAPPY\0";
 
 /// The records of a batch as they were before; `None` where the codec is not known, the bytes are damaged or there are more than
 /// [`LARGEST`].
 pub(super) fn open(codec: i16, body: &Bytes) -> Option<Bytes> {
     match codec {
+        #[cfg(feature = "compression")]
         1 => read(GzDecoder::new(&**body)),
+        #[cfg(feature = "compression")]
         2 => snappy(body.clone()),
-        3 => read(FrameDecoder::new(&**body)),
+        LZ4 => read(FrameDecoder::new(&**body)),
+        #[cfg(feature = "compression")]
         4 => read(StreamingDecoder::new(&**body).ok()?),
         _ => None,
     }
+}
+
+/// A batch as it was encoded, with its records compressed; `None` where that does not make it smaller.
+///
+/// Brokers and Java clients read frames of independent blocks only, which is what the encoder makes of its own accord.
+pub(super) fn by_lz4(batch: &[u8]) -> Option<Vec<u8>> {
+    let (head, records) = batch.split_at_checked(PREFIX + HEADER)?;
+    let mut encoder = FrameEncoder::new(head.to_vec());
+    encoder.write_all(records).ok()?;
+    let mut closed = encoder.finish().ok().filter(|closed| closed.len() < batch.len())?;
+    let length = i32::try_from(closed.len() - PREFIX).ok()?;
+    closed.get_mut(LENGTH)?.copy_from_slice(&length.to_be_bytes());
+    closed.get_mut(ATTRIBUTES)?.copy_from_slice(&LZ4.to_be_bytes());
+    let sum = crc32c::crc32c(closed.get(ATTRIBUTES.start..)?);
+    closed.get_mut(SUM)?.copy_from_slice(&sum.to_be_bytes());
+    Some(closed)
 }
 
 fn read(decoder: impl Read) -> Option<Bytes> {
@@ -36,6 +71,7 @@ fn read(decoder: impl Read) -> Option<Bytes> {
     (opened.len() <= LARGEST).then(|| opened.into())
 }
 
+#[cfg(feature = "compression")]
 fn snappy(mut body: Bytes) -> Option<Bytes> {
     if !body.starts_with(&SNAPPY_JAVA) {
         let mut opened = Vec::new();
@@ -55,6 +91,7 @@ fn snappy(mut body: Bytes) -> Option<Bytes> {
     Some(opened.into())
 }
 
+#[cfg(feature = "compression")]
 fn add_block(opened: &mut Vec<u8>, block: &[u8]) -> Option<()> {
     let length = snap::raw::decompress_len(block).ok().filter(|length| opened.len() + length <= LARGEST)?;
     let mut added = vec![0; length];
@@ -64,9 +101,10 @@ fn add_block(opened: &mut Vec<u8>, block: &[u8]) -> Option<()> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "compression")]
 mod tests {
     use super::super::tests::{one, reseal, stored};
-    use super::super::{HEADER, PREFIX, decode};
+    use super::super::{Codec, decode, encode};
     use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -129,6 +167,25 @@ mod tests {
         assert_eq!(decode(batch(2, head, &framed(body)).into(), 7), wanted);
         let unknown = decode(batch(5, head, body).into(), 7);
         assert_eq!((unknown.records.len(), unknown.resume, unknown.unreadable), (0, 10, 3));
+    }
+
+    #[test]
+    fn what_is_compressed_here_is_smaller_and_read_as_it_was() {
+        let records: Vec<_> = (0..100).flat_map(|_| one(&"sample ".repeat(60))).collect();
+        let plain = encode(records.iter(), 7, Codec::None).unwrap();
+        let closed = encode(records.iter(), 7, Codec::Lz4).unwrap();
+        assert!(closed.len() * 10 < plain.len(), "{} of {}", closed.len(), plain.len());
+        let read = decode(closed.clone(), 0);
+        assert_eq!((read.records.len(), read.unreadable), (100, 0));
+        assert_eq!(read, decode(plain, 0));
+        // In the frame's descriptor: version 1, blocks that do not depend on each other.
+        assert_eq!(closed[PREFIX + HEADER + 4] & 0b1110_0000, 0b0110_0000);
+        let short = one("k");
+        assert_eq!(
+            encode(short.iter(), 7, Codec::Lz4).unwrap(),
+            encode(short.iter(), 7, Codec::None).unwrap(),
+            "what would grow stays as it is"
+        );
     }
 
     #[test]

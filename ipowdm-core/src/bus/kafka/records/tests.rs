@@ -11,7 +11,7 @@ fn outgoing() -> impl Strategy<Value = Outgoing> {
 
 /// The encoder's batch as a broker stores it: with a base offset, and with log-append time where asked for.
 pub(super) fn stored(records: &[Outgoing], base: i64, append_ms: Option<i64>) -> Vec<u8> {
-    let mut batch = encode(records.iter(), 1000).unwrap().to_vec();
+    let mut batch = encode(records.iter(), 1000, Codec::None).unwrap().to_vec();
     batch[..8].copy_from_slice(&base.to_be_bytes());
     if let Some(append_ms) = append_ms {
         batch[22] |= 1 << 3;
