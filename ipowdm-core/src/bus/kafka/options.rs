@@ -82,7 +82,7 @@ pub enum Compression {
     /// Not at all.
     #[default]
     None,
-    /// LZ4 frames, where that makes a batch smaller. Several samples of telemetry in a batch come to about a fifth.
+    /// LZ4 frames, where that makes a batch smaller. Telemetry of 32 ports comes to about a third.
     Lz4,
 }
 
