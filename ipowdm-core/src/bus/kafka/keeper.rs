@@ -10,25 +10,8 @@
 //! that hash. Every change of passwords carries it along. It may do nothing (no right names it), and no password fits it: what
 //! brokers are told is random.
 
-use super::scram::{self, ITERATIONS, ScramError};
-use crate::bus::access::Scram;
-use bytes::Bytes;
-use kafka_protocol::messages::alter_user_scram_credentials_request::ScramCredentialUpsertion;
-use kafka_protocol::protocol::StrBytes;
-
 /// Its name. The last seven letters are there for the hash.
 pub(super) const KEEPER: &str = "ipowdm_keeper_wxapccv";
-
-/// What a broker is told to have it, or to have it still.
-pub(super) fn upsertion(scram: Scram, mechanism: i8) -> Result<ScramCredentialUpsertion, ScramError> {
-    let nobodys = scram::unmatched(scram)?;
-    Ok(ScramCredentialUpsertion::default()
-        .with_name(StrBytes::from_static_str(KEEPER))
-        .with_mechanism(mechanism)
-        .with_iterations(i32::try_from(ITERATIONS).unwrap_or(i32::MAX))
-        .with_salt(Bytes::from(nobodys.salt))
-        .with_salted_password(Bytes::from(nobodys.password)))
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,9 @@
 
 use super::access::{ask_controller, failed};
 use super::cluster::Cluster;
-use super::keeper;
+use super::keeper::KEEPER;
 use super::refusal::refusal;
-use super::scram::{self, ITERATIONS, ScramError};
+use super::scram::{self, ITERATIONS, Salted, ScramError};
 use crate::bus::BusError;
 use crate::bus::access::{Scram, Secret};
 use bytes::Bytes;
@@ -49,14 +49,7 @@ pub(super) async fn issue(
     for user in &users {
         let secret = scram::new_password().map_err(failed)?;
         let salted = scram::salt(scram, &secret).map_err(failed)?;
-        upsertions.push(
-            ScramCredentialUpsertion::default()
-                .with_name(text(user))
-                .with_mechanism(number(scram))
-                .with_iterations(i32::try_from(ITERATIONS).unwrap_or(i32::MAX))
-                .with_salt(Bytes::from(salted.salt))
-                .with_salted_password(Bytes::from(salted.password)),
-        );
+        upsertions.push(upsertion(user, scram, salted));
         secrets.push(secret);
     }
     let deadline = cluster.deadline();
@@ -98,7 +91,16 @@ pub(super) async fn passwords(
     describe(cluster, &users, None, cluster.deadline()).await
 }
 
-/// Changes passwords of one mechanism, the [`keeper`]'s first.
+fn upsertion(user: &str, scram: Scram, salted: Salted) -> ScramCredentialUpsertion {
+    ScramCredentialUpsertion::default()
+        .with_name(text(user))
+        .with_mechanism(number(scram))
+        .with_iterations(i32::try_from(ITERATIONS).unwrap_or(i32::MAX))
+        .with_salt(Bytes::from(salted.salt))
+        .with_salted_password(Bytes::from(salted.password))
+}
+
+/// Changes passwords of one mechanism, the [`KEEPER`]'s first.
 async fn alter(
     cluster: &Cluster,
     mut request: AlterUserScramCredentialsRequest,
@@ -109,8 +111,8 @@ async fn alter(
     if request.deletions.is_empty() && request.upsertions.is_empty() {
         return Ok(());
     }
-    let keeper = keeper::upsertion(scram, number(scram)).map_err(|error| no_randomness(doing, &error))?;
-    request.upsertions.insert(0, keeper);
+    let nobodys = scram::unmatched(scram).map_err(|error| no_randomness(doing, &error))?;
+    request.upsertions.insert(0, upsertion(KEEPER, scram, nobodys));
     let answer = ask_controller(cluster, &request, deadline, doing, |answer| {
         answer.results.iter().map(|result| (result.error_code, result.error_message.clone())).collect()
     });
